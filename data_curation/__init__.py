@@ -1,0 +1,1 @@
+"""From raw tables of measured affinities to a curated, de-duplicated, split data set."""

@@ -1,0 +1,19 @@
+"""Errors of the curation: each says what was got, what was expected and where."""
+
+from __future__ import annotations
+
+
+class CurationError(Exception):
+    """Base of every error that `data_curation` raises on purpose."""
+
+
+class SourceError(CurationError):
+    """A raw table cannot be read: a missing file or column, or an impossible value."""
+
+
+class OutputError(CurationError):
+    """A result cannot be written where it was asked for."""
+
+
+class MMseqsError(CurationError):
+    """MMseqs2 is absent, or one of its runs failed."""

@@ -1,0 +1,78 @@
+"""The record that curation passes on: one measured affinity of one complex."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+#: Affinity methods, most trusted first (order published with the curated data set).
+METHOD_PRIORITY = (
+    "SPR",
+    "ITC",
+    "BLI",
+    "RA",
+    "FL",
+    "SP",
+    "ELISA",
+    "IASP",
+    "IARA",
+    "IAGE",
+    "Other",
+    "Unknown",
+)
+
+
+@dataclass(frozen=True)
+class BindingRecord:
+    """One row of a raw table, with the sequences of its chains.
+
+    Attributes
+    ----------
+    row
+        0-based row of the PPB-Affinity workbook.
+    source
+        Data set that the row came from, e.g. ``SKEMPI v2.0``.
+    pdb
+        PDB identifier, upper case.
+    mutations
+        As written in the workbook, e.g. ``("I_L38G",)``; already applied to the sequences.
+    ligand_chains, receptor_chains
+        Chain identifiers of each side, in the order of the workbook.
+    ligand, receptor
+        Residues of each chain, one-letter code; empty where they are not known.
+    kd_molar
+        Dissociation constant in mol/L, above zero.
+    method
+        Affinity method, one of `METHOD_PRIORITY`.
+    temperature_kelvin
+        Temperature of the measurement, or None.
+    sequence_source, chain_confidence
+        Where the residues come from, and how sure the boundaries between chains are.
+    """
+
+    row: int
+    source: str
+    pdb: str
+    mutations: tuple[str, ...]
+    ligand_chains: tuple[str, ...]
+    receptor_chains: tuple[str, ...]
+    ligand: tuple[str, ...]
+    receptor: tuple[str, ...]
+    kd_molar: float
+    method: str
+    temperature_kelvin: float | None = None
+    ligand_name: str = ""
+    receptor_name: str = ""
+    affinity_pubmed_id: str = ""
+    sequence_source: str = ""
+    chain_confidence: str = ""
+
+    @property
+    def pkd(self) -> float:
+        """-log10(Kd / 1 M)."""
+        return -math.log10(self.kd_molar)
+
+    @property
+    def chains(self) -> tuple[str, ...]:
+        """Sequences of both sides, ligand first."""
+        return self.ligand + self.receptor

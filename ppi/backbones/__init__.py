@@ -1,0 +1,1 @@
+"""Backbones: what turns residues into embeddings."""

@@ -1,0 +1,107 @@
+"""The one record that everything passes on: a complex of two sides, each of one or more chains."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass, field
+
+from ppi.errors import InputError, PpiWarning
+
+AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
+UNKNOWN = "X"
+#: Selenocysteine, pyrrolysine and the ambiguous B and Z have no residue of their own in most models.
+REPLACED_BY_UNKNOWN = "BOUZ"
+#: Between the chains of a side, in files and in tables.
+CHAIN_SEPARATOR = ":"
+
+_NOT_RESIDUE = re.compile(f"[^{AMINO_ACIDS}{UNKNOWN}]")
+_REPLACE = str.maketrans(dict.fromkeys(REPLACED_BY_UNKNOWN, UNKNOWN))
+
+
+@dataclass(frozen=True)
+class Complex:
+    """A protein complex.
+
+    Sequences are put in upper case, white space and one trailing stop (``*``) are taken off, and B, O, U
+    and Z become X; `notes` records that.
+
+    Attributes
+    ----------
+    id
+        Name of the complex, not empty.
+    ligand, receptor
+        Residues of the chains of each side, in order; at least one chain a side.
+    pkd
+        Measured -log10(Kd / M), or None.
+    notes
+        What was changed in the sequences when the record was made.
+
+    Raises
+    ------
+    InputError
+        If the id or a side is empty, or a chain is empty or holds another character; the message names
+        the complex, the side, the chain and the position, counted from 1.
+    """
+
+    id: str
+    ligand: tuple[str, ...]
+    receptor: tuple[str, ...]
+    pkd: float | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.id.strip():
+            raise InputError("a complex has an empty id; a name was expected")
+        notes: list[str] = []
+        for side in ("ligand", "receptor"):
+            chains = getattr(self, side)
+            if not chains:
+                raise InputError(f"complex {self.id!r} has no {side}; at least one chain was expected")
+            clean = tuple(
+                _clean_chain(chain, f"complex {self.id!r}, {side} chain {number}", notes)
+                for number, chain in enumerate(chains, start=1)
+            )
+            object.__setattr__(self, side, clean)
+        object.__setattr__(self, "notes", tuple(notes))
+
+    @property
+    def chains(self) -> tuple[str, ...]:
+        """Residues of all chains, ligand first."""
+        return self.ligand + self.receptor
+
+
+def split_side(text: str) -> tuple[str, ...]:
+    """Split the text of a side at ``:`` or ``,`` into chains; an empty chain stays, to be refused."""
+    return tuple(re.split(r"[:,]", text))
+
+
+def _clean_chain(text: str, where: str, notes: list[str]) -> str:
+    letters = "".join(text.split()).upper().removesuffix("*")
+    if not letters:
+        raise InputError(f"{where} is empty; residues were expected")
+    if set(letters) <= set("ACGTU"):
+        warnings.warn(
+            f"{where} has only the letters A, C, G, T or U: is it a nucleotide sequence?",
+            PpiWarning,
+            stacklevel=2,
+        )
+    chain = letters.translate(_REPLACE)
+    if chain != letters:
+        replaced = sorted(set(letters) & set(REPLACED_BY_UNKNOWN))
+        notes.append(f"{where}: {', '.join(replaced)} replaced by {UNKNOWN}")
+    wrong = _NOT_RESIDUE.search(chain)
+    if wrong:
+        raise InputError(f"{where}, position {wrong.start() + 1}: {_describe(wrong.group())}")
+    return chain
+
+
+def _describe(character: str) -> str:
+    if character == "-":
+        return "'-' is a gap of an alignment; give the sequence without gaps"
+    if character == "*":
+        return "'*' is a stop codon inside the sequence; only one at the end is accepted"
+    return (
+        f"{character!r} is not an amino acid; the 20 one-letter codes and X are accepted "
+        f"({', '.join(REPLACED_BY_UNKNOWN)} become X)"
+    )

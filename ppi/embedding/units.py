@@ -1,0 +1,99 @@
+"""Units of encoding: what a head wants a backbone to encode in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from heads.base import EncodingUnit
+from heads.ragged import BOTH, LIGAND, RECEPTOR
+from ppi.backbones.base import Unit
+from ppi.complexes import Complex
+from ppi.errors import InputError
+
+
+@dataclass(frozen=True)
+class EncodedComplex:
+    """The units of one complex and their roles, ligand first."""
+
+    units: tuple[Unit, ...]
+    roles: tuple[int, ...]
+
+    @property
+    def residues(self) -> int:
+        """Residues of all units."""
+        return sum(unit_length(unit) for unit in self.units)
+
+
+def unit_length(unit: Unit) -> int:
+    """Return the number of residues of a unit."""
+    return sum(map(len, unit))
+
+
+def split_into_units(item: Complex, encoding_unit: EncodingUnit) -> EncodedComplex:
+    """Cut a complex into chains, sides, or leave it whole."""
+    if encoding_unit == "complex":
+        return EncodedComplex((item.chains,), (BOTH,))
+    if encoding_unit == "side":
+        return EncodedComplex((item.ligand, item.receptor), (LIGAND, RECEPTOR))
+    units = tuple((chain,) for chain in item.chains)
+    roles = (LIGAND,) * len(item.ligand) + (RECEPTOR,) * len(item.receptor)
+    return EncodedComplex(units, roles)
+
+
+def encode_complexes(
+    complexes: Sequence[Complex], encoding_unit: EncodingUnit, max_residues: int, *, truncate: bool = False
+) -> tuple[list[EncodedComplex], list[bool]]:
+    """Cut complexes into units that a backbone can take.
+
+    Parameters
+    ----------
+    complexes
+        What to encode.
+    encoding_unit
+        As the head declares it.
+    max_residues
+        The backbone's limit for one unit.
+    truncate
+        Shorten each chain of a unit over the limit, in proportion, from its end.
+
+    Returns
+    -------
+    encoded
+        One a complex.
+    truncated
+        Which of them were shortened.
+
+    Raises
+    ------
+    InputError
+        If a unit is over the limit and `truncate` is off, or the unit has more chains than residues
+        would be left.
+    """
+    encoded, truncated = [], []
+    for item in complexes:
+        cut = split_into_units(item, encoding_unit)
+        longest = max(map(unit_length, cut.units))
+        if longest > max_residues:
+            if not truncate:
+                raise InputError(
+                    f"complex {item.id!r} has a {encoding_unit} of {longest} residues, the backbone takes "
+                    f"{max_residues} at once; --truncate would shorten each of its chains in proportion"
+                )
+            units = tuple(_shorten(unit, max_residues, item.id) for unit in cut.units)
+            cut = EncodedComplex(units, cut.roles)
+        encoded.append(cut)
+        truncated.append(longest > max_residues)
+    return encoded, truncated
+
+
+def _shorten(unit: Unit, limit: int, name: str) -> Unit:
+    length = unit_length(unit)
+    if length <= limit:
+        return unit
+    if len(unit) > limit:
+        raise InputError(f"complex {name!r}: {len(unit)} chains cannot be shortened to {limit} residues")
+    kept = [max(1, len(chain) * limit // length) for chain in unit]
+    while sum(kept) > limit:
+        kept[kept.index(max(kept))] -= 1
+    return tuple(chain[:keep] for chain, keep in zip(unit, kept, strict=True))

@@ -1,0 +1,23 @@
+"""Errors of the application: each says what was got, what was expected and where."""
+
+from __future__ import annotations
+
+
+class PpiError(Exception):
+    """Base of every error that `ppi` raises on purpose."""
+
+
+class InputError(PpiError):
+    """An input file, record or sequence is wrong."""
+
+
+class ModelError(PpiError):
+    """A model folder is missing, incomplete, or of another kind."""
+
+
+class SettingsError(PpiError):
+    """An option has an impossible value, or a configuration file an unknown key."""
+
+
+class PpiWarning(UserWarning):
+    """Something that the user should know and that does not stop the work."""

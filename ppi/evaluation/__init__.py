@@ -1,0 +1,1 @@
+"""Honest scores: metrics with intervals, baselines, strata."""

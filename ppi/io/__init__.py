@@ -1,0 +1,1 @@
+"""Files in and out: FASTA, tables of complexes, tables of predictions."""

@@ -1,0 +1,164 @@
+"""Complexes from FASTA files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ppi.complexes import Complex, split_side
+from ppi.errors import InputError
+from ppi.io.text import read_text
+
+ACCEPTED_FORMS = """accepted forms:
+  >ID|ligand             one record a side, chains joined by ':'
+  EVQLVESGG:DIQMTQSPS
+  >ID|receptor
+  KVFGRCELA
+or one record a chain: >ID|ligand|H, >ID|ligand|L, >ID|receptor|A"""
+
+
+class FastaRecord(NamedTuple):
+    """A FASTA record: 1-based line of its header, header without ``>``, residues as written."""
+
+    line: int
+    header: str
+    sequence: str
+
+
+def parse_fasta(path: Path) -> Iterator[FastaRecord]:
+    """Yield the records of a FASTA file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is empty, or has text before the first header.
+    """
+    text = read_text(path)
+    if not text.strip():
+        raise InputError(f"{path}: the file is empty; {ACCEPTED_FORMS}")
+    header: str | None = None
+    start, parts = 0, []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.startswith(">"):
+            if header is not None:
+                yield FastaRecord(start, header, "".join(parts))
+            header, start, parts = line[1:].strip(), number, []
+        elif header is not None:
+            parts.append(line.strip())
+        elif line.strip():
+            raise InputError(f"{path}, line {number}: a header starting with '>' was expected; {ACCEPTED_FORMS}")
+    if header is not None:
+        yield FastaRecord(start, header, "".join(parts))
+
+
+def read_fasta(path: Path) -> list[Complex]:
+    """Read a FASTA file in which each complex has an id, a ligand and a receptor.
+
+    Parameters
+    ----------
+    path
+        Records ``>ID|ligand`` and ``>ID|receptor`` with chains joined by ``:``, or one record a chain,
+        ``>ID|ligand|H``. Plain or gzip.
+
+    Returns
+    -------
+    list of Complex
+        In the order in which their ids first occur.
+
+    Raises
+    ------
+    InputError
+        If a header has another form, a side is missing or given twice, or a sequence is wrong; the
+        message names the file, the line and the record.
+    """
+    sides: dict[tuple[str, str], _Side] = {}
+    first_line: dict[str, int] = {}
+    for record in parse_fasta(path):
+        where = f"{path}, line {record.line}, record '>{record.header}'"
+        name, role, chain = _parse_header(record.header, where)
+        first_line.setdefault(name, record.line)
+        side = sides.setdefault((name, role), _Side())
+        side.add(chain, split_side(record.sequence), where)
+    complexes = []
+    for name, line in first_line.items():
+        where = f"{path}, line {line}"
+        for role, other in (("ligand", "receptor"), ("receptor", "ligand")):
+            if (name, role) not in sides:
+                raise InputError(f"{where}: complex {name!r} has a {other} but no {role}; {ACCEPTED_FORMS}")
+        try:
+            complexes.append(
+                Complex(name, tuple(sides[name, "ligand"].chains), tuple(sides[name, "receptor"].chains))
+            )
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+    return complexes
+
+
+def read_side_pairs(ligand_path: Path, receptor_path: Path) -> list[Complex]:
+    """Pair the records of two FASTA files, each record one side, by order.
+
+    The id is the ligand's name, or ``ligand|receptor`` where the two names differ.
+
+    Raises
+    ------
+    InputError
+        If the files have different numbers of records, an id occurs twice, or a sequence is wrong.
+    """
+    ligands, receptors = list(parse_fasta(ligand_path)), list(parse_fasta(receptor_path))
+    if len(ligands) != len(receptors):
+        raise InputError(
+            f"{ligand_path} has {len(ligands)} records and {receptor_path} has {len(receptors)}; "
+            "they are paired by order, so as many were expected"
+        )
+    complexes: dict[str, Complex] = {}
+    for ligand, receptor in zip(ligands, receptors, strict=True):
+        where = f"{ligand_path}, line {ligand.line}, and {receptor_path}, line {receptor.line}"
+        names = [_first_word(ligand, ligand_path), _first_word(receptor, receptor_path)]
+        name = "|".join(dict.fromkeys(names))
+        try:
+            pair = Complex(name, split_side(ligand.sequence), split_side(receptor.sequence))
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+        if name in complexes:
+            raise InputError(f"{where}: the id {name!r} occurs twice; each pair needs a name of its own")
+        complexes[name] = pair
+    return list(complexes.values())
+
+
+class _Side:
+    """The chains of one side while its records are read."""
+
+    def __init__(self) -> None:
+        self.chains: list[str] = []
+        self.names: dict[str, tuple[str, ...]] = {}
+
+    def add(self, name: str, chains: tuple[str, ...], where: str) -> None:
+        if name in self.names:
+            if self.names[name] == chains:
+                raise InputError(f"{where}: the record is given twice")
+            raise InputError(f"{where}: the same id and side occur twice with different sequences")
+        if self.names and "" in (name, *self.names):
+            raise InputError(f"{where}: the side is given both as one record and chain by chain")
+        if name and len(chains) > 1:
+            raise InputError(f"{where}: a record that names one chain holds {len(chains)}")
+        self.names[name] = chains
+        self.chains.extend(chains)
+
+
+def _parse_header(header: str, where: str) -> tuple[str, str, str]:
+    """Return id, role and chain name (empty for a whole side)."""
+    parts = [part.strip() for part in header.split("|")]
+    if len(parts) not in (2, 3) or not all(parts):
+        raise InputError(f"{where}: the header has another form; {ACCEPTED_FORMS}")
+    role = parts[1].lower()
+    if role not in ("ligand", "receptor"):
+        raise InputError(f"{where}: {parts[1]!r} is neither 'ligand' nor 'receptor'; {ACCEPTED_FORMS}")
+    return parts[0], role, parts[2] if len(parts) == 3 else ""
+
+
+def _first_word(record: FastaRecord, path: Path) -> str:
+    words = record.header.split()
+    if not words:
+        raise InputError(f"{path}, line {record.line}: the header is empty; a name was expected")
+    return words[0]

@@ -1,0 +1,72 @@
+"""The table of predictions: made from pKd, written whole or not at all."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from data_curation.files import atomic_file
+from ppi.errors import InputError
+
+COLUMNS = (
+    "id",
+    "pkd",
+    "pkd_std",
+    "pkd_lower",
+    "pkd_upper",
+    "kd_molar",
+    "dg_kcal_mol",
+    "nearest_train_identity",
+    "truncated",
+    "model",
+)
+SUFFIXES = (".csv", ".tsv", ".parquet", ".json")
+#: kcal / (mol K), CODATA 2018 R = 8.31446261815324 J / (mol K) over 4184 J / kcal.
+GAS_CONSTANT = 8.31446261815324 / 4184
+STANDARD_TEMPERATURE = 298.15
+
+
+def kd_from_pkd(pkd: pd.Series) -> pd.Series:
+    """Return Kd in mol/L."""
+    return 10.0 ** (-pkd)
+
+
+def dg_from_pkd(pkd: pd.Series, temperature_kelvin: pd.Series | float = STANDARD_TEMPERATURE) -> pd.Series:
+    """Return the free energy of binding in kcal/mol: dG = -ln(10) R T pKd."""
+    return -math.log(10.0) * GAS_CONSTANT * temperature_kelvin * pkd
+
+
+def check_suffix(path: str | os.PathLike[str]) -> Path:
+    """Return the path if predictions can be written in the format of its suffix.
+
+    Raises
+    ------
+    InputError
+        If they cannot.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{target}: unknown suffix {target.suffix!r}; {', '.join(SUFFIXES)} are written")
+    return target
+
+
+def write_predictions(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write predictions in the format of the suffix, CSV, TSV, Parquet or JSON (a list of objects)."""
+    target = check_suffix(path)
+    with atomic_file(target) as temporary:
+        suffix = target.suffix.lower()
+        if suffix == ".parquet":
+            table.to_parquet(temporary, index=False)
+        elif suffix == ".json":
+            table.to_json(temporary, orient="records", indent=2, double_precision=6)
+        else:
+            format_csv(table, temporary, separator="\t" if suffix == ".tsv" else ",")
+
+
+def format_csv(table: pd.DataFrame, target: Path | None = None, separator: str = ",") -> str | None:
+    """Return the table as CSV text, or write it to `target`: six significant digits, empty if missing."""
+    text: str | None = table.to_csv(target, index=False, sep=separator, float_format="%.6g")
+    return text

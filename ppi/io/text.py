@@ -1,0 +1,51 @@
+"""Text files as people have them: plain or gzip, any line ending, with or without a byte-order mark."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+from ppi.errors import InputError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file, unpacked if it is gzip whatever its name, with ``\\n`` line ends.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is a folder, it cannot be read, or it is not UTF-8 text.
+    """
+    data = read_bytes(path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file (byte {error.start + 1} is not UTF-8)") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file, unpacked if it is gzip.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is a folder, it cannot be read, or the gzip is broken.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, a file was expected")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if data.startswith(_GZIP_MAGIC):
+        try:
+            return gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path}: broken gzip file ({error})") from error
+    return data

@@ -1,0 +1,138 @@
+"""The model folder: everything that a prediction needs, written whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_curation.files import atomic_folder
+from ppi.errors import ModelError
+
+if TYPE_CHECKING:
+    from ppi.models.affinity import AffinityModel
+
+DEFAULT_MODEL = "default"
+MANIFEST_FILE, CARD_FILE = "manifest.json", "README.md"
+CALIBRATION_FILE, CHAINS_FILE = "calibration.json", "training_chains.txt.gz"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A split-conformal interval: prediction +- half-width (Vovk et al. 2005, chapter 2).
+
+    Attributes
+    ----------
+    level
+        Part of new complexes, like those it was calibrated on, whose pKd lies inside.
+    half_width
+        In pKd units.
+    complexes
+        How many validation complexes it was calibrated on.
+    """
+
+    level: float
+    half_width: float
+    complexes: int
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model with what was recorded beside it.
+
+    Attributes
+    ----------
+    name
+        Goes into the ``model`` column of predictions.
+    model
+        In evaluation mode.
+    calibration
+        Of its intervals.
+    training_chains
+        Distinct residues of the chains that it was trained on.
+    manifest
+        How it was made.
+    """
+
+    name: str
+    model: AffinityModel
+    calibration: Calibration
+    training_chains: tuple[str, ...]
+    manifest: dict[str, Any]
+
+
+def save_model(
+    path: str | os.PathLike[str],
+    model: AffinityModel,
+    *,
+    calibration: Calibration,
+    training_chains: Iterable[str],
+    manifest: dict[str, Any],
+    card: str,
+) -> None:
+    """Write a model folder.
+
+    Raises
+    ------
+    data_curation.errors.OutputError
+        If it cannot be written.
+    """
+    with atomic_folder(path) as folder:
+        model._save_pretrained(folder)
+        (folder / CALIBRATION_FILE).write_text(json.dumps(asdict(calibration), indent=2) + "\n")
+        (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n")
+        (folder / CARD_FILE).write_text(card)
+        lines = "".join(f"{chain}\n" for chain in sorted(set(training_chains)))
+        # No time stamp: the same model gives the same bytes.
+        (folder / CHAINS_FILE).write_bytes(gzip.compress(lines.encode(), mtime=0))
+
+
+def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
+    """Load a model folder, or the model that ships in the package as ``default``.
+
+    Raises
+    ------
+    ModelError
+        If the folder is missing or incomplete, of another format, or its weights do not fit.
+    """
+    folder = _folder(path)
+    needed = ("config.json", "model.safetensors", CALIBRATION_FILE, CHAINS_FILE, MANIFEST_FILE)
+    absent = [name for name in needed if not (folder / name).is_file()]
+    if absent:
+        raise ModelError(f"{folder}: not a model folder, it lacks {', '.join(absent)}")
+
+    from pydantic import ValidationError
+    from safetensors import SafetensorError
+
+    from ppi.models.affinity import AffinityModel
+
+    try:
+        model = AffinityModel.from_pretrained(str(folder))
+        calibration = Calibration(**json.loads((folder / CALIBRATION_FILE).read_text()))
+        manifest = json.loads((folder / MANIFEST_FILE).read_text())
+        chains = gzip.decompress((folder / CHAINS_FILE).read_bytes()).decode().split()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelError(f"{folder}/config.json: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (OSError, ValueError, TypeError, RuntimeError, EOFError, SafetensorError) as error:
+        raise ModelError(f"{folder}: cannot be loaded: {error}") from error
+    name = folder.name if folder != _shipped() else manifest["name"]
+    return TrainedModel(name, model, calibration, tuple(chains), manifest)
+
+
+def _folder(path: str | os.PathLike[str]) -> Path:
+    if str(path) == DEFAULT_MODEL:
+        return _shipped()
+    folder = Path(path).absolute()
+    if not folder.is_dir():
+        raise ModelError(f"{path}: no such model folder (the shipped model is called {DEFAULT_MODEL!r})")
+    return folder
+
+
+def _shipped() -> Path:
+    return Path(str(files("ppi") / "weights" / DEFAULT_MODEL))

@@ -1,0 +1,1 @@
+"""From complexes to pKd: predict."""

@@ -1,0 +1,117 @@
+"""Predict the affinity of complexes."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from data_curation.errors import MMseqsError
+from data_curation.leakage import nearest_identity
+from ppi.complexes import Complex
+from ppi.devices import choose_device
+from ppi.errors import InputError, PpiWarning
+from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_from_pkd
+from ppi.io.tables import ComplexTable, read_complexes
+from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
+from ppi.prediction.engine import predict_members
+
+
+def predict(
+    complexes: str | os.PathLike[str] | Sequence[Complex] | ComplexTable,
+    *,
+    model: str | os.PathLike[str] | TrainedModel = DEFAULT_MODEL,
+    temperature_kelvin: float = STANDARD_TEMPERATURE,
+    truncate: bool = False,
+    device: str = "auto",
+) -> pd.DataFrame:
+    """Predict pKd with its interval.
+
+    Parameters
+    ----------
+    complexes
+        FASTA, CSV, TSV or Parquet file, or complexes.
+    model
+        Model folder, loaded model, or ``default``, the model that ships in the package.
+    temperature_kelvin
+        For dG, where the table has no ``temperature_kelvin`` of its own.
+    truncate
+        Shorten complexes over the backbone's limit instead of refusing them.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Returns
+    -------
+    DataFrame
+        One row a complex, in input order: ``id``; ``pkd``; ``pkd_std``, the standard deviation between
+        the members of the ensemble (missing for one member); ``pkd_lower`` and ``pkd_upper``, the
+        calibrated interval; ``kd_molar``; ``dg_kcal_mol``; ``nearest_train_identity``, the highest
+        identity (0 to 1) of any of its chains to a training chain over 80 % of the shorter one;
+        ``truncated``; ``model``.
+
+    Raises
+    ------
+    ppi.errors.PpiError
+        If the input or the model is wrong.
+    """
+    if not temperature_kelvin > 0:
+        raise InputError(f"the temperature is {temperature_kelvin}; kelvin above zero were expected")
+    table = _as_table(complexes)
+    place = choose_device(device)
+    trained = model if isinstance(model, TrainedModel) else load_model(model)
+    members, truncated = predict_members(trained.model, table.complexes, truncate=truncate, device=place)
+    pkd = pd.Series(members.mean(axis=0))
+    spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(len(pkd), np.nan)
+    result = pd.DataFrame(
+        {
+            "id": [item.id for item in table.complexes],
+            "pkd": pkd,
+            "pkd_std": spread,
+            "pkd_lower": pkd - trained.calibration.half_width,
+            "pkd_upper": pkd + trained.calibration.half_width,
+            "kd_molar": kd_from_pkd(pkd),
+            "dg_kcal_mol": dg_from_pkd(pkd, _temperatures(table, temperature_kelvin)),
+            "nearest_train_identity": _novelty(table.complexes, trained.training_chains),
+            "truncated": truncated,
+            "model": trained.name,
+        }
+    )
+    return result[list(COLUMNS)]
+
+
+def _as_table(complexes: str | os.PathLike[str] | Sequence[Complex] | ComplexTable) -> ComplexTable:
+    if isinstance(complexes, (str, os.PathLike)):
+        table = read_complexes(complexes)
+    elif isinstance(complexes, ComplexTable):
+        table = complexes
+    else:
+        table = ComplexTable(list(complexes), pd.DataFrame(index=range(len(complexes))))
+    if not len(table):
+        raise InputError("there are no complexes to predict")
+    return table
+
+
+def _temperatures(table: ComplexTable, default: float) -> pd.Series | float:
+    if "temperature_kelvin" not in table.columns:
+        return default
+    try:
+        given = pd.to_numeric(table.columns["temperature_kelvin"])
+    except (ValueError, TypeError) as error:
+        raise InputError(f"temperature_kelvin: {error}") from error
+    wrong = given.notna() & ~(given > 0)
+    if wrong.any():
+        name = table.complexes[int(wrong.to_numpy().argmax())].id
+        raise InputError(f"complex {name!r}: temperature_kelvin is {given[wrong].iloc[0]}; above zero was expected")
+    return given.fillna(default).astype(float)
+
+
+def _novelty(complexes: Iterable[Complex], training_chains: Sequence[str]) -> list[float]:
+    chains = [item.chains for item in complexes]
+    try:
+        return nearest_identity(chains, training_chains)
+    except MMseqsError as error:
+        warnings.warn(f"nearest_train_identity is left empty: {error}", PpiWarning, stacklevel=3)
+        return [float("nan")] * len(chains)

@@ -1,0 +1,57 @@
+"""Where a result comes from: data, versions and commit."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ppi.io.tables import ComplexTable
+
+DISTRIBUTION = "ppi-affinity"
+_RECORDED = (DISTRIBUTION, "torch", "lightning", "numpy", "biopython")
+
+
+def package_version() -> str:
+    """Return the version of this distribution.
+
+    Raises
+    ------
+    importlib.metadata.PackageNotFoundError
+        If it is not installed.
+    """
+    return version(DISTRIBUTION)
+
+
+def code_provenance() -> dict[str, Any]:
+    """Return Python and package versions, and the git commit if the code runs from a checkout."""
+    versions = {}
+    for name in _RECORDED:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return {"python": platform.python_version(), "packages": versions, "git_commit": _git_commit()}
+
+
+def table_sha256(table: ComplexTable) -> str:
+    """Return a hash of ids, sequences, labels and split: equal tables give equal hashes."""
+    digest = hashlib.sha256()
+    parts = table.columns["split"] if "split" in table.columns else [""] * len(table)
+    for item, part in zip(table.complexes, parts, strict=True):
+        fields = (item.id, ":".join(item.ligand), ":".join(item.receptor), repr(item.pkd), str(part))
+        digest.update("\t".join(fields).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _git_commit() -> str | None:
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    done = subprocess.run(
+        ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or None

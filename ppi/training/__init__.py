@@ -1,0 +1,1 @@
+"""Training: settings, data, Lightning module, and the run."""

@@ -1,0 +1,89 @@
+"""The settings of one training run: defaults, then a YAML file, then flags."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from heads.registry import HeadName, MixerName, PoolingName
+from ppi.backbones.registry import BackboneName
+from ppi.errors import SettingsError
+
+
+class TrainSettings(BaseModel):
+    """Settings of a training run.
+
+    Parameters
+    ----------
+    backbone
+        Frozen backbone whose residue embeddings the head is trained on.
+    head
+        Architecture: ec, sc, hp or pad.
+    mixer
+        What stands between backbone and pooling.
+    pooling
+        How residues become one vector.
+    members
+        Heads to train, with seeds `seed`, `seed` + 1, ...; predictions are their mean.
+    seed
+        Seed of the first member.
+    balance
+        Draw rows by group, so that no mutation series outweighs the rest: by PDB entry, by sequence
+        cluster, or not at all. Needs a column `pdb` or `cluster`.
+    per_group
+        Most rows of one group in one epoch, where rows are balanced.
+    max_epochs
+        Epochs at most.
+    patience
+        Stop after this many epochs without a better validation Spearman.
+    learning_rate
+        Peak rate of AdamW.
+    weight_decay
+        Weight decay of AdamW.
+    warmup_fraction
+        Part of all steps over which the rate rises; a cosine takes it down to zero afterwards.
+    batch_residues
+        Residues in a batch.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backbone: BackboneName = "residue"
+    head: HeadName = "pad"
+    mixer: MixerName = "convbert"
+    pooling: PoolingName = "attention"
+    members: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
+    balance: Literal["pdb", "cluster", "none"] = "pdb"
+    per_group: int = Field(default=4, ge=1)
+    max_epochs: int = Field(default=30, ge=1)
+    patience: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=5e-4, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup_fraction: float = Field(default=0.05, ge=0, lt=1)
+    batch_residues: int = Field(default=16_384, ge=1)
+
+
+def settings_from_yaml(path: str | os.PathLike[str], overrides: dict[str, Any]) -> TrainSettings:
+    """Read settings from YAML; `overrides` win.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, is not a mapping, or has an unknown key or an impossible value.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: a mapping of settings was expected")
+    try:
+        return TrainSettings(**{**content, **overrides})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
