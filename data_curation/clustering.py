@@ -87,12 +87,8 @@ def cluster(
     with tempfile.TemporaryDirectory(prefix="ppi-mmseqs-") as folder:
         work = Path(folder)
         names = _write_fasta(work / "in.fasta", sequences)
-        _run(
-            [mmseqs_path(), "easy-cluster", "in.fasta", "out", "tmp"]
-            + ["--min-seq-id", str(min_identity), "-c", str(coverage)]
-            + ["--cluster-mode", "1", "--single-step-clustering", "1", "--threads", _threads()],
-            cwd=work,
-        )
+        options = f"--min-seq-id {min_identity} -c {coverage} --cluster-mode 1 --single-step-clustering 1"
+        _mmseqs(f"easy-cluster in.fasta out tmp {options}", work)
         found = {}
         for line in (work / "out_cluster.tsv").read_text().splitlines():
             representative, member = line.split("\t")
@@ -135,13 +131,12 @@ def search(
         work = Path(folder)
         query_names = _write_fasta(work / "query.fasta", queries)
         target_names = _write_fasta(work / "target.fasta", targets)
-        _run(
-            [mmseqs_path(), "easy-search", "query.fasta", "target.fasta", "hits.tsv", "tmp"]
-            + ["--min-seq-id", str(min_identity), "-c", str(mutual_coverage)]
-            + ["-s", str(sensitivity), "--max-seqs", str(max_hits), "--threads", _threads()]
-            + ["--alignment-mode", "3", "--format-output"]
-            + ["query,target,fident,qstart,qend,qlen,tstart,tend,tlen"],
-            cwd=work,
+        options = f"--min-seq-id {min_identity} -c {mutual_coverage} -s {sensitivity} --max-seqs {max_hits}"
+        columns = "query,target,fident,qstart,qend,qlen,tstart,tend,tlen"
+        _mmseqs(
+            "easy-search query.fasta target.fasta hits.tsv tmp "
+            f"{options} --alignment-mode 3 --format-output {columns}",
+            work,
         )
         lines = (work / "hits.tsv").read_text().splitlines()
     hits = [_hit(line.split("\t"), query_names, target_names) for line in lines]
@@ -157,15 +152,15 @@ def _hit(fields: list[str], query_names: list[str], target_names: list[str]) -> 
     return Hit(query_names[int(fields[0])], target_names[int(fields[1])], float(fields[2]), coverage)
 
 
-def _threads() -> str:
-    return str(os.cpu_count() or 1)
-
-
 def _write_fasta(path: Path, sequences: Mapping[str, str]) -> list[str]:
     """Write numbered records, so that no name can upset MMseqs2; return the names by number."""
     names = list(sequences)
     path.write_text("".join(f">{i}\n{sequences[name]}\n" for i, name in enumerate(names)))
     return names
+
+
+def _mmseqs(command: str, folder: Path) -> None:
+    _run([mmseqs_path(), *command.split(), "--threads", str(os.cpu_count() or 1)], folder)
 
 
 def _run(command: Sequence[str], cwd: Path | None = None) -> str:

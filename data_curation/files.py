@@ -15,10 +15,7 @@ from data_curation.errors import OutputError
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest() if hasattr(
-            hashlib, "file_digest"
-        ) else hashlib.sha256(handle.read()).hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
@@ -52,15 +49,17 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = check_writable(path)
     if target.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder, a file name was expected")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last, because writers choose a format by it.
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=target.suffix, dir=target.parent)
+    with _said(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix stays last, because writers choose a format by it.
+        handle, name = tempfile.mkstemp(prefix=".partial-", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(target)
+        with _said(path):
+            yield temporary
+            temporary.chmod(0o644)
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -81,18 +80,29 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise OutputError(f"cannot write {path}: it is a file, a folder was expected")
     if target.is_dir() and not os.access(target, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write {path}: the folder is not writable")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+    with _said(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
     try:
-        yield temporary
-        temporary.chmod(0o755)
-        if target.exists():
-            for entry in sorted(temporary.iterdir()):
-                _replace(entry, target / entry.name)
-        else:
-            temporary.rename(target)
+        with _said(path):
+            yield temporary
+            temporary.chmod(0o755)
+            if target.exists():
+                for entry in sorted(temporary.iterdir()):
+                    _replace(entry, target / entry.name)
+            else:
+                temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _said(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what the system says (disk full, read-only, ...) into an error that names the output."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -10,9 +10,7 @@ from data_curation.clustering import search
 MIN_COVERAGE = 0.8
 
 
-def nearest_identity(
-    complexes: Sequence[Iterable[str]], training_chains: Iterable[str]
-) -> list[float]:
+def nearest_identity(complexes: Sequence[Iterable[str]], training_chains: Iterable[str]) -> list[float]:
     """Return each complex's highest identity of any of its chains to any training chain.
 
     Parameters

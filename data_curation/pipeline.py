@@ -91,7 +91,13 @@ def curate(
         steps.append((rule.name, *counts, rows, rule.published_rows))
     comparable = minimum_chain_length == 40
     steps.append(
-        ("deduplicate", len(kept) - len(distinct), 0, len(distinct), PUBLISHED_DISTINCT if comparable else None)
+        (
+            "deduplicate",
+            len(kept) - len(distinct),
+            0,
+            len(distinct),
+            PUBLISHED_DISTINCT if comparable else None,
+        )
     )
     sizes = Counter(split.part.values())
     for part, published in PUBLISHED_SPLIT.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -56,7 +57,7 @@ def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
         raise SourceError(f"{source}: no such file; a CSV with sequences (.csv or .csv.gz) was expected")
     try:
         table = pd.read_csv(source, dtype=str, keep_default_na=False)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise SourceError(f"{source}: not a readable CSV ({error})") from error
     missing = [name for name in _COLUMNS if name not in table.columns]
     if missing:
@@ -65,9 +66,11 @@ def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
         )
     if table.empty:
         raise SourceError(f"{source}: the table has no rows")
-    records = [_record(values, f"{source}, line {index + 2}") for index, values in table.iterrows()]
+    records = [
+        _record(values, f"{source}, line {index + 2}") for index, (_, values) in enumerate(table.iterrows())
+    ]
     records.sort(key=lambda record: record.row)
-    for earlier, later in zip(records, records[1:], strict=False):
+    for earlier, later in pairwise(records):
         if earlier.row == later.row:
             raise SourceError(f"{source}: workbook row {later.row} occurs twice")
     return records

@@ -114,7 +114,5 @@ def _largest_first(group_of: Mapping[str, str]) -> list[list[str]]:
     return [members[group] for group in sorted(members, key=lambda group: (-size[group], group))]
 
 
-def _with_pdb(
-    names: Iterable[str], pdb: Mapping[str, str], rows_of_pdb: Mapping[str, list[str]]
-) -> set[str]:
+def _with_pdb(names: Iterable[str], pdb: Mapping[str, str], rows_of_pdb: Mapping[str, list[str]]) -> set[str]:
     return {row for name in names for row in rows_of_pdb[pdb[name]]}

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from heads.ragged import RaggedBatch
-from heads.registry import MIXERS, POOLINGS, MixerName, PoolingName, find
+from heads.registry import MIXERS, MixerName, PoolingName, find
 
 EncodingUnit = Literal["chain", "side", "complex"]
 
@@ -39,9 +39,7 @@ class Head(nn.Module, ABC):
     swap_invariant: ClassVar[bool]
     chain_order_invariant: ClassVar[bool]
 
-    def __init__(
-        self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention"
-    ) -> None:
+    def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
         super().__init__()
         self.mixer = find(MIXERS, mixer)(dim)
 
@@ -57,4 +55,3 @@ class Head(nn.Module, ABC):
 def two_layers(dim_in: int, dim_out: int) -> nn.Sequential:
     """Linear, SiLU, linear; the hidden layer is as wide as the input."""
     return nn.Sequential(nn.Linear(dim_in, dim_in), nn.SiLU(), nn.Linear(dim_in, dim_out))
-

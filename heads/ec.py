@@ -16,9 +16,7 @@ class EmbeddingsConcatenation(Head):
     swap_invariant = True
     chain_order_invariant = False
 
-    def __init__(
-        self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention"
-    ) -> None:
+    def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
         super().__init__(dim, mixer, pooling)
         self.pooling = find(POOLINGS, pooling)(dim)
         self.regressor = two_layers(dim, 1)

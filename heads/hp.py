@@ -17,9 +17,7 @@ class HierarchicalPooling(Head):
     swap_invariant = False
     chain_order_invariant = True
 
-    def __init__(
-        self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention"
-    ) -> None:
+    def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
         super().__init__(dim, mixer, pooling)
         self.chain_pooling = find(POOLINGS, pooling)(dim)
         self.side_pooling = find(POOLINGS, pooling)(dim)

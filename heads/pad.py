@@ -22,9 +22,7 @@ class PooledAttentionAddition(Head):
     chain_order_invariant = False
     heads = 8
 
-    def __init__(
-        self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention"
-    ) -> None:
+    def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
         super().__init__(dim, mixer, pooling)
         if dim % self.heads:
             raise ValueError(f"width {dim} must be a multiple of {self.heads} attention heads")

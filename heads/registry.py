@@ -46,7 +46,9 @@ def find(table: Mapping[Any, str], name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def build_head(name: HeadName, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> Head:
+def build_head(
+    name: HeadName, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention"
+) -> Head:
     """Make a head for residue embeddings of width `dim`.
 
     Raises

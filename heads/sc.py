@@ -16,9 +16,7 @@ class SequencesConcatenation(Head):
     swap_invariant = False
     chain_order_invariant = False
 
-    def __init__(
-        self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention"
-    ) -> None:
+    def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
         super().__init__(dim, mixer, pooling)
         self.pooling = find(POOLINGS, pooling)(dim)
         self.regressor = nn.Linear(dim, 1)

@@ -1,0 +1,52 @@
+"""Protein-protein binding affinity from sequence.
+
+The public functions are imported when they are first used, so that ``import ppi`` is instant:
+`predict`, `train`, `evaluate`, `curate`, `load_dataset`, `load_model`, `read_complexes`, and the types
+`Complex` and `TrainSettings`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from data_curation.pipeline import curate
+    from ppi.complexes import Complex
+    from ppi.datasets import load_dataset
+    from ppi.evaluation.evaluate import evaluate
+    from ppi.io.tables import read_complexes
+    from ppi.models.folder import load_model
+    from ppi.prediction.predict import predict
+    from ppi.training.run import train
+    from ppi.training.settings import TrainSettings
+
+_PUBLIC = {
+    "Complex": "ppi.complexes",
+    "TrainSettings": "ppi.training.settings",
+    "curate": "data_curation.pipeline",
+    "evaluate": "ppi.evaluation.evaluate",
+    "load_dataset": "ppi.datasets",
+    "load_model": "ppi.models.folder",
+    "predict": "ppi.prediction.predict",
+    "read_complexes": "ppi.io.tables",
+    "train": "ppi.training.run",
+}
+
+__all__ = [
+    "Complex",
+    "TrainSettings",
+    "curate",
+    "evaluate",
+    "load_dataset",
+    "load_model",
+    "predict",
+    "read_complexes",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'ppi' has no attribute {name!r}")

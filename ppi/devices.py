@@ -20,7 +20,9 @@ def choose_device(name: str) -> str:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise SettingsError(f"device {name!r} is not known; auto, cpu, cuda or cuda:N was expected") from error
+        raise SettingsError(
+            f"device {name!r} is not known; auto, cpu, cuda or cuda:N was expected"
+        ) from error
     if device.type not in ("cpu", "cuda"):
         raise SettingsError(f"device {name!r} is not supported; auto, cpu, cuda or cuda:N was expected")
     if device.type == "cuda" and not torch.cuda.is_available():

@@ -7,9 +7,10 @@ import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ppi.io.tables import ComplexTable
+if TYPE_CHECKING:
+    from ppi.io.tables import ComplexTable
 
 DISTRIBUTION = "ppi-affinity"
 _RECORDED = (DISTRIBUTION, "torch", "lightning", "numpy", "biopython")

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from Bio.Align import substitution_matrices
-from Bio.SeqUtils import IsoelectricPoint, ProtParamData
-from Bio.SeqUtils import molecular_weight
+from Bio.SeqUtils import IsoelectricPoint, ProtParamData, molecular_weight
 from torch import Tensor
 
 from ppi.backbones.base import Backbone, Unit
@@ -31,14 +30,16 @@ class ResidueBackbone(Backbone):
     """
 
     name = "residue"
+    table: Tensor
     licence = "MIT"
     # No limit of its own; this bounds the quadratic attention of what stands behind it.
     max_residues = 10_000
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("table", torch.from_numpy(descriptor_table()), persistent=False)
-        self.dim = self.table.shape[1]
+        table = torch.from_numpy(descriptor_table())
+        self.register_buffer("table", table, persistent=False)
+        self.dim = table.shape[1]
 
     @property
     def identity(self) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 
-def budget_batches(lengths: Sequence[int], budget: int, order: Sequence[int] | None = None) -> Iterator[list[int]]:
+def budget_batches(
+    lengths: Sequence[int], budget: int, order: Sequence[int] | None = None
+) -> Iterator[list[int]]:
     """Cut a sequence of items into batches of at most `budget` residues.
 
     An item longer than the budget is a batch of its own.

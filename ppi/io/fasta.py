@@ -38,7 +38,8 @@ def parse_fasta(path: Path) -> Iterator[FastaRecord]:
     if not text.strip():
         raise InputError(f"{path}: the file is empty; {ACCEPTED_FORMS}")
     header: str | None = None
-    start, parts = 0, []
+    start = 0
+    parts: list[str] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.startswith(">"):
             if header is not None:
@@ -47,7 +48,9 @@ def parse_fasta(path: Path) -> Iterator[FastaRecord]:
         elif header is not None:
             parts.append(line.strip())
         elif line.strip():
-            raise InputError(f"{path}, line {number}: a header starting with '>' was expected; {ACCEPTED_FORMS}")
+            raise InputError(
+                f"{path}, line {number}: a header starting with '>' was expected; {ACCEPTED_FORMS}"
+            )
     if header is not None:
         yield FastaRecord(start, header, "".join(parts))
 

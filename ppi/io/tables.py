@@ -136,8 +136,8 @@ def _from_frame(frame: pd.DataFrame, source: Path) -> ComplexTable:
     if "id" not in renamed:
         renamed["id"] = [f"row{number}" for number in range(1, len(renamed) + 1)]
     complexes = [
-        _from_row(row, f"{source}, line {number}")
-        for number, row in enumerate(renamed.to_dict("records"), start=2)
+        _from_row(row, f"{source}, row {number}")
+        for number, row in enumerate(renamed.to_dict("records"), start=1)
     ]
     _refuse_repeated_ids(complexes, source)
     rest = renamed.drop(columns=["id", "ligand", "receptor", "pkd", "kd_molar"], errors="ignore")
@@ -145,16 +145,19 @@ def _from_frame(frame: pd.DataFrame, source: Path) -> ComplexTable:
 
 
 def _from_row(row: dict[str, object], where: str) -> Complex:
-    sides = []
-    for side in ("ligand", "receptor"):
-        if not isinstance(row[side], str):
-            raise InputError(f"{where}, id {row['id']!r}: the {side} is empty; residues were expected")
-        sides.append(split_side(str(row[side])))
     try:
+        ligand, receptor = _side(row, "ligand"), _side(row, "receptor")
         name = "" if row["id"] is None or row["id"] != row["id"] else str(row["id"])
-        return Complex(name, *sides, pkd=_pkd(row))
+        return Complex(name, ligand, receptor, pkd=_pkd(row))
     except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+        raise InputError(f"{where}, id {row['id']!r}: {error}") from error
+
+
+def _side(row: dict[str, object], side: str) -> tuple[str, ...]:
+    text = row[side]
+    if not isinstance(text, str):
+        raise InputError(f"the {side} is empty; residues were expected")
+    return split_side(text)
 
 
 def _pkd(row: dict[str, object]) -> float | None:
@@ -183,7 +186,9 @@ def _number(row: dict[str, object], name: str) -> float | None:
 
 def _refuse_repeated_ids(complexes: list[Complex], source: Path) -> None:
     first: dict[str, int] = {}
-    for number, item in enumerate(complexes, start=2):
+    for number, item in enumerate(complexes, start=1):
         if item.id in first:
-            raise InputError(f"{source}, line {number}: the id {item.id!r} is already that of line {first[item.id]}")
+            raise InputError(
+                f"{source}, row {number}: the id {item.id!r} is already that of row {first[item.id]}"
+            )
         first[item.id] = number

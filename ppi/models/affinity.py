@@ -68,9 +68,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         folder = Path(model_id)
         if not folder.is_dir():
             known = ("revision", "cache_dir", "force_download", "local_files_only", "token")
-            folder = Path(
-                snapshot_download(model_id, **{k: v for k, v in options.items() if k in known})
-            )
+            folder = Path(snapshot_download(model_id, **{k: v for k, v in options.items() if k in known}))
         model = cls(ModelConfig.model_validate_json((folder / CONFIG_FILE).read_text()))
         model.heads.load_state_dict(load_file(folder / WEIGHTS_FILE))
         return model.eval()

@@ -118,7 +118,9 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
         chains = gzip.decompress((folder / CHAINS_FILE).read_bytes()).decode().split()
     except ValidationError as error:
         first = error.errors()[0]
-        raise ModelError(f"{folder}/config.json: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise ModelError(
+            f"{folder}/config.json: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        ) from error
     except (OSError, ValueError, TypeError, RuntimeError, EOFError, SafetensorError) as error:
         raise ModelError(f"{folder}: cannot be loaded: {error}") from error
     name = folder.name if folder != _shipped() else manifest["name"]

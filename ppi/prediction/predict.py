@@ -104,7 +104,9 @@ def _temperatures(table: ComplexTable, default: float) -> pd.Series | float:
     wrong = given.notna() & ~(given > 0)
     if wrong.any():
         name = table.complexes[int(wrong.to_numpy().argmax())].id
-        raise InputError(f"complex {name!r}: temperature_kelvin is {given[wrong].iloc[0]}; above zero was expected")
+        raise InputError(
+            f"complex {name!r}: temperature_kelvin is {given[wrong].iloc[0]}; above zero was expected"
+        )
     return given.fillna(default).astype(float)
 
 

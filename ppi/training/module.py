@@ -37,7 +37,9 @@ class AffinityModule(lightning.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         loss = weighted_mse(self.head(batch.complexes), batch.target, batch.weight)
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} in batch {index} of epoch {self.current_epoch}")
+            raise FloatingPointError(
+                f"the loss is {loss.item()} in batch {index} of epoch {self.current_epoch}"
+            )
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.target))
         return loss
 

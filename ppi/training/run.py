@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning
@@ -24,9 +25,9 @@ from ppi.devices import choose_device
 from ppi.embedding.engine import EmbeddedUnits
 from ppi.embedding.units import EncodedComplex, encode_complexes
 from ppi.errors import InputError
-from ppi.evaluation.metrics import METRICS, spearman
+from ppi.evaluation.metrics import METRICS
 from ppi.io.tables import ComplexTable
-from ppi.models.affinity import AffinityModel
+from ppi.models.affinity import CONFIG_FILE, AffinityModel
 from ppi.models.config import ModelConfig
 from ppi.models.folder import Calibration, TrainedModel, load_model, save_model
 from ppi.prediction.engine import predict_members
@@ -84,7 +85,7 @@ def train(
         If the folder cannot be written; said before the training starts.
     """
     settings = settings or TrainSettings()
-    check_writable(os.path.join(output, "config.json"))
+    check_writable(Path(output) / CONFIG_FILE)
     place = choose_device(device)
     table = open_dataset(data)
     train_part, validation_part = table.part("train"), table.part("validation")
@@ -154,7 +155,7 @@ def _groups(part: ComplexTable, settings: TrainSettings) -> tuple[np.ndarray, np
             f"the table has no column {settings.balance!r}, which --balance {settings.balance} needs; "
             "--balance none trains on all rows alike"
         )
-    names, group, sizes = np.unique(
+    _, group, sizes = np.unique(
         part.columns[settings.balance].astype(str), return_inverse=True, return_counts=True
     )
     return group, np.minimum(sizes, settings.per_group)[group] / sizes[group]

@@ -1,0 +1,70 @@
+"""The command line: one file a verb, each a thin door to a public function."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+from pydantic import ValidationError
+
+from data_curation.errors import CurationError
+from ppi.cli.curate import curate
+from ppi.cli.evaluate import evaluate
+from ppi.cli.predict import predict
+from ppi.cli.train import train
+from ppi.errors import PpiError, PpiWarning
+from ppi.provenance import package_version
+
+app = App(
+    name="ppi",
+    help="Protein-protein binding affinity from sequence. `ppi VERB --help` shows options and examples.",
+    version=package_version,
+    result_action="return_value",
+    help_format="markdown",
+)
+# These modules import nothing heavy; what they call does, when it is called.
+for _verb in (curate, train, evaluate, predict):
+    app.command(_verb)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0, or 1 with one line that says what is wrong (2: wrong usage).
+
+    ``--debug`` shows the traceback instead.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    warnings.showwarning = _show_warning
+    try:
+        app([word for word in given if word != "--debug"], exit_on_error=False, print_error=False)
+    except (PpiError, CurationError) as error:
+        if debug:
+            raise
+        sys.exit(_say("error", str(error), 1))
+    except CycloptsError as error:
+        if debug:
+            raise
+        sys.exit(_say("error", _one_line(error), 2))
+    except KeyboardInterrupt:
+        sys.exit(_say("error", "interrupted; nothing was half written", 130))
+
+
+def _one_line(error: CycloptsError) -> str:
+    cause = error.__cause__
+    if isinstance(cause, ValidationError):
+        first = cause.errors()[0]
+        return f"--{'-'.join(map(str, first['loc'])).replace('_', '-')}: {first['msg']}, got {first['input']!r}"
+    return " ".join(str(error).split())
+
+
+def _say(kind: str, text: str, code: int) -> int:
+    print(f"ppi: {kind}: {text}", file=sys.stderr)
+    return code
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: object, **_: object) -> None:
+    """Show our own warnings as one line; those of libraries are for developers."""
+    if issubclass(category, PpiWarning):
+        _say("warning", str(message), 0)

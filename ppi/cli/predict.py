@@ -1,0 +1,76 @@
+"""`ppi predict`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ppi.errors import InputError
+
+
+def predict(
+    complexes: Path | None = None,
+    *,
+    ligand: Path | None = None,
+    receptor: Path | None = None,
+    output: Path | None = None,
+    model: str = "default",
+    temperature_kelvin: float = 298.15,
+    truncate: bool = False,
+    device: str = "auto",
+) -> None:
+    """Predict pKd = -log10(Kd / M) of complexes, with an interval.
+
+    Input is one file of complexes, or two FASTA files of sides paired by order.
+
+        ppi predict examples/barnase_barstar.fasta
+        ppi predict complexes.csv --output predictions.csv
+        ppi predict --ligand antibodies.fasta --receptor antigens.fasta --output out.parquet
+
+    Parameters
+    ----------
+    complexes
+        FASTA (`>ID|ligand` and `>ID|receptor`, chains joined by `:`; or one record a chain,
+        `>ID|ligand|H`), or CSV, TSV or Parquet with columns id, ligand, receptor. May be gzip.
+    ligand
+        FASTA of ligand sides, with --receptor.
+    receptor
+        FASTA of receptor sides, with --ligand.
+    output
+        File for the predictions: .csv, .tsv, .parquet or .json. Standard output (CSV) by default.
+    model
+        Model folder, or `default`, the model that ships in the package.
+    temperature_kelvin
+        For dG, where the table has no column of this name.
+    truncate
+        Shorten complexes over the model's limit, and say so in the output, instead of refusing them.
+    device
+        auto, cpu, cuda or cuda:N.
+    """
+    from data_curation.files import check_writable
+    from ppi.io.fasta import read_side_pairs
+    from ppi.io.predictions import check_suffix, format_csv, write_predictions
+
+    if output is not None:
+        check_writable(check_suffix(output))
+    if (complexes is None) == (ligand is None) or (ligand is None) != (receptor is None):
+        raise InputError("give either one file of complexes, or both --ligand and --receptor")
+
+    from ppi.prediction.predict import predict as run
+
+    if ligand is not None and receptor is not None:
+        source: object = read_side_pairs(ligand, receptor)
+    else:
+        source = complexes
+    table = run(
+        source,  # type: ignore[arg-type]
+        model=model,
+        temperature_kelvin=temperature_kelvin,
+        truncate=truncate,
+        device=device,
+    )
+    if output is None:
+        sys.stdout.write(format_csv(table) or "")
+        return
+    write_predictions(table, output)
+    print(f"{len(table)} prediction(s) written to {output}", file=sys.stderr)

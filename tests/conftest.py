@@ -1,0 +1,79 @@
+"""Shared fixtures: ragged batches, small tables and a small trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from heads.ragged import RaggedBatch
+from ppi.complexes import AMINO_ACIDS, Complex
+from ppi.embedding.engine import EmbeddedUnits
+from ppi.embedding.units import split_into_units
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def random_chain(random: np.random.Generator, length: int) -> str:
+    return "".join(random.choice(list(AMINO_ACIDS), size=length))
+
+
+def random_complex(random: np.random.Generator, name: str, ligand: int = 1, receptor: int = 1) -> Complex:
+    def side(chains: int) -> tuple[str, ...]:
+        return tuple(random_chain(random, int(random.integers(15, 60))) for _ in range(chains))
+
+    return Complex(name, side(ligand), side(receptor), pkd=float(random.normal(7.5, 1.5)))
+
+
+def batch_of(backbone: torch.nn.Module, complexes: list[Complex], encoding_unit: str) -> RaggedBatch:
+    encoded = [split_into_units(item, encoding_unit) for item in complexes]
+    units = EmbeddedUnits(backbone, [unit for item in encoded for unit in item.units], token_budget=500)
+    return units.gather(encoded)
+
+
+@pytest.fixture()
+def random() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def table() -> pd.DataFrame:
+    """48 complexes whose pKd depends on how many lysines the ligand has, in three parts."""
+    random = np.random.default_rng(1)
+    rows = []
+    for index in range(48):
+        item = random_complex(random, f"c{index}", ligand=1 + index % 2)
+        lysines = sum(chain.count("K") / len(chain) for chain in item.ligand) / len(item.ligand)
+        rows.append(
+            {
+                "id": item.id,
+                "ligand": ":".join(item.ligand),
+                "receptor": ":".join(item.receptor),
+                "pkd": 6 + 30 * lysines,
+                "split": ("train", "train", "validation", "test")[index % 4],
+                "pdb": f"P{index // 2}",
+                "source": ("one", "two")[index % 8 > 3],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="session")
+def table_path(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("table") / "complexes.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def model_path(table_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with two small HP heads, trained for two epochs."""
+    from ppi.training.run import train
+    from ppi.training.settings import TrainSettings
+
+    path = tmp_path_factory.mktemp("model") / "tiny"
+    train(table_path, output=path, settings=TrainSettings(head="hp", mixer="none", members=2, max_epochs=2))
+    return path
