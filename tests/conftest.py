@@ -41,18 +41,19 @@ def random() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def table() -> pd.DataFrame:
-    """48 complexes whose pKd depends on how many lysines the ligand has, in three parts."""
+    """48 complexes whose pKd follows their net charge a residue, in three parts."""
     random = np.random.default_rng(1)
     rows = []
     for index in range(48):
         item = random_complex(random, f"c{index}", ligand=1 + index % 2)
-        lysines = sum(chain.count("K") / len(chain) for chain in item.ligand) / len(item.ligand)
+        residues = "".join(item.chains)
+        charge = sum(residues.count(r) for r in "KR") - sum(residues.count(r) for r in "DE")
         rows.append(
             {
                 "id": item.id,
                 "ligand": ":".join(item.ligand),
                 "receptor": ":".join(item.receptor),
-                "pkd": 6 + 30 * lysines,
+                "pkd": 7 + 10 * charge / len(residues),
                 "split": ("train", "train", "validation", "test")[index % 4],
                 "pdb": f"P{index // 2}",
                 "source": ("one", "two")[index % 8 > 3],

@@ -55,7 +55,9 @@ def _one_line(error: CycloptsError) -> str:
     cause = error.__cause__
     if isinstance(cause, ValidationError):
         first = cause.errors()[0]
-        return f"--{'-'.join(map(str, first['loc'])).replace('_', '-')}: {first['msg']}, got {first['input']!r}"
+        return (
+            f"--{'-'.join(map(str, first['loc'])).replace('_', '-')}: {first['msg']}, got {first['input']!r}"
+        )
     return " ".join(str(error).split())
 
 

@@ -32,8 +32,8 @@ class TrainSettings(BaseModel):
     seed
         Seed of the first member.
     balance
-        Draw rows by group, so that no mutation series outweighs the rest: by PDB entry, by sequence
-        cluster, or not at all. Needs a column `pdb` or `cluster`.
+        Draw rows by group, so that no mutation series outweighs the rest: not at all, by PDB entry, or
+        by sequence cluster; needs a column `pdb` or `cluster`.
     per_group
         Most rows of one group in one epoch, where rows are balanced.
     max_epochs
@@ -58,10 +58,10 @@ class TrainSettings(BaseModel):
     pooling: PoolingName = "attention"
     members: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
-    balance: Literal["pdb", "cluster", "none"] = "pdb"
+    balance: Literal["none", "pdb", "cluster"] = "none"
     per_group: int = Field(default=4, ge=1)
     max_epochs: int = Field(default=30, ge=1)
-    patience: int = Field(default=8, ge=1)
+    patience: int = Field(default=5, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_fraction: float = Field(default=0.05, ge=0, lt=1)

@@ -12,7 +12,14 @@ import pandas as pd
 import pytest
 
 from data_curation import clustering
-from data_curation.cleaning import Drop, Fix, absent_chain, lower_case_duplicate, short_chain, wild_type_mismatch
+from data_curation.cleaning import (
+    Drop,
+    Fix,
+    absent_chain,
+    lower_case_duplicate,
+    short_chain,
+    wild_type_mismatch,
+)
 from data_curation.clustering import cluster, search
 from data_curation.deduplicate import deduplicate
 from data_curation.errors import CurationError, MMseqsError, OutputError, SourceError

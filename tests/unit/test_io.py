@@ -139,7 +139,7 @@ def test_tables(tmp_path: Path, suffix: str) -> None:
 
 
 def test_published_columns(tmp_path: Path) -> None:
-    path = fasta(tmp_path, "Ligand Sequences,Receptor Sequences,KD(M)\n\"MKV,LLW\",GGS,1e-6\n", "in.csv")
+    path = fasta(tmp_path, 'Ligand Sequences,Receptor Sequences,KD(M)\n"MKV,LLW",GGS,1e-6\n', "in.csv")
     item = read_complexes(path).complexes[0]
     assert (item.id, item.ligand, item.pkd) == ("row1", ("MKV", "LLW"), pytest.approx(6.0))
 
@@ -210,7 +210,10 @@ def test_a_folder_is_refreshed_and_keeps_what_else_it_holds(tmp_path: Path) -> N
         with atomic_folder(tmp_path / "folder") as temporary:
             (temporary / "mine").write_text(text)
         (tmp_path / "folder" / "other").write_text("kept")
-    assert {p.name: p.read_text() for p in (tmp_path / "folder").iterdir()} == {"mine": "new", "other": "kept"}
+    assert {p.name: p.read_text() for p in (tmp_path / "folder").iterdir()} == {
+        "mine": "new",
+        "other": "kept",
+    }
 
 
 def test_output_that_cannot_be_written(tmp_path: Path) -> None:

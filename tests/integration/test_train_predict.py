@@ -1,0 +1,260 @@
+"""From a table to a model folder to predictions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import ppi
+from data_curation.errors import MMseqsError
+from heads.registry import HEADS, MIXERS
+from ppi.errors import InputError, ModelError, PpiWarning, SettingsError
+from ppi.evaluation.baselines import BASELINES
+from ppi.evaluation.evaluate import format_report
+from ppi.io.predictions import COLUMNS
+from ppi.io.tables import read_complexes
+from ppi.models.affinity import AffinityModel
+from ppi.models.config import ModelConfig
+from ppi.models.folder import Calibration, load_model, save_model
+from ppi.prediction import predict as predict_module
+from ppi.prediction.engine import predict_members
+from ppi.training.data import BalancedBatches
+from ppi.training.settings import TrainSettings, settings_from_yaml
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_saved_model_predicts_bit_equal(tmp_path: Path, table_path: Path, head: str, mixer: str) -> None:
+    model = AffinityModel(ModelConfig(head=head, mixer=mixer, members=2, label_mean=7.0)).eval()
+    save_model(
+        tmp_path / "m",
+        model,
+        calibration=Calibration(0.9, 2.0, 10),
+        training_chains=["MKV"],
+        manifest={"name": "m"},
+        card="card",
+    )
+    complexes = read_complexes(table_path).complexes[:6]
+    loaded = load_model(tmp_path / "m")
+    assert loaded.model.config == model.config
+    assert np.array_equal(predict_members(loaded.model, complexes)[0], predict_members(model, complexes)[0])
+
+
+def test_hub_mixin_saves_and_loads_the_same_folder(tmp_path: Path, model_path: Path) -> None:
+    loaded = AffinityModel.from_pretrained(str(model_path))
+    loaded.save_pretrained(tmp_path / "again")
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "again" / name).read_bytes() == (model_path / name).read_bytes()
+
+
+def test_training_learns_and_repeats(tmp_path: Path, table_path: Path) -> None:
+    settings = TrainSettings(
+        head="ec", mixer="none", pooling="mean", max_epochs=60, patience=60, learning_rate=0.01
+    )
+    first = ppi.train(table_path, output=tmp_path / "a", settings=settings)
+    assert first.manifest["validation"]["spearman"] > 0.8
+    ppi.train(table_path, output=tmp_path / "b", settings=settings)
+    assert (tmp_path / "a" / "model.safetensors").read_bytes() == (
+        tmp_path / "b" / "model.safetensors"
+    ).read_bytes()
+
+
+def test_a_member_does_not_depend_on_how_many_there_are(
+    tmp_path: Path, table_path: Path, model_path: Path
+) -> None:
+    settings = TrainSettings(head="hp", mixer="none", seed=1, max_epochs=2)
+    alone = ppi.train(table_path, output=tmp_path / "alone", settings=settings).model.heads[0]
+    second = load_model(model_path).model.heads[1]
+    for name, tensor in alone.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name]), name
+
+
+def test_model_folder_is_complete(model_path: Path, table: pd.DataFrame) -> None:
+    assert {entry.name for entry in model_path.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "manifest.json",
+        "calibration.json",
+        "training_chains.txt.gz",
+        "README.md",
+    }
+    manifest = json.loads((model_path / "manifest.json").read_text())
+    assert manifest["settings"]["head"] == "hp"
+    assert [member["seed"] for member in manifest["members"]] == [0, 1]
+    chains = set(load_model(model_path).training_chains)
+    train = table[table["split"] == "train"]
+    assert chains == set(":".join([*train["ligand"], *train["receptor"]]).split(":"))
+
+
+def test_label_scale_counts_a_series_once(tmp_path: Path, table: pd.DataFrame) -> None:
+    train = table[table["split"] == "train"].assign(pdb="series", pkd=9.0)
+    train.loc[train.index[:2], "pdb"] = ["x", "y"]
+    train.loc[train.index[:2], "pkd"] = 6.0
+    settings = TrainSettings(head="ec", mixer="none", max_epochs=1, balance="pdb", per_group=1)
+    frame = pd.concat([train, table[table["split"] == "validation"]])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    trained = ppi.train(tmp_path / "t.csv", output=tmp_path / "m", settings=settings)
+    assert trained.model.config.label_mean == pytest.approx(7.0)
+
+
+def test_balanced_epoch_draws_each_group_alike() -> None:
+    group = np.array([0] * 50 + [1] * 3 + [2])
+    sampler = BalancedBatches([10] * 54, group, per_group=4, budget=30, seed=0)
+    first, second = list(sampler), list(sampler)
+    drawn = [index for batch in first for index in batch]
+    assert np.bincount(group[drawn]).tolist() == [4, 3, 1]
+    assert all(len(batch) <= 3 for batch in first)
+    assert first != second
+    assert first == BalancedBatches([10] * 54, group, 4, 30, 0).batches(0)
+
+
+def test_prediction_table(model_path: Path, table_path: Path, table: pd.DataFrame) -> None:
+    result = ppi.predict(table_path, model=model_path)
+    assert tuple(result.columns) == COLUMNS
+    assert result["id"].tolist() == table["id"].tolist()
+    assert (result["pkd_std"] > 0).all()
+    assert np.allclose(result["kd_molar"], 10 ** -result["pkd"])
+    assert np.allclose(result["pkd_upper"] - result["pkd"], result["pkd"] - result["pkd_lower"])
+    assert (result.loc[table["split"] == "train", "nearest_train_identity"] == 1.0).all()
+    assert (result.loc[table["split"] == "test", "nearest_train_identity"] < 0.9).all()
+    shuffled = ppi.predict(read_complexes(table_path).complexes[::-1], model=model_path)
+    assert np.allclose(shuffled["pkd"][::-1], result["pkd"], atol=1e-5)
+
+
+def test_temperature_moves_dg_only(model_path: Path, table_path: Path, tmp_path: Path) -> None:
+    warm = ppi.predict(table_path, model=model_path, temperature_kelvin=310.15)
+    cold = ppi.predict(table_path, model=model_path)
+    assert np.allclose(warm["dg_kcal_mol"] / cold["dg_kcal_mol"], 310.15 / 298.15)
+    assert warm["pkd"].equals(cold["pkd"])
+    frame = pd.read_csv(table_path).assign(temperature_kelvin=310.15)
+    frame.loc[0, "temperature_kelvin"] = None
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    own = ppi.predict(tmp_path / "t.csv", model=model_path)
+    assert own["dg_kcal_mol"][0] == pytest.approx(cold["dg_kcal_mol"][0])
+    assert own["dg_kcal_mol"][1] == pytest.approx(warm["dg_kcal_mol"][1])
+    with pytest.raises(InputError, match="temperature is 0"):
+        ppi.predict(table_path, model=model_path, temperature_kelvin=0)
+
+
+def test_a_40000_residue_chain_is_refused_or_truncated(model_path: Path) -> None:
+    giant = ppi.Complex("giant", ("MKVLAW" * 6667,), ("GGSTTY",))
+    with pytest.raises(InputError, match="'giant' has a chain of 40002 residues, .*--truncate"):
+        ppi.predict([giant], model=model_path)
+    result = ppi.predict([giant], model=model_path, truncate=True)
+    assert result["truncated"].tolist() == [True]
+    assert np.isfinite(result["pkd"]).all()
+
+
+def test_without_mmseqs_the_novelty_is_empty_and_said(
+    model_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(*_: object) -> list[float]:
+        raise MMseqsError("MMseqs2 was not found")
+
+    monkeypatch.setattr(predict_module, "nearest_identity", absent)
+    with pytest.warns(PpiWarning, match="nearest_train_identity is left empty: MMseqs2 was not found"):
+        result = ppi.predict(table_path, model=model_path)
+    assert result["nearest_train_identity"].isna().all()
+
+
+def test_evaluation_report(model_path: Path, table_path: Path, tmp_path: Path, table: pd.DataFrame) -> None:
+    report = ppi.evaluate(model_path, data=table_path, output=tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text()) == report
+    assert list(report["scores"]) == ["tiny", *BASELINES]
+    assert report["scores"]["tiny"]["all"]["n"] == 12
+    test = table[table["split"] == "test"]
+    predicted = ppi.predict(table_path, model=model_path).loc[test.index, "pkd"]
+    error = float(np.sqrt(np.mean((predicted - test["pkd"]) ** 2)))
+    assert report["scores"]["tiny"]["all"]["rmse"]["value"] == pytest.approx(error)
+    train = table.loc[table["split"] == "train", "pkd"]
+    mean_error = float(np.sqrt(np.mean((test["pkd"] - train.mean()) ** 2)))
+    assert report["scores"]["train mean"]["all"]["rmse"]["value"] == pytest.approx(mean_error, abs=0.05)
+    assert "no chain >= 30% identical to a training chain (n = 12)" in format_report(report)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"split": "train"}, InputError, "no row has split 'validation'; there are train"),
+        ({"pkd": None}, InputError, "24 training complex.es. have no pKd, the first is 'c0'"),
+        ({"pkd": 7.0}, InputError, "the same pKd"),
+        ({"weight": 0.0}, InputError, "weight is missing or not above zero"),
+    ],
+)
+def test_unfit_training_tables(
+    tmp_path: Path, table: pd.DataFrame, change: dict[str, object], error: type[Exception], message: str
+) -> None:
+    table.assign(**change).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(error, match=message):
+        ppi.train(tmp_path / "t.csv", output=tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_table_without_split_or_group(tmp_path: Path, table: pd.DataFrame) -> None:
+    table.drop(columns="split").to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError, match="no column 'split'"):
+        ppi.train(tmp_path / "t.csv", output=tmp_path / "m")
+    table.drop(columns="pdb").to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError, match="no column 'pdb', which --balance pdb needs; --balance none"):
+        ppi.train(tmp_path / "t.csv", output=tmp_path / "m", settings=TrainSettings(balance="pdb"))
+
+
+def test_broken_model_folders(tmp_path: Path, model_path: Path, table_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such model folder"):
+        load_model(tmp_path / "absent")
+    with pytest.raises(ModelError, match="lacks config.json"):
+        load_model(tmp_path)
+    broken = tmp_path / "broken"
+    shutil.copytree(model_path, broken)
+    config = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps({**config, "head": "pad"}))
+    with pytest.raises(ModelError, match="cannot be loaded: .*state_dict"):
+        load_model(broken)
+    (broken / "config.json").write_text(json.dumps({**config, "format_version": 9}))
+    with pytest.raises(ModelError, match="format_version: Input should be 1"):
+        load_model(broken)
+    (broken / "config.json").write_text(json.dumps(config))
+    (broken / "model.safetensors").write_bytes(b"short")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_model(broken)
+
+
+def test_settings_come_from_defaults_then_yaml_then_flags(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("head: ec\nseed: 3\n")
+    settings = settings_from_yaml(path, {"seed": 5})
+    assert (settings.head, settings.seed, settings.mixer) == ("ec", 5, TrainSettings().mixer)
+    path.write_text("heads: ec\n")
+    with pytest.raises(SettingsError, match="heads: Extra inputs"):
+        settings_from_yaml(path, {})
+    path.write_text("- ec\n")
+    with pytest.raises(SettingsError, match="a mapping of settings"):
+        settings_from_yaml(path, {})
+    with pytest.raises(SettingsError, match="cannot be read as YAML"):
+        settings_from_yaml(tmp_path / "absent.yaml", {})
+
+
+def test_devices() -> None:
+    from ppi.devices import choose_device
+
+    assert choose_device("cpu") == "cpu"
+    for name in ("gpu", "mps"):
+        with pytest.raises(SettingsError, match=f"'{name}'"):
+            choose_device(name)
+    if not torch.cuda.is_available():
+        with pytest.raises(SettingsError, match="finds no CUDA GPU"):
+            choose_device("cuda")
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_cuda_predicts_what_the_cpu_predicts(model_path: Path, table_path: Path) -> None:
+    on_cpu = ppi.predict(table_path, model=model_path, device="cpu")
+    on_gpu = ppi.predict(table_path, model=model_path, device="cuda")
+    assert np.allclose(on_cpu["pkd"], on_gpu["pkd"], atol=1e-3)
