@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -144,7 +145,7 @@ def _from_frame(frame: pd.DataFrame, source: Path) -> ComplexTable:
     return ComplexTable(complexes, rest.reset_index(drop=True))
 
 
-def _from_row(row: dict[str, object], where: str) -> Complex:
+def _from_row(row: Mapping[Any, object], where: str) -> Complex:
     try:
         ligand, receptor = _side(row, "ligand"), _side(row, "receptor")
         name = "" if row["id"] is None or row["id"] != row["id"] else str(row["id"])
@@ -153,14 +154,14 @@ def _from_row(row: dict[str, object], where: str) -> Complex:
         raise InputError(f"{where}, id {row['id']!r}: {error}") from error
 
 
-def _side(row: dict[str, object], side: str) -> tuple[str, ...]:
+def _side(row: Mapping[Any, object], side: str) -> tuple[str, ...]:
     text = row[side]
     if not isinstance(text, str):
         raise InputError(f"the {side} is empty; residues were expected")
     return split_side(text)
 
 
-def _pkd(row: dict[str, object]) -> float | None:
+def _pkd(row: Mapping[Any, object]) -> float | None:
     pkd, kd = _number(row, "pkd"), _number(row, "kd_molar")
     if pkd is not None:
         return pkd
@@ -171,7 +172,7 @@ def _pkd(row: dict[str, object]) -> float | None:
     return -math.log10(kd)
 
 
-def _number(row: dict[str, object], name: str) -> float | None:
+def _number(row: Mapping[Any, object], name: str) -> float | None:
     value = row.get(name)
     if value is None or value != value:
         return None

@@ -180,7 +180,7 @@ def _examples(model: AffinityModel, part: ComplexTable, group: np.ndarray) -> Ex
     encoded, _ = encode_complexes(part.complexes, model.encoding_unit, model.backbone.max_residues)
     labels = np.array([item.pkd for item in part.complexes], dtype=np.float64)
     target = (labels - model.config.label_mean) / model.config.label_std
-    weight = np.ones(len(part))
+    weight: np.ndarray = np.ones(len(part))
     if "weight" in part.columns:
         weight = part.columns["weight"].astype(float).to_numpy()
         if not (np.isfinite(weight).all() and (weight > 0).all()):

@@ -55,7 +55,7 @@ def test_hub_mixin_saves_and_loads_the_same_folder(tmp_path: Path, model_path: P
 
 def test_training_learns_and_repeats(tmp_path: Path, table_path: Path) -> None:
     settings = TrainSettings(
-        head="ec", mixer="none", pooling="mean", max_epochs=60, patience=60, learning_rate=0.01
+        head="ec", mixer="none", pooling="mean", max_epochs=120, patience=120, learning_rate=0.01
     )
     first = ppi.train(table_path, output=tmp_path / "a", settings=settings)
     assert first.manifest["validation"]["spearman"] > 0.8

@@ -1,0 +1,173 @@
+"""The command line as a person uses it: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import REPOSITORY
+
+from ppi.cli import main
+from ppi.io.predictions import COLUMNS
+
+EXAMPLES = REPOSITORY / "examples"
+ROWS = REPOSITORY / "tests" / "data" / "measured_rows.csv.gz"
+
+
+def run(*words: object) -> int:
+    """Return the exit code of the command line, in this process."""
+    try:
+        main([str(word) for word in words])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def start(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a new process."""
+    command = [sys.executable, "-c", "from ppi.cli import main; main()", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", ["barnase_barstar", "hyhel10_lysozyme", "hgh_receptor"])
+def test_shipped_model_predicts_the_examples(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out.csv"
+    assert run("predict", EXAMPLES / f"{name}.fasta", "--output", output) == 0
+    table = pd.read_csv(output)
+    assert tuple(table.columns) == COLUMNS
+    assert table["id"].tolist() == [name]
+    row = table.iloc[0]
+    assert row["pkd_lower"] < row["pkd"] < row["pkd_upper"]
+    assert 3 < row["pkd"] < 14
+    assert row["kd_molar"] == pytest.approx(10 ** -row["pkd"], rel=1e-4)
+    assert row["nearest_train_identity"] == 1.0
+    assert "1 prediction(s) written" in capsys.readouterr().err
+
+
+def test_predictions_go_to_standard_output_by_default(
+    model_path: Path, table_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("predict", table_path, "--model", model_path) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[0] == ",".join(COLUMNS)
+    assert [line.split(",")[0] for line in captured.out.splitlines()[1:]] == [f"c{i}" for i in range(48)]
+    assert captured.err == ""
+
+
+def test_side_files(tmp_path: Path, model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "l.fasta").write_text(">x\nMKVLA:GGSTW\n>y\nMKVLA\n")
+    (tmp_path / "r.fasta").write_text(">x\nTTYKK\n>y\nTTYEE\n")
+    sides = ("--ligand", tmp_path / "l.fasta", "--receptor", tmp_path / "r.fasta")
+    assert run("predict", *sides, "--model", model_path) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == ["id", "x", "y"]
+
+
+def test_train_evaluate_predict(tmp_path: Path, table_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = tmp_path / "s.yaml"
+    settings.write_text("head: sc\nmixer: none\nmax_epochs: 1\n")
+    model = tmp_path / "m"
+    assert run("train", "--data", table_path, "--config", settings, "--seed", 4, "--output", model) == 0
+    assert "seed: 4" in (model / "README.md").read_text()
+    assert "head: sc" in (model / "README.md").read_text()
+    capsys.readouterr()
+    assert run("evaluate", model, "--data", table_path, "--output", tmp_path / "r.json") == 0
+    assert "| extra trees on composition |" in capsys.readouterr().out
+    assert (tmp_path / "r.json").exists()
+
+
+def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("curate", "--sequences", ROWS, "--output", tmp_path / "out") == 0
+    printed = capsys.readouterr().out
+    assert "published_rows" in printed
+    assert "12062" in printed
+    assert {entry.name for entry in (tmp_path / "out").iterdir()} == {
+        "complexes.parquet",
+        "funnel.csv",
+        "manifest.json",
+        "touched_rows.csv",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["predict", "absent.fasta"], 1, "absent.fasta: no such file"),
+        (["predict"], 1, "either one file of complexes, or both --ligand and --receptor"),
+        (["predict", "x.fasta", "--ligand", "y.fasta"], 1, "either one file"),
+        (["predict", "x.fasta", "--output", "out.xlsx"], 1, "unknown suffix '.xlsx'"),
+        (["predict", "x.fasta", "--output", "pyproject.toml/out.csv"], 1, "is a file, not a folder"),
+        (["predict", EXAMPLES, "--output", "never.csv"], 1, "is a folder, a file was expected"),
+        (["predict", EXAMPLES / "hgh_receptor.fasta", "--model", "absent"], 1, "no such model folder"),
+        (["predict", EXAMPLES / "hgh_receptor.fasta", "--device", "tpu"], 1, "device 'tpu'"),
+        (["evaluate", "--split", "holdout"], 1, "no row has split 'holdout'"),
+        (["train", "--output", "x", "--head", "foo"], 2, "--head: Input should be 'ec', 'sc', 'hp' or 'pad'"),
+        (["train", "--output", "x", "--learning-rate", "-1"], 2, "--learning-rate: Input should be greater"),
+        (["train", "--output", "x", "--config", "absent.yaml"], 1, "absent.yaml: cannot be read"),
+        (["train"], 2, "--output"),
+        (["predikt"], 2, 'Did you mean "predict"'),
+        (["curate", "--sequences", "absent.csv", "--output", "x"], 1, "absent.csv: no such file"),
+    ],
+)
+def test_wrong_use_is_one_line(
+    words: list[object], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*words) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("ppi: error: ")
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+
+
+def test_unfit_fasta_is_named_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "in.fasta"
+    path.write_text(">a|ligand\nAAA:\n>a|receptor\nMKV\n")
+    assert run("predict", path, "--output", tmp_path / "out.csv") == 1
+    assert f"{path}, line 1: complex 'a', ligand chain 2 is empty" in capsys.readouterr().err
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_without_permission(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    code = run("predict", EXAMPLES / "hgh_receptor.fasta", "--output", tmp_path / "locked" / "out.csv")
+    assert code == 1
+    assert "is not writable" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback() -> None:
+    assert "Traceback" in start("predict", "absent.fasta", "--debug").stderr
+    assert "Traceback" not in start("predict", "absent.fasta").stderr
+
+
+def test_nucleotide_warning_is_one_line(tmp_path: Path, model_path: Path) -> None:
+    path = tmp_path / "in.fasta"
+    path.write_text(">a|ligand\nacgtacgt\n>a|receptor\nMKV\n")
+    done = start("predict", path, "--model", model_path)
+    assert done.returncode == 0
+    assert done.stderr.startswith("ppi: warning: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_version_and_help_import_nothing_heavy() -> None:
+    code = "import sys; from ppi.cli import app; app('{}'); print([m for m in {} if m in sys.modules])"
+    heavy = ("torch", "lightning", "pandas", "sklearn", "transformers")
+    for words in ("--help", "train --help", "predict --help", "--version"):
+        command = [sys.executable, "-c", code.format(words, heavy)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.rstrip().endswith("[]"), words
+
+
+@pytest.mark.parametrize("verb", ["curate", "train", "evaluate", "predict"])
+def test_scripts_are_the_same_doors(verb: str) -> None:
+    command = [sys.executable, REPOSITORY / "scripts" / f"{verb}.py", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == start(verb, "--help").stdout
