@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from heads.ragged import equal_length_groups
 
@@ -49,13 +49,18 @@ def ragged_attention(
             _split_heads(key[key_rows], heads, width),
             _split_heads(value[key_rows], heads, width),
             dropout_p=dropout,
+            scale=width**-0.5,
         )
         rows.append(query_rows.flatten())
-        blocks.append(attended.transpose(1, 2).reshape(-1, heads * width))
+        blocks.append(attended[..., :width].transpose(1, 2).reshape(-1, heads * width))
     order = torch.cat(rows).argsort()
     return torch.cat(blocks)[order]
 
 
 def _split_heads(block: Tensor, heads: int, width: int) -> Tensor:
-    """``(G, L, H * E)`` to ``(G, H, L, E)``."""
-    return block.unflatten(2, (heads, width)).transpose(1, 2)
+    """``(G, L, H * E)`` to ``(G, H, L, E')``, E' being E filled up with zeros to a multiple of 16.
+
+    The zeros change no score, and the CPU kernels run at half the speed on widths that do not fill a
+    vector register.
+    """
+    return pad(block.unflatten(2, (heads, width)).transpose(1, 2), (0, -width % 16))
