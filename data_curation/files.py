@@ -18,23 +18,41 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def check_writable(path: str | os.PathLike[str]) -> Path:
-    """Raise now, before any heavy work, if `path` cannot be created or replaced.
+def check_writable_file(path: str | os.PathLike[str]) -> Path:
+    """Raise now, before any heavy work, if a file cannot be created or replaced.
 
     Raises
     ------
     OutputError
-        If a parent is a file, or the nearest existing parent folder is not writable.
+        If `path` is a folder, or the nearest existing folder above it is not writable.
     """
     target = Path(path).absolute()
-    parent = target.parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir():
-        raise OutputError(f"cannot write {path}: {parent} is a file, not a folder")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {path}: the folder {parent} is not writable")
+    if target.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder, a file name was expected")
+    _check_folder(target.parent, path)
     return target
+
+
+def check_writable_folder(path: str | os.PathLike[str]) -> Path:
+    """Raise now, before any heavy work, if a folder cannot be created or written into.
+
+    Raises
+    ------
+    OutputError
+        If `path` is a file, or it or the nearest existing folder above it is not writable.
+    """
+    target = Path(path).absolute()
+    _check_folder(target, path)
+    return target
+
+
+def _check_folder(folder: Path, path: str | os.PathLike[str]) -> None:
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {path}: {folder} is a file, not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: the folder {folder} is not writable")
 
 
 @contextmanager
@@ -46,9 +64,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     OutputError
         If `path` is a folder or its folder cannot be written.
     """
-    target = check_writable(path)
-    if target.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder, a file name was expected")
+    target = check_writable_file(path)
     with _said(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         # The suffix stays last, because writers choose a format by it.
@@ -66,31 +82,30 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary folder whose files move into `path` when the block ends without an error.
+    """Yield a temporary folder whose files appear in `path` when the block ends without an error.
 
-    Files of the same names are replaced; other files that `path` already holds stay.
+    A new folder appears whole. In a folder that exists, files of the same names are replaced one by one,
+    after all of them have been written; its other files stay.
 
     Raises
     ------
     OutputError
         If `path` is a file or cannot be written.
     """
-    target = check_writable(path)
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"cannot write {path}: it is a file, a folder was expected")
-    if target.is_dir() and not os.access(target, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {path}: the folder is not writable")
+    target = check_writable_folder(path)
+    exists = target.exists()
     with _said(path):
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+        # Inside a folder that exists, because only that folder is known to be writable.
+        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target if exists else target.parent))
     try:
         with _said(path):
             yield temporary
-            temporary.chmod(0o755)
-            if target.exists():
+            if exists:
                 for entry in sorted(temporary.iterdir()):
-                    _replace(entry, target / entry.name)
+                    entry.replace(target / entry.name)
             else:
+                temporary.chmod(0o755)
                 temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -6,7 +6,6 @@ import json
 import os
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -14,7 +13,7 @@ from data_curation.cleaning import Touched, clean, published_rules
 from data_curation.clustering import mmseqs_version
 from data_curation.deduplicate import CuratedComplex, deduplicate
 from data_curation.errors import CurationError
-from data_curation.files import atomic_folder, check_writable, sha256_of
+from data_curation.files import atomic_folder, check_writable_folder, sha256_of
 from data_curation.sources import read_sequence_table
 from data_curation.splitting import TEST, TRAIN, VALIDATION, Split, reference_split
 
@@ -73,7 +72,7 @@ def curate(
     if minimum_chain_length < 1:
         raise CurationError(f"minimum chain length is {minimum_chain_length}, at least 1 was expected")
     if output is not None:
-        check_writable(Path(output) / "complexes.parquet")
+        check_writable_folder(output)
     records = read_sequence_table(sequences)
     rules = published_rules(minimum_chain_length)
     kept, touched, rows_after = clean(records, rules)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import zlib
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,7 +58,14 @@ def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
         raise SourceError(f"{source}: no such file; a CSV with sequences (.csv or .csv.gz) was expected")
     try:
         table = pd.read_csv(source, dtype=str, keep_default_na=False)
-    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        UnicodeDecodeError,
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+    ) as error:
         raise SourceError(f"{source}: not a readable CSV ({error})") from error
     missing = [name for name in _COLUMNS if name not in table.columns]
     if missing:

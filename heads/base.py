@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from heads.ragged import RaggedBatch
-from heads.registry import MIXERS, MixerName, PoolingName, find
+from heads.registry import MIXERS, MixerName, find
 
 EncodingUnit = Literal["chain", "side", "complex"]
 
@@ -22,8 +22,6 @@ class Head(nn.Module, ABC):
         Width of the residue embeddings, ``D``.
     mixer
         Name in `heads.registry.MIXERS`.
-    pooling
-        Name in `heads.registry.POOLINGS`.
 
     Attributes
     ----------
@@ -39,7 +37,7 @@ class Head(nn.Module, ABC):
     swap_invariant: ClassVar[bool]
     chain_order_invariant: ClassVar[bool]
 
-    def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
+    def __init__(self, dim: int, mixer: MixerName) -> None:
         super().__init__()
         self.mixer = find(MIXERS, mixer)(dim)
 

@@ -17,7 +17,7 @@ class EmbeddingsConcatenation(Head):
     chain_order_invariant = False
 
     def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
-        super().__init__(dim, mixer, pooling)
+        super().__init__(dim, mixer)
         self.pooling = find(POOLINGS, pooling)(dim)
         self.regressor = two_layers(dim, 1)
 

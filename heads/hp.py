@@ -18,7 +18,7 @@ class HierarchicalPooling(Head):
     chain_order_invariant = True
 
     def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
-        super().__init__(dim, mixer, pooling)
+        super().__init__(dim, mixer)
         self.chain_pooling = find(POOLINGS, pooling)(dim)
         self.side_pooling = find(POOLINGS, pooling)(dim)
         self.network = two_layers(2 * dim, 2 * dim)

@@ -23,7 +23,7 @@ class PooledAttentionAddition(Head):
     heads = 8
 
     def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
-        super().__init__(dim, mixer, pooling)
+        super().__init__(dim, mixer)
         if dim % self.heads:
             raise ValueError(f"width {dim} must be a multiple of {self.heads} attention heads")
         self.query = nn.Linear(dim, dim, bias=False)

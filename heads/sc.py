@@ -17,7 +17,7 @@ class SequencesConcatenation(Head):
     chain_order_invariant = False
 
     def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
-        super().__init__(dim, mixer, pooling)
+        super().__init__(dim, mixer)
         self.pooling = find(POOLINGS, pooling)(dim)
         self.regressor = nn.Linear(dim, 1)
 

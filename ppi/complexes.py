@@ -15,7 +15,7 @@ REPLACED_BY_UNKNOWN = "BOUZ"
 #: Between the chains of a side, in files and in tables.
 CHAIN_SEPARATOR = ":"
 
-_NOT_RESIDUE = re.compile(f"[^{AMINO_ACIDS}{UNKNOWN}]")
+_NOT_RESIDUE = re.compile(f"[^{AMINO_ACIDS}{UNKNOWN}{REPLACED_BY_UNKNOWN}]")
 _REPLACE = str.maketrans(dict.fromkeys(REPLACED_BY_UNKNOWN, UNKNOWN))
 
 
@@ -56,6 +56,11 @@ class Complex:
         notes: list[str] = []
         for side in ("ligand", "receptor"):
             chains = getattr(self, side)
+            if isinstance(chains, str):
+                raise InputError(
+                    f"complex {self.id!r}: the {side} is a string; a tuple of chains was expected, "
+                    'such as ("EVQL", "DIQM")'
+                )
             if not chains:
                 raise InputError(f"complex {self.id!r} has no {side}; at least one chain was expected")
             clean = tuple(
@@ -76,10 +81,28 @@ def split_side(text: str) -> tuple[str, ...]:
     return tuple(re.split(r"[:,]", text))
 
 
-def _clean_chain(text: str, where: str, notes: list[str]) -> str:
-    letters = "".join(text.split()).upper().removesuffix("*")
+def check_chain(text: str, where: str) -> str:
+    """Return the residues of a chain in upper case, without white space and a trailing stop.
+
+    Raises
+    ------
+    InputError
+        If it is empty or holds another character; the message begins with `where`.
+    """
+    # Letters outside ASCII stay as they are, to be refused: upper() would make SS of a sharp s.
+    letters = "".join(text.split()).removesuffix("*")
+    if letters.isascii():
+        letters = letters.upper()
     if not letters:
         raise InputError(f"{where} is empty; residues were expected")
+    wrong = _NOT_RESIDUE.search(letters)
+    if wrong:
+        raise InputError(f"{where}, position {wrong.start() + 1}: {_describe(wrong.group())}")
+    return letters
+
+
+def _clean_chain(text: str, where: str, notes: list[str]) -> str:
+    letters = check_chain(text, where)
     if set(letters) <= set("ACGTU"):
         warnings.warn(
             f"{where} has only the letters A, C, G, T or U: is it a nucleotide sequence?",
@@ -90,9 +113,6 @@ def _clean_chain(text: str, where: str, notes: list[str]) -> str:
     if chain != letters:
         replaced = sorted(set(letters) & set(REPLACED_BY_UNKNOWN))
         notes.append(f"{where}: {', '.join(replaced)} replaced by {UNKNOWN}")
-    wrong = _NOT_RESIDUE.search(chain)
-    if wrong:
-        raise InputError(f"{where}, position {wrong.start() + 1}: {_describe(wrong.group())}")
     return chain
 
 

@@ -25,6 +25,8 @@ def choose_device(name: str) -> str:
         ) from error
     if device.type not in ("cpu", "cuda"):
         raise SettingsError(f"device {name!r} is not supported; auto, cpu, cuda or cuda:N was expected")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise SettingsError(f"device {name!r} was asked for, but torch finds no CUDA GPU here")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SettingsError(
+            f"device {name!r} was asked for, but torch finds {torch.cuda.device_count()} CUDA GPU(s) here"
+        )
     return name

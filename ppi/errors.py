@@ -19,5 +19,9 @@ class SettingsError(PpiError):
     """An option has an impossible value, or a configuration file an unknown key."""
 
 
+class TrainingError(PpiError):
+    """A training went wrong."""
+
+
 class PpiWarning(UserWarning):
     """Something that the user should know and that does not stop the work."""

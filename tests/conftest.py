@@ -34,7 +34,7 @@ def batch_of(backbone: torch.nn.Module, complexes: list[Complex], encoding_unit:
     return units.gather(encoded)
 
 
-@pytest.fixture()
+@pytest.fixture
 def random() -> np.random.Generator:
     return np.random.default_rng(0)
 

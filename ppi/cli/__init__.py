@@ -47,8 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         sys.exit(_say("error", _one_line(error), 2))
+    except Exception as error:
+        if debug:
+            raise
+        text = " ".join(str(error).split())
+        sys.exit(_say("error", f"{type(error).__name__}: {text} (--debug shows where)", 1))
     except KeyboardInterrupt:
-        sys.exit(_say("error", "interrupted; nothing was half written", 130))
+        sys.exit(_say("error", "interrupted", 130))
 
 
 def _one_line(error: CycloptsError) -> str:

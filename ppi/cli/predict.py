@@ -47,12 +47,12 @@ def predict(
     device
         auto, cpu, cuda or cuda:N.
     """
-    from data_curation.files import check_writable
+    from data_curation.files import check_writable_file
     from ppi.io.fasta import read_side_pairs
     from ppi.io.predictions import check_suffix, format_csv, write_predictions
 
     if output is not None:
-        check_writable(check_suffix(output))
+        check_writable_file(check_suffix(output))
     if (complexes is None) == (ligand is None) or (ligand is None) != (receptor is None):
         raise InputError("give either one file of complexes, or both --ligand and --receptor")
 

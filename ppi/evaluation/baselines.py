@@ -33,10 +33,11 @@ def baseline_predictions(train: ComplexTable, test: Sequence[Complex]) -> dict[s
     dict
         ``(N,)`` pKd for each of `BASELINES`.
     """
-    labels: np.ndarray = np.array([item.pkd for item in train.complexes], dtype=np.float64)
+    labels = train.measured_pkd("training")
     weight: np.ndarray = np.ones(len(train))
     if "pdb" in train.columns:
-        weight = 1 / train.columns.groupby("pdb")["pdb"].transform("size").to_numpy()
+        sizes = train.columns.groupby("pdb")["pdb"].transform("size")
+        weight = 1 / sizes.fillna(1).to_numpy(dtype=np.float64)  # a row without an entry stands alone
     scale = StandardScaler().fit(_features(train.complexes), sample_weight=weight)
     composition = (scale.transform(_features(train.complexes)), scale.transform(_features(test)))
     length = (_total_length(train.complexes), _total_length(test))

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_curation.files import atomic_file, check_writable
+from data_curation.files import atomic_file, check_writable_file
 from data_curation.leakage import nearest_identity
 from ppi.datasets import SHIPPED_DATASET, open_dataset
 from ppi.devices import choose_device
-from ppi.errors import InputError
 from ppi.evaluation.baselines import baseline_predictions
 from ppi.evaluation.metrics import Score, score
 from ppi.io.tables import ComplexTable
@@ -72,15 +71,12 @@ def evaluate(
         If the data or the model is wrong.
     """
     if output is not None:
-        check_writable(output)
+        check_writable_file(output)
     place = choose_device(device)
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     table = open_dataset(data)
     part = table.part(split)
-    without = [item.id for item in part.complexes if item.pkd is None]
-    if without:
-        raise InputError(f"{len(without)} complex(es) have no pKd, the first is {without[0]!r}")
-    measured = np.array([item.pkd for item in part.complexes], dtype=np.float64)
+    measured = part.measured_pkd(split)
     predicted = predict_members(trained.model, part.complexes, device=place)[0].mean(axis=0)
     predictors = {trained.name: predicted, **_baselines(table, part)}
     strata = list(_strata(part, trained.training_chains))

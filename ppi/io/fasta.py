@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ppi.complexes import Complex, split_side
+from ppi.complexes import Complex, check_chain, split_side
 from ppi.errors import InputError
 from ppi.io.text import read_text
 
-ACCEPTED_FORMS = """accepted forms:
-  >ID|ligand             one record a side, chains joined by ':'
-  EVQLVESGG:DIQMTQSPS
-  >ID|receptor
-  KVFGRCELA
-or one record a chain: >ID|ligand|H, >ID|ligand|L, >ID|receptor|A"""
+ACCEPTED_FORMS = (
+    "accepted forms: one record a side, '>ID|ligand' and '>ID|receptor', chains joined by ':' "
+    "(EVQLVESGG:DIQMTQSPS); or one record a chain, '>ID|ligand|H', '>ID|ligand|L', '>ID|receptor|A'"
+)
 
 
 class FastaRecord(NamedTuple):
@@ -81,20 +79,16 @@ def read_fasta(path: Path) -> list[Complex]:
         where = f"{path}, line {record.line}, record '>{record.header}'"
         name, role, chain = _parse_header(record.header, where)
         first_line.setdefault(name, record.line)
-        side = sides.setdefault((name, role), _Side())
-        side.add(chain, split_side(record.sequence), where)
+        sides.setdefault((name, role), _Side()).add(chain, record.sequence, where)
     complexes = []
     for name, line in first_line.items():
-        where = f"{path}, line {line}"
         for role, other in (("ligand", "receptor"), ("receptor", "ligand")):
             if (name, role) not in sides:
-                raise InputError(f"{where}: complex {name!r} has a {other} but no {role}; {ACCEPTED_FORMS}")
-        try:
-            complexes.append(
-                Complex(name, tuple(sides[name, "ligand"].chains), tuple(sides[name, "receptor"].chains))
-            )
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from error
+                raise InputError(
+                    f"{path}, line {line}: complex {name!r} has a {other} but no {role}; {ACCEPTED_FORMS}"
+                )
+        ligand, receptor = (tuple(sides[name, role].chains) for role in ("ligand", "receptor"))
+        complexes.append(Complex(name, ligand, receptor))
     return complexes
 
 
@@ -136,7 +130,8 @@ class _Side:
         self.chains: list[str] = []
         self.names: dict[str, tuple[str, ...]] = {}
 
-    def add(self, name: str, chains: tuple[str, ...], where: str) -> None:
+    def add(self, name: str, text: str, where: str) -> None:
+        chains = split_side(text)
         if name in self.names:
             if self.names[name] == chains:
                 raise InputError(f"{where}: the record is given twice")
@@ -145,6 +140,8 @@ class _Side:
             raise InputError(f"{where}: the side is given both as one record and chain by chain")
         if name and len(chains) > 1:
             raise InputError(f"{where}: a record that names one chain holds {len(chains)}")
+        for number, chain in enumerate(chains, start=1):
+            check_chain(chain, f"{where}, chain {number}")
         self.names[name] = chains
         self.chains.extend(chains)
 

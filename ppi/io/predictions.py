@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from pathlib import Path
@@ -61,7 +62,10 @@ def write_predictions(table: pd.DataFrame, path: str | os.PathLike[str]) -> None
         if suffix == ".parquet":
             table.to_parquet(temporary, index=False)
         elif suffix == ".json":
-            table.to_json(temporary, orient="records", indent=2, double_precision=6)
+            # to_json counts decimal places, not digits: it would write a Kd of 1e-9 as 0.
+            rows = table.astype(object).to_dict("records")
+            known = [{key: None if pd.isna(cell) else cell for key, cell in row.items()} for row in rows]
+            temporary.write_text(json.dumps(known, indent=2) + "\n")
         else:
             format_csv(table, temporary, separator="\t" if suffix == ".tsv" else ",")
 

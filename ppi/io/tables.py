@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ppi.complexes import Complex, split_side
@@ -60,6 +61,19 @@ class ComplexTable:
         kept = list(keep)
         complexes = [item for item, wanted in zip(self.complexes, kept, strict=True) if wanted]
         return ComplexTable(complexes, self.columns[kept].reset_index(drop=True))
+
+    def measured_pkd(self, what: str) -> np.ndarray:
+        """Return ``(N,)`` measured pKd.
+
+        Raises
+        ------
+        InputError
+            If a complex has none; `what` says in the message which complexes these are.
+        """
+        without = [item.id for item in self.complexes if item.pkd is None]
+        if without:
+            raise InputError(f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}")
+        return np.array([item.pkd for item in self.complexes], dtype=np.float64)
 
     def part(self, split: str) -> ComplexTable:
         """Return the rows of one part of the split.
@@ -118,9 +132,13 @@ def _read_frame(source: Path, suffix: str) -> pd.DataFrame:
         if not text.strip():
             raise InputError(f"{source}: the file is empty; {ACCEPTED_COLUMNS}")
         # Only empty cells are missing: a complex may well be called "NA".
-        return pd.read_csv(
+        frame = pd.read_csv(
             io.StringIO(text), sep=separator, keep_default_na=False, na_values=[""], dtype={"id": str}
         )
+        if not isinstance(frame.index, pd.RangeIndex):
+            # pandas takes the surplus first cells of rows longer than the header for an index.
+            raise InputError(f"{source}: the rows have more cells than the header")
+        return frame
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{source}: not a table ({error})") from error
     except (OSError, ValueError) as error:

@@ -15,8 +15,7 @@ from heads.ragged import RaggedBatch
 from heads.registry import HEADS, build_head, find
 from ppi.backbones.registry import build_backbone
 from ppi.models.config import ModelConfig
-
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+from ppi.models.folder import CONFIG_FILE, WEIGHTS_FILE
 
 
 class AffinityModel(nn.Module, PyTorchModelHubMixin):

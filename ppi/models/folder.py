@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "default"
 MANIFEST_FILE, CARD_FILE = "manifest.json", "README.md"
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 CALIBRATION_FILE, CHAINS_FILE = "calibration.json", "training_chains.txt.gz"
 
 
@@ -101,7 +103,7 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
         If the folder is missing or incomplete, of another format, or its weights do not fit.
     """
     folder = _folder(path)
-    needed = ("config.json", "model.safetensors", CALIBRATION_FILE, CHAINS_FILE, MANIFEST_FILE)
+    needed = (CONFIG_FILE, WEIGHTS_FILE, CALIBRATION_FILE, CHAINS_FILE, MANIFEST_FILE)
     absent = [name for name in needed if not (folder / name).is_file()]
     if absent:
         raise ModelError(f"{folder}: not a model folder, it lacks {', '.join(absent)}")
@@ -119,9 +121,9 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(
-            f"{folder}/config.json: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+            f"{folder}/{CONFIG_FILE}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         ) from error
-    except (OSError, ValueError, TypeError, RuntimeError, EOFError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, EOFError, zlib.error, SafetensorError) as error:
         raise ModelError(f"{folder}: cannot be loaded: {error}") from error
     name = folder.name if folder != _shipped() else manifest["name"]
     return TrainedModel(name, model, calibration, tuple(chains), manifest)

@@ -43,11 +43,10 @@ def predict_members(
         complexes, model.encoding_unit, model.backbone.max_residues, truncate=truncate
     )
     model = model.eval().to(device)
+    units = EmbeddedUnits(model.backbone, (u for item in encoded for u in item.units), token_budget)
     pkd = np.empty((model.config.members, len(encoded)))
-    lengths = [item.residues for item in encoded]
     with torch.inference_mode():
-        for batch in budget_batches(lengths, token_budget):
-            members = [encoded[index] for index in batch]
-            units = EmbeddedUnits(model.backbone, (u for item in members for u in item.units), token_budget)
-            pkd[:, batch] = model(units.gather(members).to(device)).cpu().numpy()
+        for batch in budget_batches([item.residues for item in encoded], token_budget):
+            complexes_of_batch = units.gather([encoded[index] for index in batch])
+            pkd[:, batch] = model(complexes_of_batch.to(device)).cpu().numpy()
     return pkd, truncated

@@ -60,6 +60,7 @@ def predict(
     if not temperature_kelvin > 0:
         raise InputError(f"the temperature is {temperature_kelvin}; kelvin above zero were expected")
     table = _as_table(complexes)
+    _say_notes(table.complexes)
     place = choose_device(device)
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     members, truncated = predict_members(trained.model, table.complexes, truncate=truncate, device=place)
@@ -92,6 +93,13 @@ def _as_table(complexes: str | os.PathLike[str] | Sequence[Complex] | ComplexTab
     if not len(table):
         raise InputError("there are no complexes to predict")
     return table
+
+
+def _say_notes(complexes: Iterable[Complex]) -> None:
+    notes = [note for item in complexes for note in item.notes]
+    if notes:
+        more = f" (and {len(notes) - 1} more chain(s))" if len(notes) > 1 else ""
+        warnings.warn(f"{notes[0]}{more}", PpiWarning, stacklevel=3)
 
 
 def _temperatures(table: ComplexTable, default: float) -> pd.Series | float:

@@ -8,9 +8,14 @@ from ppi.models.config import ModelConfig
 from ppi.models.folder import Calibration
 
 
-def model_card(config: ModelConfig, calibration: Calibration, manifest: dict[str, Any]) -> str:
+def model_card(
+    config: ModelConfig, swap_invariant: bool, calibration: Calibration, manifest: dict[str, Any]
+) -> str:
     """Return the card of a freshly trained model: what it is and how it did on validation complexes."""
     scores = manifest["validation"]
+    swap = (
+        "changes nothing" if swap_invariant else "changes the prediction: keep the roles of the training data"
+    )
     members = "\n".join(
         f"| {m['seed']} | {m['validation_spearman']:.3f} | {m['best_epoch']} of {m['epochs']} |"
         for m in manifest["members"]
@@ -24,8 +29,9 @@ Predicts pKd = -log10(Kd / M) of a protein complex from the sequences of its cha
   `{config.pooling}`, {config.members} member(s); the prediction is their mean.
 - Trained on {manifest["training_complexes"]} complexes with exact labels (data sha256
   `{manifest["data_sha256"]}`); the best epoch was chosen on {manifest["validation_complexes"]} others.
-- Interval: prediction +- {calibration.half_width:.2f}, which holds {calibration.level:.0%} of the validation
-  complexes.
+- Interval: prediction +- {calibration.half_width:.2f}, the {calibration.level:.0%} split-conformal interval of
+  the {calibration.complexes} validation complexes. They also chose the epoch, so it is a little narrow.
+- Exchanging ligand and receptor {swap}.
 
 ## Validation
 

@@ -1,4 +1,4 @@
-"""Training data: embeddings cached once, batches by a token budget, mutation series held in check."""
+"""Training data: embeddings cached once, batches by a token budget, groups drawn alike on request."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from heads.base import Head
+from ppi.errors import TrainingError
 from ppi.evaluation.metrics import spearman
 from ppi.training.data import Batch
 from ppi.training.settings import TrainSettings
@@ -37,8 +38,9 @@ class AffinityModule(lightning.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         loss = weighted_mse(self.head(batch.complexes), batch.target, batch.weight)
         if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss.item()} in batch {index} of epoch {self.current_epoch}"
+            raise TrainingError(
+                f"the loss is {loss.item()} in batch {index + 1} of epoch {self.current_epoch + 1}; "
+                "a lower learning rate may help"
             )
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.target))
         return loss

@@ -10,16 +10,18 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning
 import numpy as np
+import pandas as pd
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
-from data_curation.files import check_writable
+from data_curation.files import check_writable_folder
 from heads.base import Head
+from heads.registry import HEADS, build_head, find
+from ppi.backbones.registry import build_backbone
 from ppi.datasets import SHIPPED_DATASET, open_dataset
 from ppi.devices import choose_device
 from ppi.embedding.engine import EmbeddedUnits
@@ -27,7 +29,7 @@ from ppi.embedding.units import EncodedComplex, encode_complexes
 from ppi.errors import InputError
 from ppi.evaluation.metrics import METRICS
 from ppi.io.tables import ComplexTable
-from ppi.models.affinity import CONFIG_FILE, AffinityModel
+from ppi.models.affinity import AffinityModel
 from ppi.models.config import ModelConfig
 from ppi.models.folder import Calibration, TrainedModel, load_model, save_model
 from ppi.prediction.engine import predict_members
@@ -38,6 +40,9 @@ from ppi.training.module import MONITOR, AffinityModule
 from ppi.training.settings import TrainSettings
 
 INTERVAL_LEVEL = 0.9
+#: Fewer validation complexes cannot give a finite interval at this level.
+SMALLEST_CALIBRATION = 9
+GRADIENT_CLIP = 1.0
 
 
 class Member(NamedTuple):
@@ -85,12 +90,18 @@ def train(
         If the folder cannot be written; said before the training starts.
     """
     settings = settings or TrainSettings()
-    check_writable(Path(output) / CONFIG_FILE)
+    target = check_writable_folder(output)
     place = choose_device(device)
     table = open_dataset(data)
     train_part, validation_part = table.part("train"), table.part("validation")
+    if len(validation_part) < SMALLEST_CALIBRATION:
+        raise InputError(
+            f"{len(validation_part)} validation complex(es); at least {SMALLEST_CALIBRATION} are needed to "
+            f"calibrate a {INTERVAL_LEVEL:.0%} interval"
+        )
+    labels, measured = _labels(train_part, "training"), _labels(validation_part, "validation")
     groups, draws = _groups(train_part, settings)
-    mean, std = _label_scale(_labels(train_part, "training"), draws)
+    mean, std = _label_scale(labels, draws)
     config = ModelConfig(
         backbone=settings.backbone,
         head=settings.head,
@@ -101,8 +112,8 @@ def train(
         label_std=std,
     )
     model = AffinityModel(config)
-    train_examples = _examples(model, train_part, groups)
-    validation_examples = _examples(model, validation_part, np.arange(len(validation_part)))
+    train_examples = _examples(model, train_part, labels, groups)
+    validation_examples = _examples(model, validation_part, measured, np.arange(len(validation_part)))
     units = EmbeddedUnits(
         model.backbone.to(place),
         _all_units(train_examples.encoded, validation_examples.encoded),
@@ -124,19 +135,18 @@ def train(
         members.append(member)
 
     predicted = predict_members(model, validation_part.complexes, device=place)[0].mean(axis=0)
-    measured = _labels(validation_part, "validation")
     calibration = calibrate(measured, predicted)
-    manifest = _manifest(table, settings, members, measured, predicted)
+    manifest = _manifest(model.backbone.identity, table, settings, members, measured, predicted)
     chains = {chain for item in train_part.complexes for chain in item.chains}
     save_model(
-        output,
+        target,
         model.cpu(),
         calibration=calibration,
         training_chains=chains,
         manifest=manifest,
-        card=model_card(config, calibration, manifest),
+        card=model_card(config, find(HEADS, config.head).swap_invariant, calibration, manifest),
     )
-    return load_model(output)
+    return load_model(target)
 
 
 def calibrate(measured: np.ndarray, predicted: np.ndarray, level: float = INTERVAL_LEVEL) -> Calibration:
@@ -155,17 +165,16 @@ def _groups(part: ComplexTable, settings: TrainSettings) -> tuple[np.ndarray, np
             f"the table has no column {settings.balance!r}, which --balance {settings.balance} needs; "
             "--balance none trains on all rows alike"
         )
-    _, group, sizes = np.unique(
-        part.columns[settings.balance].astype(str), return_inverse=True, return_counts=True
-    )
+    names = part.columns[settings.balance]
+    if names.isna().any():
+        name = part.complexes[int(names.isna().to_numpy().argmax())].id
+        raise InputError(f"complex {name!r} has no {settings.balance}, which --balance needs")
+    _, group, sizes = np.unique(names.astype(str), return_inverse=True, return_counts=True)
     return group, np.minimum(sizes, settings.per_group)[group] / sizes[group]
 
 
 def _labels(part: ComplexTable, what: str) -> np.ndarray:
-    without = [item.id for item in part.complexes if item.pkd is None]
-    if without:
-        raise InputError(f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}")
-    labels = np.array([item.pkd for item in part.complexes], dtype=np.float64)
+    labels = part.measured_pkd(what)
     if np.ptp(labels) == 0:
         raise InputError(f"all {len(labels)} {what} complexes have the same pKd: there is nothing to rank")
     return labels
@@ -176,13 +185,12 @@ def _label_scale(labels: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
     return mean, float(np.sqrt(np.average((labels - mean) ** 2, weights=draws)))
 
 
-def _examples(model: AffinityModel, part: ComplexTable, group: np.ndarray) -> Examples:
+def _examples(model: AffinityModel, part: ComplexTable, labels: np.ndarray, group: np.ndarray) -> Examples:
     encoded, _ = encode_complexes(part.complexes, model.encoding_unit, model.backbone.max_residues)
-    labels = np.array([item.pkd for item in part.complexes], dtype=np.float64)
     target = (labels - model.config.label_mean) / model.config.label_std
     weight: np.ndarray = np.ones(len(part))
     if "weight" in part.columns:
-        weight = part.columns["weight"].astype(float).to_numpy()
+        weight = pd.to_numeric(part.columns["weight"], errors="coerce").to_numpy(dtype=np.float64)
         if not (np.isfinite(weight).all() and (weight > 0).all()):
             raise InputError("a weight is missing or not above zero; finite numbers above zero were expected")
     return Examples(encoded, target, weight, group)
@@ -213,7 +221,7 @@ def _train_member(
             devices=[int(device.partition(":")[2] or 0)] if device.startswith("cuda") else 1,
             max_epochs=settings.max_epochs,
             callbacks=[stopping, best],
-            gradient_clip_val=1.0,
+            gradient_clip_val=GRADIENT_CLIP,
             logger=False,
             enable_model_summary=False,
             enable_progress_bar=sys.stderr.isatty(),
@@ -235,9 +243,7 @@ def _train_member(
 
 def _fresh_head(config: ModelConfig) -> Head:
     """Make one head after the seed is set, so that a member does not depend on how many there are."""
-    head = AffinityModel(config.model_copy(update={"members": 1})).heads[0]
-    assert isinstance(head, Head)
-    return head
+    return build_head(config.head, build_backbone(config.backbone).dim, config.mixer, config.pooling)
 
 
 def _quiet_lightning() -> None:
@@ -248,6 +254,7 @@ def _quiet_lightning() -> None:
 
 
 def _manifest(
+    backbone_identity: str,
     table: ComplexTable,
     settings: TrainSettings,
     members: Sequence[Member],
@@ -257,6 +264,7 @@ def _manifest(
     return {
         "name": f"{settings.backbone}-{settings.mixer}-{settings.head}-x{settings.members}",
         "settings": settings.model_dump(),
+        "backbone_identity": backbone_identity,
         "data_sha256": table_sha256(table),
         "training_complexes": len(table.part("train")),
         "validation_complexes": len(table.part("validation")),

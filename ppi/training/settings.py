@@ -56,8 +56,8 @@ class TrainSettings(BaseModel):
     head: HeadName = "pad"
     mixer: MixerName = "convbert"
     pooling: PoolingName = "attention"
-    members: int = Field(default=1, ge=1)
-    seed: int = Field(default=0, ge=0)
+    members: int = Field(default=1, ge=1, le=1000)
+    seed: int = Field(default=0, ge=0, le=2**31)
     balance: Literal["none", "pdb", "cluster"] = "none"
     per_group: int = Field(default=4, ge=1)
     max_epochs: int = Field(default=30, ge=1)
@@ -79,11 +79,11 @@ def settings_from_yaml(path: str | os.PathLike[str], overrides: dict[str, Any]) 
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path}: cannot be read as YAML: {error}") from error
+        raise SettingsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: a mapping of settings was expected")
     try:
-        return TrainSettings(**{**content, **overrides})
+        return TrainSettings.model_validate({**content, **overrides})
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -125,13 +125,38 @@ def test_wrong_use_is_one_line(
     assert message in captured.err
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "the file is empty"), (">a|ligand\nMKV\n", "no receptor"), (">a\nMKV\n", "another form")],
+)
+def test_unfit_fasta_is_one_line(
+    tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.fasta").write_text(text)
+    assert run("predict", tmp_path / "in.fasta") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_an_unforeseen_error_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def explode(*_: object, **__: object) -> None:
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr("ppi.prediction.predict.predict", explode)
+    assert run("predict", EXAMPLES / "hgh_receptor.fasta") == 1
+    assert capsys.readouterr().err == "ppi: error: RuntimeError: out of memory (--debug shows where)\n"
+
+
 def test_unfit_fasta_is_named_and_nothing_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "in.fasta"
     path.write_text(">a|ligand\nAAA:\n>a|receptor\nMKV\n")
     assert run("predict", path, "--output", tmp_path / "out.csv") == 1
-    assert f"{path}, line 1: complex 'a', ligand chain 2 is empty" in capsys.readouterr().err
+    assert f"{path}, line 1, record '>a|ligand', chain 2 is empty" in capsys.readouterr().err
     assert not (tmp_path / "out.csv").exists()
 
 

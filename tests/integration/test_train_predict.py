@@ -14,7 +14,7 @@ import torch
 import ppi
 from data_curation.errors import MMseqsError
 from heads.registry import HEADS, MIXERS
-from ppi.errors import InputError, ModelError, PpiWarning, SettingsError
+from ppi.errors import InputError, ModelError, PpiWarning, SettingsError, TrainingError
 from ppi.evaluation.baselines import BASELINES
 from ppi.evaluation.evaluate import format_report
 from ppi.io.predictions import COLUMNS
@@ -127,6 +127,12 @@ def test_prediction_table(model_path: Path, table_path: Path, table: pd.DataFram
     assert np.allclose(shuffled["pkd"][::-1], result["pkd"], atol=1e-5)
 
 
+def test_replaced_residues_are_said(model_path: Path) -> None:
+    rare = ppi.Complex("rare", ("MKUV", "BKV"), ("MKV",))
+    with pytest.warns(PpiWarning, match=r"ligand chain 1: U replaced by X \(and 1 more chain"):
+        ppi.predict([rare], model=model_path)
+
+
 def test_temperature_moves_dg_only(model_path: Path, table_path: Path, tmp_path: Path) -> None:
     warm = ppi.predict(table_path, model=model_path, temperature_kelvin=310.15)
     cold = ppi.predict(table_path, model=model_path)
@@ -185,6 +191,7 @@ def test_evaluation_report(model_path: Path, table_path: Path, tmp_path: Path, t
         ({"pkd": None}, InputError, "24 training complex.es. have no pKd, the first is 'c0'"),
         ({"pkd": 7.0}, InputError, "the same pKd"),
         ({"weight": 0.0}, InputError, "weight is missing or not above zero"),
+        ({"weight": "high"}, InputError, "weight is missing or not above zero"),
     ],
 )
 def test_unfit_training_tables(
@@ -193,6 +200,26 @@ def test_unfit_training_tables(
     table.assign(**change).to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(error, match=message):
         ppi.train(tmp_path / "t.csv", output=tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_unfit_validation_rows_are_found_before_training(tmp_path: Path, table: pd.DataFrame) -> None:
+    validation = table.index[table["split"] == "validation"]
+    blank = table.copy()
+    blank.loc[validation[0], "pkd"] = None
+    blank.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError, match="1 validation complex.es. have no pKd, the first is 'c2'"):
+        ppi.train(tmp_path / "t.csv", output=tmp_path / "m")
+    table.drop(index=validation[8:]).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError, match="8 validation complex.es.; at least 9"):
+        ppi.train(tmp_path / "t.csv", output=tmp_path / "m")
+
+
+def test_diverging_loss_stops_with_the_batch(tmp_path: Path, table: pd.DataFrame) -> None:
+    table.to_csv(tmp_path / "t.csv", index=False)
+    settings = TrainSettings(head="ec", mixer="none", learning_rate=1e30, warmup_fraction=0)
+    with pytest.raises(TrainingError, match="the loss is .* in batch 1 of epoch"):
+        ppi.train(tmp_path / "t.csv", output=tmp_path / "m", settings=settings)
     assert not (tmp_path / "m").exists()
 
 
@@ -248,7 +275,7 @@ def test_devices() -> None:
         with pytest.raises(SettingsError, match=f"'{name}'"):
             choose_device(name)
     if not torch.cuda.is_available():
-        with pytest.raises(SettingsError, match="finds no CUDA GPU"):
+        with pytest.raises(SettingsError, match=r"finds 0 CUDA GPU\(s\)"):
             choose_device("cuda")
 
 

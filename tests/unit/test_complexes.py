@@ -33,6 +33,7 @@ def test_rare_residues_become_x_and_are_noted() -> None:
         (("MKV", " "), "receptor chain 2 is empty"),
         (("*",), "receptor chain 1 is empty"),
         (("MK1V",), "receptor chain 1, position 3: '1' is not an amino acid"),
+        (("MKßV",), "position 3: 'ß' is not an amino acid"),
         (("MKJV",), "position 3: 'J' is not an amino acid"),
         (("MK-V",), "position 3: '-' is a gap"),
         (("M*KV",), "position 2: '\\*' is a stop codon inside"),
@@ -42,6 +43,11 @@ def test_rare_residues_become_x_and_are_noted() -> None:
 def test_wrong_chain_names_complex_side_chain_and_position(chains: tuple[str, ...], message: str) -> None:
     with pytest.raises(InputError, match=f"complex 'a'.*{message}"):
         Complex("a", ("MKV",), chains)
+
+
+def test_a_string_is_not_a_tuple_of_chains() -> None:
+    with pytest.raises(InputError, match="the ligand is a string; a tuple of chains was expected"):
+        Complex("a", "EVQL", ("MKV",))  # type: ignore[arg-type]
 
 
 def test_empty_id_is_refused() -> None:

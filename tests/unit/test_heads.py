@@ -26,7 +26,7 @@ def head(request: pytest.FixtureRequest) -> Head:
     return build_head(name, 48, mixer, pooling).eval()
 
 
-@pytest.fixture()
+@pytest.fixture
 def complexes(random: np.random.Generator) -> list[Complex]:
     """One residue, one chain, ten chains, a homomer, and a few ordinary ones."""
     homomer = random_chain(random, 30)

@@ -70,8 +70,8 @@ def test_gzip_by_name_and_other_suffixes(tmp_path: Path) -> None:
         (">a|ligand\nMKV\n>a|ligand\nMKV\n", "line 3, .*given twice"),
         (">a|ligand\nMKV\n>a|ligand|H\nMKW\n", "both as one record and chain by chain"),
         (">a|ligand|H\nMKV:MKV\n", "names one chain holds 2"),
-        (">a|ligand\nAAA:\n>a|receptor\nMKV\n", "line 1: complex 'a', ligand chain 2 is empty"),
-        (">a|ligand\nMKV\n>a|receptor\nMK1V\n", "receptor chain 1, position 3: '1'"),
+        (">a|ligand\nAAA:\n>a|receptor\nMKV\n", "line 1, record '>a\\|ligand', chain 2 is empty"),
+        (">a|ligand\nMKV\n>a|receptor\nMK1V\n", "line 3, record .*chain 1, position 3: '1'"),
         (b"\xff\xfe\x00", "not a text file"),
         (gzip.compress(b"x" * 999)[:20], "broken gzip"),
     ],
@@ -157,6 +157,7 @@ def test_published_columns(tmp_path: Path) -> None:
         ("id,ligand,receptor,kd_molar\na,MKV,MKV,0\n", "kd_molar is 0.0; a number above zero"),
         ("id,ligand,receptor,pkd\na,MKV,MKV,high\n", "pkd is 'high'; a finite number"),
         ("id,ligand,receptor\na,MKV,MKV\nb,c,d,e,f\n", "not a table"),
+        ("id,ligand,receptor\na,MKV,MKV,LLW\n", "more cells than the header"),
     ],
 )
 def test_wrong_table_says_where(tmp_path: Path, text: str, message: str) -> None:
@@ -180,6 +181,8 @@ def test_units() -> None:
 def test_predictions_are_read_back(tmp_path: Path, suffix: str) -> None:
     table = pd.DataFrame({name: [1.5, 2.5] for name in COLUMNS})
     table["id"] = ["a", "b"]
+    table["kd_molar"] = [3.2e-9, 1e-14]
+    table["pkd_std"] = [0.5, None]
     path = tmp_path / f"out{suffix}"
     write_predictions(table, path)
     readers = {
