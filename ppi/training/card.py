@@ -29,8 +29,8 @@ Predicts pKd = -log10(Kd / M) of a protein complex from the sequences of its cha
   `{config.pooling}`, {config.members} member(s); the prediction is their mean.
 - Trained on {manifest["training_complexes"]} complexes with exact labels (data sha256
   `{manifest["data_sha256"]}`); the best epoch was chosen on {manifest["validation_complexes"]} others.
-- Interval: prediction +- {calibration.half_width:.2f}, the {calibration.level:.0%} split-conformal interval of
-  the {calibration.complexes} validation complexes. They also chose the epoch, so it is a little narrow.
+- Interval: prediction +- {calibration.half_width:.2f}, the {calibration.level:.0%} split-conformal interval
+  of the {calibration.complexes} validation complexes. They also chose the epoch, so it is a little narrow.
 - Exchanging ligand and receptor {swap}.
 
 ## Validation
