@@ -101,6 +101,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         with _said(path):
             yield temporary
+            for entry in temporary.iterdir():
+                entry.chmod(0o644)  # some writers leave files that only their owner can read
             if exists:
                 for entry in sorted(temporary.iterdir()):
                     entry.replace(target / entry.name)
