@@ -13,9 +13,7 @@ def model_card(
 ) -> str:
     """Return the card of a freshly trained model: what it is and how it did on validation complexes."""
     scores = manifest["validation"]
-    swap = (
-        "changes nothing" if swap_invariant else "changes the prediction: keep the roles of the training data"
-    )
+    swap = "changes nothing" if swap_invariant else "may change the prediction"
     members = "\n".join(
         f"| {m['seed']} | {m['validation_spearman']:.3f} | {m['best_epoch']} of {m['epochs']} |"
         for m in manifest["members"]
