@@ -60,7 +60,6 @@ def ragged_attention(
 def _split_heads(block: Tensor, heads: int, width: int) -> Tensor:
     """``(G, L, H * E)`` to ``(G, H, L, E')``, E' being E filled up with zeros to a multiple of 16.
 
-    The zeros change no score, and the CPU kernels run at half the speed on widths that do not fill a
-    vector register.
+    The zeros change no score, and the CPU kernels are slow on widths that do not fill a vector register.
     """
     return pad(block.unflatten(2, (heads, width)).transpose(1, 2), (0, -width % 16))

@@ -35,7 +35,7 @@ class ConvBertMixer(nn.Module):
         As published with the probe: 8, 2, 7 and 0.2. The feed-forward width is ``D / 2``.
     attention_dropout
         Published: 0.1. Off by default: drawing a random number for each pair of residues takes most of
-        the time of a training step on a CPU.
+        the time of the attention on a CPU.
     """
 
     def __init__(
