@@ -12,29 +12,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from data_curation.errors import MMseqsError
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One local alignment of a query with a target.
-
-    Attributes
-    ----------
-    identity
-        Identical residues over alignment columns, 0 to 1.
-    coverage_of_shorter
-        Aligned residues of the shorter of the two sequences over its length, 0 to 1.
-    """
-
-    query: str
-    target: str
-    identity: float
-    coverage_of_shorter: float
 
 
 @cache
@@ -84,11 +68,28 @@ def cluster(
     dict
         For each name, the name of its cluster's representative; in the order of `sequences`.
     """
+    options = f"--min-seq-id {min_identity} -c {coverage} --cluster-mode 1 --single-step-clustering 1"
+    return _cluster("easy-cluster", sequences, options)
+
+
+def near_duplicates(
+    sequences: Mapping[str, str], *, min_identity: float = 0.95, coverage: float = 0.95
+) -> dict[str, str]:
+    """Put near-identical sequences together with `mmseqs easy-linclust`, in linear time.
+
+    Parameters and result as in `cluster`; each member is as close as `min_identity` and `coverage` say to
+    its representative, not to the other members.
+    """
+    return _cluster("easy-linclust", sequences, f"--min-seq-id {min_identity} -c {coverage}")
+
+
+def _cluster(command: str, sequences: Mapping[str, str], options: str) -> dict[str, str]:
+    if not sequences:
+        return {}
     with tempfile.TemporaryDirectory(prefix="ppi-mmseqs-") as folder:
         work = Path(folder)
         names = _write_fasta(work / "in.fasta", sequences)
-        options = f"--min-seq-id {min_identity} -c {coverage} --cluster-mode 1 --single-step-clustering 1"
-        _mmseqs(f"easy-cluster in.fasta out tmp {options}", work)
+        _mmseqs(f"{command} in.fasta out tmp {options}", work)
         found = {}
         for line in (work / "out_cluster.tsv").read_text().splitlines():
             representative, member = line.split("\t")
@@ -104,7 +105,8 @@ def search(
     mutual_coverage: float = 0.0,
     sensitivity: float = 5.7,
     max_hits: int = 300,
-) -> list[Hit]:
+    max_evalue: float = 0.001,
+) -> pd.DataFrame:
     """Align queries with targets with `mmseqs easy-search`.
 
     Parameters
@@ -119,37 +121,47 @@ def search(
         Prefilter sensitivity (``-s``), 1 to 7.5.
     max_hits
         Most targets that the prefilter passes on for one query.
+    max_evalue
+        Largest E-value of a hit; it grows with the size of the target set.
 
     Returns
     -------
-    list of Hit
-        Sorted by query, then target.
+    DataFrame
+        One row a hit, sorted by the order of queries, then targets: ``query, target`` (names),
+        ``identity`` (identical residues over alignment columns, 0 to 1), ``coverage`` (aligned residues of
+        the shorter of the two over its length, 0 to 1), ``query_start, query_end, target_start,
+        target_end`` (what is aligned, 0-based, end exclusive).
     """
-    if not queries or not targets:
-        return []
-    with tempfile.TemporaryDirectory(prefix="ppi-mmseqs-") as folder:
-        work = Path(folder)
-        query_names = _write_fasta(work / "query.fasta", queries)
-        target_names = _write_fasta(work / "target.fasta", targets)
-        options = f"--min-seq-id {min_identity} -c {mutual_coverage} -s {sensitivity} --max-seqs {max_hits}"
-        columns = "query,target,fident,qstart,qend,qlen,tstart,tend,tlen"
-        _mmseqs(
-            "easy-search query.fasta target.fasta hits.tsv tmp "
-            f"{options} --alignment-mode 3 --format-output {columns}",
-            work,
-        )
-        lines = (work / "hits.tsv").read_text().splitlines()
-    hits = [_hit(line.split("\t"), query_names, target_names) for line in lines]
-    return sorted(hits, key=lambda hit: (hit.query, hit.target))
-
-
-def _hit(fields: list[str], query_names: list[str], target_names: list[str]) -> Hit:
-    query_start, query_end, query_length, target_start, target_end, target_length = map(int, fields[3:])
-    if query_length <= target_length:
-        coverage = (query_end - query_start + 1) / query_length
-    else:
-        coverage = (target_end - target_start + 1) / target_length
-    return Hit(query_names[int(fields[0])], target_names[int(fields[1])], float(fields[2]), coverage)
+    fields = ["query", "target", "fident", "qstart", "qend", "qlen", "tstart", "tend", "tlen"]
+    raw = pd.DataFrame(columns=fields, dtype=np.float64)
+    if queries and targets:
+        with tempfile.TemporaryDirectory(prefix="ppi-mmseqs-") as folder:
+            work = Path(folder)
+            _write_fasta(work / "query.fasta", queries)
+            _write_fasta(work / "target.fasta", targets)
+            _mmseqs(
+                "easy-search query.fasta target.fasta hits.tsv tmp "
+                f"--min-seq-id {min_identity} -c {mutual_coverage} -s {sensitivity} --max-seqs {max_hits} "
+                f"-e {max_evalue} --alignment-mode 3 --format-output {','.join(fields)}",
+                work,
+            )
+            if (work / "hits.tsv").stat().st_size:
+                raw = pd.read_csv(work / "hits.tsv", sep="\t", header=None, names=fields)
+    raw = raw.sort_values(["query", "target"], ignore_index=True)
+    query_part = (raw.qend - raw.qstart + 1) / raw.qlen
+    target_part = (raw.tend - raw.tstart + 1) / raw.tlen
+    return pd.DataFrame(
+        {
+            "query": np.array([*queries], dtype=object)[raw["query"].to_numpy(int)],
+            "target": np.array([*targets], dtype=object)[raw["target"].to_numpy(int)],
+            "identity": raw.fident,
+            "coverage": np.where(raw.qlen <= raw.tlen, query_part, target_part),
+            "query_start": raw.qstart - 1,
+            "query_end": raw.qend,
+            "target_start": raw.tstart - 1,
+            "target_end": raw.tend,
+        }
+    )
 
 
 def _write_fasta(path: Path, sequences: Mapping[str, str]) -> list[str]:

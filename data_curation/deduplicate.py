@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from data_curation.records import METHOD_PRIORITY, BindingRecord
+from data_curation.records import METHOD_PRIORITY, BindingRecord, Sides
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class CuratedComplex:
     pkd_sd: float | None
     rows: tuple[int, ...]
     n_replicates: int
+
+    @property
+    def sides(self) -> Sides:
+        """What a split looks at."""
+        return Sides(self.id, self.record.pdb, self.record.ligand, self.record.receptor)
 
 
 def deduplicate(records: Iterable[BindingRecord]) -> list[CuratedComplex]:

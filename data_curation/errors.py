@@ -17,3 +17,7 @@ class OutputError(CurationError):
 
 class MMseqsError(CurationError):
     """MMseqs2 is absent, or one of its runs failed."""
+
+
+class AssignmentError(CurationError):
+    """A split cannot be made or is not a split: a wrong ratio, an unknown part, a missing complex."""

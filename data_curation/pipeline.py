@@ -14,8 +14,9 @@ from data_curation.clustering import mmseqs_version
 from data_curation.deduplicate import CuratedComplex, deduplicate
 from data_curation.errors import CurationError
 from data_curation.files import atomic_folder, check_writable_folder, sha256_of
+from data_curation.records import TEST, TRAIN, VALIDATION
 from data_curation.sources import read_sequence_table
-from data_curation.splitting import TEST, TRAIN, VALIDATION, Split, reference_split
+from data_curation.splitting import Split, reference_split
 
 #: Row counts that the publication gives, arXiv 2505.20036.
 PUBLISHED_WORKBOOK, PUBLISHED_DISTINCT = 12062, 8207
@@ -79,7 +80,7 @@ def curate(
     if not kept:
         raise CurationError(f"{sequences}: no row is left after the cleaning rules")
     distinct = deduplicate(kept)
-    split = reference_split(distinct)
+    split = reference_split([c.sides for c in distinct])
 
     actions = Counter((item.rule, item.action) for item in touched)
     steps: list[tuple[str, int, int, int, int | None]] = [

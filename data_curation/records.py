@@ -22,6 +22,10 @@ METHOD_PRIORITY = (
 )
 
 
+#: Parts of a split.
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
+
 @dataclass(frozen=True)
 class BindingRecord:
     """One row of a raw table, with the sequences of its chains.
@@ -75,4 +79,19 @@ class BindingRecord:
     @property
     def chains(self) -> tuple[str, ...]:
         """Sequences of both sides, ligand first."""
+        return self.ligand + self.receptor
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What the split protocols need to know of a complex."""
+
+    id: str
+    pdb: str
+    ligand: tuple[str, ...]
+    receptor: tuple[str, ...]
+
+    @property
+    def chains(self) -> tuple[str, ...]:
+        """Residues of the chains of both sides."""
         return self.ligand + self.receptor

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_curation.clustering import cluster, search
-from data_curation.deduplicate import CuratedComplex
-
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
+from data_curation.records import TEST, TRAIN, VALIDATION, Sides
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Split:
 
 
 def reference_split(
-    complexes: Sequence[CuratedComplex],
+    complexes: Sequence[Sides],
     *,
     train_fraction: float = 0.75,
     min_identity: float = 0.3,
@@ -46,8 +44,8 @@ def reference_split(
     entry, until there is none. The remainder is clustered again and dealt to test and validation in
     turn, largest cluster first, PDB entries kept together.
     """
-    joined = {c.id: "".join(c.record.chains) for c in complexes}
-    pdb = {c.id: c.record.pdb for c in complexes}
+    joined = {c.id: "".join(c.chains) for c in complexes}
+    pdb = {c.id: c.pdb for c in complexes}
     clusters = cluster(joined, min_identity=min_identity, coverage=coverage)
     rows_of_pdb = _members(pdb)
 
@@ -68,7 +66,7 @@ def reference_split(
             min_identity=min_identity,
             mutual_coverage=coverage,
         )
-        added = _with_pdb({hit.target for hit in hits}, pdb, rows_of_pdb)
+        added = _with_pdb(set(hits.target), pdb, rows_of_pdb)
         if not added and queries == train:
             break
         # New training rows are searched first; a search of all of them has the last word.

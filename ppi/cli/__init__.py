@@ -10,9 +10,11 @@ from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from data_curation.errors import CurationError
+from ppi.cli.audit import audit
 from ppi.cli.curate import curate
 from ppi.cli.evaluate import evaluate
 from ppi.cli.predict import predict
+from ppi.cli.split import split
 from ppi.cli.train import train
 from ppi.errors import PpiError, PpiWarning
 from ppi.provenance import package_version
@@ -25,7 +27,7 @@ app = App(
     help_format="markdown",
 )
 # These modules import nothing heavy; what they call does, when it is called.
-for _verb in (curate, train, evaluate, predict):
+for _verb in (curate, split, audit, train, evaluate, predict):
     app.command(_verb)
 
 

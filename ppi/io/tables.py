@@ -62,6 +62,16 @@ class ComplexTable:
         complexes = [item for item, wanted in zip(self.complexes, kept, strict=True) if wanted]
         return ComplexTable(complexes, self.columns[kept].reset_index(drop=True))
 
+    def frame(self) -> pd.DataFrame:
+        """Return one row a complex: ``id, ligand, receptor`` (chains joined by ``:``), ``pkd``, the rest."""
+        own = {
+            "id": [item.id for item in self.complexes],
+            "ligand": [":".join(item.ligand) for item in self.complexes],
+            "receptor": [":".join(item.receptor) for item in self.complexes],
+            "pkd": [math.nan if item.pkd is None else item.pkd for item in self.complexes],
+        }
+        return pd.concat([pd.DataFrame(own), self.columns.reset_index(drop=True)], axis=1)
+
     def measured_pkd(self, what: str) -> np.ndarray:
         """Return ``(N,)`` measured pKd.
 

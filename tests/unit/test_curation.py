@@ -141,7 +141,7 @@ def test_split_keeps_entries_together_and_leaves_no_hit(tmp_path: Path) -> None:
         min_identity=0.3,
         mutual_coverage=0.8,
     )
-    assert hits == []
+    assert hits.empty
 
 
 def test_clusters_and_hits_are_those_of_the_sequences(records: list[BindingRecord]) -> None:
@@ -150,9 +150,12 @@ def test_clusters_and_hits_are_those_of_the_sequences(records: list[BindingRecor
     other = records[0].receptor[0]
     found = cluster({"chain": chain, "mutant": mutant, "other": other})
     assert found["chain"] == found["mutant"] != found["other"]
-    hit = search({"mutant": mutant}, {"chain": chain})[0]
+    hit = search({"mutant": mutant}, {"chain": chain}).iloc[0]
+    assert (hit["query"], hit.target) == ("mutant", "chain")
     assert hit.identity == pytest.approx(1 - 1 / len(chain), abs=0.002)
-    assert hit.coverage_of_shorter == pytest.approx(1.0)
+    assert hit.coverage == pytest.approx(1.0)
+    assert (hit.query_start, hit.query_end) == (hit.target_start, hit.target_end) == (0, len(chain))
+    assert search({"other": "K" * 60}, {"chain": chain}).empty
 
 
 def test_nearest_identity(records: list[BindingRecord]) -> None:

@@ -1,0 +1,88 @@
+"""The audit of a split as a report: from a table to JSON and rows."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pandas as pd
+
+from data_curation.clustering import mmseqs_version
+from data_curation.errors import AssignmentError
+from data_curation.files import atomic_folder, check_writable_folder
+from data_curation.leakage import MIN_COVERAGE, MIN_IDENTITY, audit_split, summarise
+from data_curation.protocols import read_split, sides_of
+from data_curation.records import TEST, TRAIN, VALIDATION
+
+
+def audit(
+    table: pd.DataFrame, split: str = "split", output: str | os.PathLike[str] | None = None
+) -> pd.DataFrame:
+    """Audit a split of a table of complexes.
+
+    Parameters
+    ----------
+    table
+        Columns ``id, ligand, receptor`` (chains joined by ``:``) and, where there is one, ``source``.
+    split
+        Name of a column of `table`, or path of a CSV with ``id,split``.
+    output
+        Folder for ``audit.json`` and ``audit_rows.csv``; nothing is written if it is None.
+
+    Returns
+    -------
+    DataFrame
+        See `data_curation.leakage.summarise`.
+
+    Raises
+    ------
+    AssignmentError
+        If the split is neither a column nor a file, or does not fit the table.
+    """
+    if output is not None:
+        check_writable_folder(output)
+    complexes = sides_of(table)
+    part = _parts(table, split)
+    rows = audit_split(complexes, part)
+    summary = summarise(rows)
+    if output is not None:
+        if "source" in table:
+            rows = rows.merge(table[["id", "source"]], on="id", how="left", validate="many_to_one")
+        _write(rows, summary, output)
+    return summary
+
+
+def _parts(table: pd.DataFrame, split: str) -> dict[str, str]:
+    if split in table:
+        assigned = table[["id", split]].dropna()
+        part = {str(name): str(value) for name, value in assigned.itertuples(index=False, name=None)}
+    else:
+        part = read_split(split)
+    unknown = sorted(part.keys() - set(table["id"].astype(str)))
+    if unknown:
+        raise AssignmentError(
+            f"{split}: {len(unknown)} id(s) are not in the table, the first is {unknown[0]!r}"
+        )
+    absent = {TRAIN, VALIDATION, TEST} - set(part.values())
+    if TRAIN in absent or len(absent) > 1:
+        raise AssignmentError(
+            f"{split}: no complex is in {', '.join(sorted(absent))}; train and one of validation and test "
+            "were expected"
+        )
+    return part
+
+
+def _write(rows: pd.DataFrame, summary: pd.DataFrame, output: str | os.PathLike[str]) -> None:
+    content: dict[str, object] = {
+        "min_identity": MIN_IDENTITY,
+        "min_coverage_of_shorter": MIN_COVERAGE,
+        "mmseqs_version": mmseqs_version(),
+        "all": summary.to_dict("records"),
+    }
+    if "source" in rows:
+        content["per_source"] = {
+            str(source): summarise(group).to_dict("records") for source, group in rows.groupby("source")
+        }
+    with atomic_folder(output) as folder:
+        (folder / "audit.json").write_text(json.dumps(content, indent=2) + "\n")
+        rows.to_csv(folder / "audit_rows.csv", index=False)

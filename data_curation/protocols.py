@@ -1,0 +1,146 @@
+"""Split protocols by name, on a table of complexes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from data_curation.assignment import balance_features
+from data_curation.errors import AssignmentError
+from data_curation.files import atomic_file, check_writable_file
+from data_curation.records import TEST, TRAIN, VALIDATION, Sides
+from data_curation.splitting import reference_split
+from data_curation.strict import cold_target_split, strict_folds, strict_split
+
+Protocol = Literal["reference", "strict", "kfold", "cold-target"]
+
+
+def sides_of(table: pd.DataFrame) -> list[Sides]:
+    """Return what a split looks at; `table` has ``id, ligand, receptor`` (chains joined by ``:``) and may
+    have ``pdb``, without which each complex is an entry of its own.
+
+    Raises
+    ------
+    AssignmentError
+        If a column is missing or an id occurs twice.
+    """
+    missing = [name for name in ("id", "ligand", "receptor") if name not in table]
+    if missing:
+        raise AssignmentError(
+            f"the table has no column {', '.join(missing)}; it has {', '.join(map(str, table))}"
+        )
+    twice = table["id"][table["id"].duplicated()]
+    if len(twice):
+        raise AssignmentError(f"id {twice.iloc[0]!r} occurs twice; every complex needs an id of its own")
+    entries = table["pdb"] if "pdb" in table else table["id"]
+    return [
+        Sides(str(name), str(entry), tuple(ligand.split(":")), tuple(receptor.split(":")))
+        for name, entry, ligand, receptor in zip(
+            table["id"], entries, table.ligand, table.receptor, strict=True
+        )
+    ]
+
+
+def make_split(
+    table: pd.DataFrame,
+    *,
+    protocol: Protocol = "strict",
+    ratios: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    folds: int = 5,
+    seed: int = 0,
+    min_identity: float = 0.3,
+    coverage: float = 0.8,
+) -> pd.DataFrame:
+    """Assign the complexes of a table by one of the protocols.
+
+    Parameters
+    ----------
+    table
+        Columns ``id, ligand, receptor`` and, where there are any, ``pdb``, ``source`` and ``pkd``.
+    protocol
+        ``reference`` (the published procedure; three quarters train, the rest is dealt in turn),
+        ``strict``, ``kfold`` or ``cold-target``.
+    ratios
+        Parts of train, validation and test for ``strict`` and ``cold-target``.
+    folds
+        Number of folds for ``kfold``.
+    seed
+        Decides between groups of one size.
+    min_identity, coverage
+        When two chains are similar: identity, and part of the shorter chain that the alignment covers.
+
+    Returns
+    -------
+    DataFrame
+        ``id, split``, in the order of `table`; for ``kfold`` the fold, -1 where a complex always trains.
+
+    Raises
+    ------
+    AssignmentError
+        If the table or an option is wrong.
+    MMseqsError
+        If MMseqs2 is absent or fails.
+    """
+    for name, value in (("min_identity", min_identity), ("coverage", coverage)):
+        if not 0 < value <= 1:
+            raise AssignmentError(f"{name} is {value:g}, above 0 and at most 1 was expected")
+    complexes = sides_of(table)
+    sources = table["source"].astype(str).tolist() if "source" in table else [""] * len(table)
+    pkd = table["pkd"].tolist() if "pkd" in table else [float("nan")] * len(table)
+    vectors = balance_features(sources, pkd)
+    features = {item.id: vector for item, vector in zip(complexes, vectors, strict=True)}
+    similar = {"min_identity": min_identity, "coverage": coverage}
+    assigned: dict[str, str] | dict[str, int]
+    if protocol == "reference":
+        assigned = reference_split(complexes, **similar).part
+    elif protocol == "strict":
+        assigned = strict_split(complexes, features, ratios=ratios, seed=seed, **similar)
+    elif protocol == "kfold":
+        assigned = strict_folds(complexes, features, folds=folds, seed=seed, **similar)
+    else:
+        assigned = cold_target_split(complexes, features, ratios=ratios, seed=seed, **similar)
+    return pd.DataFrame({"id": [c.id for c in complexes], "split": [assigned[c.id] for c in complexes]})
+
+
+def write_split(table: pd.DataFrame, output: str | os.PathLike[str], **options: object) -> pd.Series:
+    """Make a split and write it as CSV, ``id,split``; return the number of complexes in each part.
+
+    Options and errors as for `make_split`.
+    """
+    check_writable_file(output)
+    split = make_split(table, **options)  # type: ignore[arg-type]
+    with atomic_file(output) as path:
+        split.to_csv(path, index=False)
+    return split["split"].value_counts(sort=False).sort_index()
+
+
+def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read a split from CSV, ``id,split``.
+
+    Raises
+    ------
+    AssignmentError
+        If the file cannot be read, a column is missing, an id occurs twice, or a part is not ``train``,
+        ``validation`` or ``test``.
+    """
+    source = Path(path)
+    try:
+        table = pd.read_csv(source, dtype=str, keep_default_na=False)
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise AssignmentError(f"{source}: not a readable CSV ({error})") from error
+    missing = [name for name in ("id", "split") if name not in table]
+    if missing:
+        raise AssignmentError(f"{source}: no column {', '.join(missing)}; id,split was expected")
+    twice = table["id"][table["id"].duplicated()]
+    if len(twice):
+        raise AssignmentError(f"{source}: id {twice.iloc[0]!r} occurs twice")
+    wrong = table["split"][~table["split"].isin([TRAIN, VALIDATION, TEST])]
+    if len(wrong):
+        raise AssignmentError(
+            f"{source}, line {wrong.index[0] + 2}: split is {wrong.iloc[0]!r}; train, validation or test "
+            "was expected"
+        )
+    return dict(zip(table["id"], table["split"], strict=True))

@@ -1,0 +1,188 @@
+"""The similarity graph of complexes: which of them a split must not take apart.
+
+Two complexes are linked if
+
+1. a chain of one and a chain of the other, neither an antibody's, are similar: >= 30 % identity over
+   >= 80 % of the shorter chain, with antibody constant domains and beta-2-microglobulin masked;
+2. both have, on each of their sides, a chain that is similar to an antibody's variable domain: an
+   antibody's, or one of another receptor with such a domain;
+3. they come from the same PDB entry.
+
+So no two complexes in different groups have both sides similar, in either orientation: where no pair of
+chains falls under rule 1, each side is similar through an antibody chain, and rule 2 holds.
+Peptides, which are too short for an alignment to be significant, are similar if they overlap without
+gaps over >= 80 % of the shorter at >= 80 % identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import networkx as nx
+
+from data_curation.clustering import near_duplicates, search
+from data_curation.immunoglobulin import MaskedChain
+from data_curation.records import Sides
+
+#: A chain with fewer residues (X not counted) is compared as a peptide.
+PEPTIDE_LENGTH = 25
+PEPTIDE_IDENTITY, PEPTIDE_OVERLAP = 0.8, 0.8
+#: Representatives are compared with this much less identity and coverage, because near-identical chains
+#: that they stand for may lie this much closer to one another.
+MARGIN = 0.02
+
+
+def strict_groups(
+    complexes: Sequence[Sides],
+    masked: Mapping[str, MaskedChain],
+    *,
+    min_identity: float = 0.3,
+    coverage: float = 0.8,
+) -> list[list[str]]:
+    """Return the connected components of the similarity graph as complex ids, largest first.
+
+    Parameters
+    ----------
+    complexes
+        What is to be split.
+    masked
+        Each of their chains as `mask_chains` returns it.
+    min_identity, coverage
+        When two chains are similar.
+
+    Raises
+    ------
+    MMseqsError
+        If MMseqs2 is absent or fails.
+    """
+    graph = _chain_graph(_comparable(complexes, masked), min_identity, coverage)
+    variable = _like_antibodies(masked, min_identity, coverage)
+    for item in complexes:
+        node = ("complex", item.id)
+        graph.add_edge(node, ("pdb", item.pdb))
+        if variable & set(item.ligand) and variable & set(item.receptor):
+            graph.add_edge(node, ("variable domains", "both sides"))
+        graph.add_edges_from((node, residues) for residues in _comparable([item], masked))
+    return _components(graph, complexes)
+
+
+def receptor_groups(
+    complexes: Sequence[Sides],
+    masked: Mapping[str, MaskedChain],
+    *,
+    min_identity: float = 0.3,
+    coverage: float = 0.8,
+) -> list[list[str]]:
+    """Return groups of complexes whose receptor chains are of one family, as complex ids, largest first.
+
+    Parameters and errors as for `strict_groups`. Antibodies are one family here.
+    """
+    chains_of = {item.id: {masked[chain].residues for chain in item.receptor} for item in complexes}
+    chains = {residues for chains in chains_of.values() for residues in chains if residues.strip("X")}
+    graph = _chain_graph(chains, min_identity, coverage)
+    for item in complexes:
+        node = ("complex", item.id)
+        graph.add_node(node)
+        graph.add_edges_from((node, residues) for residues in chains_of[item.id] if residues.strip("X"))
+    return _components(graph, complexes)
+
+
+def similar_across(
+    first: Sequence[Sides],
+    second: Sequence[Sides],
+    masked: Mapping[str, MaskedChain],
+    *,
+    min_identity: float = 0.3,
+    coverage: float = 0.8,
+) -> list[tuple[str, str]]:
+    """Return the pairs of similar chains, neither an antibody's, between two sets of complexes.
+
+    Every chain is compared, not only representatives. The chains are masked.
+    """
+    queries, targets = (
+        {c: c for c in sorted(_comparable(items, masked)) if _known(c) >= PEPTIDE_LENGTH}
+        for items in (first, second)
+    )
+    hits = search(
+        queries, targets, min_identity=min_identity, sensitivity=7.5, max_hits=max(1000, len(targets))
+    )
+    near = hits[hits.coverage >= coverage]
+    return list(zip(near["query"], near.target, strict=True))
+
+
+def _comparable(complexes: Iterable[Sides], masked: Mapping[str, MaskedChain]) -> set[str]:
+    """Return the masked residues of the chains that rule 1 compares."""
+    chains = {masked[chain] for item in complexes for chain in item.chains}
+    return {c.residues for c in chains if not c.immunoglobulin and c.residues.strip("X")}
+
+
+def _chain_graph(chains: Iterable[str], min_identity: float, coverage: float) -> nx.Graph:
+    """Return the graph whose nodes are masked chains and whose edges join similar ones."""
+    graph = nx.Graph()
+    seen = set(chains)
+    graph.add_nodes_from(sorted(seen))
+    proteins = {chain: chain for chain in sorted(seen) if _known(chain) >= PEPTIDE_LENGTH}
+    representative = near_duplicates(proteins)
+    graph.add_edges_from(representative.items())
+    different = {chain: chain for chain in sorted(set(representative.values()))}
+    hits = search(
+        different,
+        different,
+        min_identity=max(0.0, min_identity - MARGIN),
+        sensitivity=7.5,
+        max_hits=max(1000, len(different)),
+        max_evalue=0.1,
+    )
+    near = hits[hits.coverage >= coverage - MARGIN]
+    graph.add_edges_from(zip(near["query"], near.target, strict=True))
+    graph.add_edges_from(_similar_peptides(sorted(seen - proteins.keys())))
+    return graph
+
+
+def _like_antibodies(masked: Mapping[str, MaskedChain], min_identity: float, coverage: float) -> set[str]:
+    """Return the chains that are an antibody's or similar to one."""
+    antibodies = {chain for chain, seen in masked.items() if seen.immunoglobulin}
+    targets = {chain: masked[chain].residues for chain in sorted(antibodies)}
+    queries = {chain: masked[chain].residues for chain in sorted(masked.keys() - antibodies)}
+    hits = search(
+        queries,
+        {name: targets[name] for name in sorted(set(near_duplicates(targets).values()))},
+        min_identity=max(0.0, min_identity - MARGIN),
+        sensitivity=7.5,
+        max_evalue=0.1,
+    )
+    return antibodies | set(hits["query"][hits.coverage >= coverage - MARGIN])
+
+
+def _known(chain: str) -> int:
+    return len(chain) - chain.count("X")
+
+
+def _similar_peptides(peptides: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for i, first in enumerate(peptides):
+        for second in peptides[i + 1 :]:
+            if similar_peptides(first, second):
+                yield first, second
+
+
+def similar_peptides(first: str, second: str) -> bool:
+    """Say whether two peptides match without gaps over most of the shorter one."""
+    short, long = sorted((first, second), key=len)
+    least = -(-len(short) * PEPTIDE_OVERLAP // 1)
+    for shift in range(-len(short) + 1, len(long)):
+        overlap = range(max(0, -shift), min(len(short), len(long) - shift))
+        if len(overlap) < least:
+            continue
+        matches = sum(short[i] == long[i + shift] != "X" for i in overlap)
+        if matches >= PEPTIDE_IDENTITY * len(overlap):
+            return True
+    return False
+
+
+def _components(graph: nx.Graph, complexes: Sequence[Sides]) -> list[list[str]]:
+    groups = []
+    for component in nx.connected_components(graph):
+        ids = sorted(node[1] for node in component if isinstance(node, tuple) and node[0] == "complex")
+        if ids:
+            groups.append(ids)
+    return sorted(groups, key=lambda ids: (-len(ids), ids[0]))

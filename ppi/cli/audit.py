@@ -1,0 +1,37 @@
+"""`ppi audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def audit(data: str = "ppb-affinity", *, split: str = "split", output: Path | None = None) -> None:
+    """Measure what validation and test complexes share with training, and with each other.
+
+        ppi audit
+        ppi audit my_complexes.csv --split my_split.csv --output audit
+
+    Prints, in per cent of complexes: exact and role-swapped duplicates, any chain at least 30, 50, 90 and
+    100 % identical (over 80 % of the shorter chain), both sides similar to those of one complex, and
+    violations of the strict rule.
+
+    Parameters
+    ----------
+    data
+        Table of complexes (columns id, ligand, receptor), or ppb-affinity, the data set in the package.
+    split
+        Column of the table, or CSV with the columns id and split: train, validation or test.
+    output
+        Folder for audit.json (the fractions, overall and per source) and audit_rows.csv (each complex with
+        its nearest neighbour).
+    """
+    from data_curation.audit import audit as run
+    from ppi.datasets import open_dataset
+
+    summary = run(open_dataset(data).frame(), split, output)
+    shown = summary.copy()
+    fractions = shown.select_dtypes("float").columns
+    shown[fractions] = (100 * shown[fractions]).round(1)
+    print(shown.to_string(index=False))
+    if output is not None:
+        print(f"written to {output}")

@@ -1,0 +1,64 @@
+"""`ppi split`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data_curation.protocols import Protocol
+
+
+def split(
+    data: str,
+    *,
+    output: Path,
+    protocol: Protocol = "strict",
+    ratios: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    folds: int = 5,
+    seed: int = 0,
+    min_identity: float = 0.3,
+    coverage: float = 0.8,
+) -> None:
+    """Assign complexes to training, validation and test, or to folds; write a CSV and print its SHA-256.
+
+        ppi split my_complexes.csv --protocol strict --output split.csv
+        ppi split ppb-affinity --protocol kfold --folds 5 --output folds.csv
+
+    Parameters
+    ----------
+    data
+        Table of complexes (columns id, ligand, receptor; pdb, source and pkd are used where present), or
+        ppb-affinity, the data set in the package.
+    output
+        CSV with the columns id and split (train, validation, test; a fold number for kfold, where -1 always
+        trains).
+    protocol
+        reference: the published procedure. strict: no similar chain, nor both sides similar, across parts.
+        kfold: strict folds. cold-target: no receptor family in two parts.
+    ratios
+        Parts of train, validation and test (strict, cold-target).
+    folds
+        Number of folds (kfold).
+    seed
+        Decides between groups of one size.
+    min_identity
+        Two chains are similar from this sequence identity on.
+    coverage
+        The alignment must cover this part of the shorter chain.
+    """
+    from data_curation.files import sha256_of
+    from data_curation.protocols import write_split
+    from ppi.datasets import open_dataset
+
+    table = open_dataset(data).frame()
+    counts = write_split(
+        table,
+        output,
+        protocol=protocol,
+        ratios=ratios,
+        folds=folds,
+        seed=seed,
+        min_identity=min_identity,
+        coverage=coverage,
+    )
+    print(counts.to_string())
+    print(f"written to {output}, sha256 {sha256_of(output)}")
