@@ -21,3 +21,11 @@ class MMseqsError(CurationError):
 
 class AssignmentError(CurationError):
     """A split cannot be made or is not a split: a wrong ratio, an unknown part, a missing complex."""
+
+
+class StructureError(CurationError):
+    """A structure file cannot be read."""
+
+
+class MutationError(CurationError):
+    """A mutation is not written in an accepted form, or does not fit its structure."""

@@ -10,8 +10,8 @@ Two complexes are linked if
 
 So no two complexes in different groups have both sides similar, in either orientation: where no pair of
 chains falls under rule 1, each side is similar through an antibody chain, and rule 2 holds.
-Peptides, which are too short for an alignment to be significant, are similar if they overlap without
-gaps over >= 80 % of the shorter at >= 80 % identity.
+Many peptides are too short for an alignment to be significant: two of them are also similar if they
+overlap without gaps over >= 80 % of the shorter at >= 80 % identity.
 """
 
 from __future__ import annotations
@@ -99,10 +99,7 @@ def similar_across(
 
     Every chain is compared, not only representatives. The chains are masked.
     """
-    queries, targets = (
-        {c: c for c in sorted(_comparable(items, masked)) if _known(c) >= PEPTIDE_LENGTH}
-        for items in (first, second)
-    )
+    queries, targets = ({c: c for c in sorted(_comparable(items, masked))} for items in (first, second))
     hits = search(
         queries, targets, min_identity=min_identity, sensitivity=7.5, max_hits=max(1000, len(targets))
     )
@@ -124,7 +121,8 @@ def _chain_graph(chains: Iterable[str], min_identity: float, coverage: float) ->
     proteins = {chain: chain for chain in sorted(seen) if _known(chain) >= PEPTIDE_LENGTH}
     representative = near_duplicates(proteins)
     graph.add_edges_from(representative.items())
-    different = {chain: chain for chain in sorted(set(representative.values()))}
+    peptides = sorted(seen - proteins.keys())
+    different = {chain: chain for chain in [*sorted(set(representative.values())), *peptides]}
     hits = search(
         different,
         different,
@@ -135,7 +133,7 @@ def _chain_graph(chains: Iterable[str], min_identity: float, coverage: float) ->
     )
     near = hits[hits.coverage >= coverage - MARGIN]
     graph.add_edges_from(zip(near["query"], near.target, strict=True))
-    graph.add_edges_from(_similar_peptides(sorted(seen - proteins.keys())))
+    graph.add_edges_from(_similar_peptides(peptides))
     return graph
 
 
