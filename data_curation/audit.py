@@ -1,4 +1,4 @@
-"""The audit of a split as a report: from a table to JSON and rows."""
+"""The audit of a split as a report: from a table to JSON, HTML and rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 
 import pandas as pd
 
+from data_curation.audit_page import audit_page
 from data_curation.clustering import mmseqs_version
 from data_curation.errors import AssignmentError
 from data_curation.files import atomic_folder, check_writable_folder
@@ -27,7 +28,8 @@ def audit(
     split
         Name of a column of `table`, or path of a CSV with ``id,split``.
     output
-        Folder for ``audit.json`` and ``audit_rows.csv``; nothing is written if it is None.
+        Folder for ``audit.json``, ``audit.html`` (self-contained, with plots) and ``audit_rows.csv``;
+        nothing is written if it is None.
 
     Returns
     -------
@@ -46,9 +48,12 @@ def audit(
     rows = audit_split(complexes, part)
     summary = summarise(rows)
     if output is not None:
+        by_id = table.set_index(table["id"].astype(str))
         if "source" in table:
-            rows = rows.merge(table[["id", "source"]], on="id", how="left", validate="many_to_one")
-        _write(rows, summary, output)
+            rows = rows.assign(source=rows["id"].map(by_id["source"]))
+        measured = by_id["pkd"] if "pkd" in table else pd.Series(float("nan"), index=by_id.index)
+        pkd = pd.Series({name: measured[name] for name in part}, dtype=float).rename(part)
+        _write(rows, summary, pkd, output)
     return summary
 
 
@@ -72,17 +77,21 @@ def _parts(table: pd.DataFrame, split: str) -> dict[str, str]:
     return part
 
 
-def _write(rows: pd.DataFrame, summary: pd.DataFrame, output: str | os.PathLike[str]) -> None:
-    content: dict[str, object] = {
+def _write(rows: pd.DataFrame, summary: pd.DataFrame, pkd: pd.Series, output: str | os.PathLike[str]) -> None:
+    per_source = pd.DataFrame()
+    if "source" in rows:
+        tables = [summarise(group).assign(source=str(source)) for source, group in rows.groupby("source")]
+        per_source = pd.concat(tables, ignore_index=True)
+        per_source.insert(0, "source", per_source.pop("source"))
+    content = {
         "min_identity": MIN_IDENTITY,
         "min_coverage_of_shorter": MIN_COVERAGE,
         "mmseqs_version": mmseqs_version(),
         "all": summary.to_dict("records"),
+        "per_source": per_source.to_dict("records"),
     }
-    if "source" in rows:
-        content["per_source"] = {
-            str(source): summarise(group).to_dict("records") for source, group in rows.groupby("source")
-        }
+    page = audit_page("Audit of a split", summary, per_source, rows, pkd)
     with atomic_folder(output) as folder:
         (folder / "audit.json").write_text(json.dumps(content, indent=2) + "\n")
+        (folder / "audit.html").write_text(page, encoding="utf-8")
         rows.to_csv(folder / "audit_rows.csv", index=False)

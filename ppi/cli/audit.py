@@ -22,16 +22,14 @@ def audit(data: str = "ppb-affinity", *, split: str = "split", output: Path | No
     split
         Column of the table, or CSV with the columns id and split: train, validation or test.
     output
-        Folder for audit.json (the fractions, overall and per source) and audit_rows.csv (each complex with
-        its nearest neighbour).
+        Folder for audit.json (the fractions, overall and per source), audit.html (the same with plots, one
+        file) and audit_rows.csv (each complex with its nearest neighbour).
     """
     from data_curation.audit import audit as run
+    from data_curation.audit_page import as_percentages
     from ppi.datasets import open_dataset
 
     summary = run(open_dataset(data).frame(), split, output)
-    shown = summary.copy()
-    fractions = shown.select_dtypes("float").columns
-    shown[fractions] = (100 * shown[fractions]).round(1)
-    print(shown.to_string(index=False))
+    print(as_percentages(summary).to_string(index=False))
     if output is not None:
         print(f"written to {output}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,6 +138,12 @@ def test_strict_split_has_no_violation_and_the_audit_sees_one_that_is_made(
     assert (summary.duplicate == 0).all()
     rows = pd.read_csv(tmp_path / "audit" / "audit_rows.csv")
     assert set(rows["id"]) <= set(table["id"])
+    content = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    assert content["all"][0]["complexes"] == counts["test"]
+    assert {line["source"] for line in content["per_source"]} <= set(table["source"])
+    page = (tmp_path / "audit" / "audit.html").read_text()
+    assert page.count("data:image/svg+xml;base64,") == 2
+    assert "http" not in page.replace("data:image/svg", "")  # nothing is fetched
 
     part = read_split(path)
     train = [name for name, value in part.items() if value == "train"]

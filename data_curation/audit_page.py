@@ -1,0 +1,99 @@
+"""The audit as one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from data_curation.records import TEST, TRAIN, VALIDATION
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; }
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd; }
+img { max-width: 100%; }
+"""
+_COLOURS = {TRAIN: "#4477aa", VALIDATION: "#ccbb44", TEST: "#ee6677"}
+
+
+def audit_page(
+    title: str, summary: pd.DataFrame, per_source: pd.DataFrame, rows: pd.DataFrame, pkd: pd.Series
+) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    title
+        What was audited.
+    summary, per_source
+        Fractions, overall and per source (may be empty), as `data_curation.leakage.summarise` returns them.
+    rows
+        What `data_curation.leakage.audit_split` returns.
+    pkd
+        Measured pKd (NaN where there is none), indexed by the part of the split.
+    """
+    sections = [
+        f"<h1>{html.escape(title)}</h1>",
+        "<p>Per cent of complexes of a part that share with another</p>",
+    ]
+    sections.append(_table(summary))
+    sections.append(_image(_identity_figure(rows), "Nearest neighbour in the other part"))
+    if pkd.notna().any():
+        sections.append(_image(_pkd_figure(pkd), "pKd by part"))
+    if len(per_source):
+        sections += ["<h2>Per source</h2>", _table(per_source)]
+    body = "\n".join(sections)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def as_percentages(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the fractions of a summary in per cent, with one decimal."""
+    shown = summary.copy()
+    fractions = shown.select_dtypes("float").columns
+    shown[fractions] = (100 * shown[fractions]).round(1)
+    return shown
+
+
+def _table(summary: pd.DataFrame) -> str:
+    return as_percentages(summary).to_html(index=False, border=0)
+
+
+def _identity_figure(rows: pd.DataFrame) -> Figure:
+    comparisons = list(rows.groupby(["part", "against"], sort=False))
+    figure = Figure(figsize=(4 * len(comparisons), 3), layout="constrained")
+    for number, ((part, against), group) in enumerate(comparisons, start=1):
+        axes = figure.add_subplot(1, len(comparisons), number)
+        axes.hist(100 * group.nearest_identity, bins=np.arange(0, 105, 5).tolist(), color=_COLOURS[str(part)])
+        axes.set(title=f"{part} in {against}", xlabel="identity of the nearest chain, %", ylabel="complexes")
+    return figure
+
+
+def _pkd_figure(pkd: pd.Series) -> Figure:
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.add_subplot()
+    bins = np.linspace(np.floor(pkd.min()), np.ceil(pkd.max()), 40).tolist()
+    for part, values in pkd.dropna().groupby(level=0):
+        colour = _COLOURS[str(part)]
+        axes.hist(
+            values, bins=bins, density=True, histtype="step", label=str(part), color=colour, linewidth=2
+        )
+    axes.set(xlabel="pKd", ylabel="density")
+    axes.legend()
+    return figure
+
+
+def _image(figure: Figure, caption: str) -> str:
+    stream = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "ppi"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    content = base64.b64encode(stream.getvalue()).decode("ascii")
+    return f'<figure><img alt="{caption}" src="data:image/svg+xml;base64,{content}"></figure>'
