@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
 from data_curation.assignment import balance_features
 from data_curation.errors import AssignmentError
 from data_curation.files import atomic_file, check_writable_file
-from data_curation.records import TEST, TRAIN, VALIDATION, Sides
+from data_curation.records import TEST, TRAIN, VALIDATION, Protocol, Sides
 from data_curation.splitting import reference_split
 from data_curation.strict import cold_target_split, strict_folds, strict_split
-
-Protocol = Literal["reference", "strict", "kfold", "cold-target"]
 
 
 def sides_of(table: pd.DataFrame) -> list[Sides]:

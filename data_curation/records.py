@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 #: Affinity methods, most trusted first (order published with the curated data set).
 METHOD_PRIORITY = (
@@ -21,6 +22,9 @@ METHOD_PRIORITY = (
     "Unknown",
 )
 
+
+#: Split protocols, see `data_curation.protocols`.
+Protocol = Literal["reference", "strict", "kfold", "cold-target"]
 
 #: Parts of a split.
 TRAIN, VALIDATION, TEST = "train", "validation", "test"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
 import zlib
+from collections.abc import Hashable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,8 +15,7 @@ import pandas as pd
 from data_curation.errors import SourceError
 from data_curation.records import METHOD_PRIORITY, BindingRecord
 
-_COLUMNS = (
-    "row",
+_WORKBOOK_COLUMNS = (
     "Source Data Set",
     "PDB",
     "Mutations",
@@ -26,11 +27,40 @@ _COLUMNS = (
     "Ligand Name",
     "Receptor Name",
     "Affinity PubMed ID",
-    "ligand_sequences",
-    "receptor_sequences",
-    "chain_conf",
-    "seq_source",
 )
+_SEQUENCE_COLUMNS = ("ligand_sequences", "receptor_sequences", "chain_conf", "seq_source")
+
+
+def read_workbook(path: str | os.PathLike[str]) -> list[BindingRecord]:
+    """Read the published PPB-Affinity workbook; it names chains and mutations and has no sequences.
+
+    Parameters
+    ----------
+    path
+        ``.xlsx`` whose first sheet has the columns of the publication.
+
+    Returns
+    -------
+    list of BindingRecord
+        One for each row, in order; ``row`` is its 0-based position, ``ligand`` and ``receptor`` are empty.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read, a column is missing, or a Kd is not a number above zero.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise SourceError(f"{source}: no such file; the PPB-Affinity workbook (.xlsx) was expected")
+    try:
+        table = pd.read_excel(source, dtype=str, keep_default_na=False, engine="openpyxl")
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise SourceError(f"{source}: not a readable workbook ({error})") from error
+    _require(table, _WORKBOOK_COLUMNS, source)
+    table["row"] = [str(number) for number in range(len(table))]
+    for name in _SEQUENCE_COLUMNS:
+        table[name] = ""
+    return _records(table, source, "row")
 
 
 def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
@@ -67,16 +97,8 @@ def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
         pd.errors.EmptyDataError,
     ) as error:
         raise SourceError(f"{source}: not a readable CSV ({error})") from error
-    missing = [name for name in _COLUMNS if name not in table.columns]
-    if missing:
-        raise SourceError(
-            f"{source}: missing column(s) {', '.join(missing)}; it has {', '.join(table.columns)}"
-        )
-    if table.empty:
-        raise SourceError(f"{source}: the table has no rows")
-    records = [
-        _record(values, f"{source}, line {index + 2}") for index, (_, values) in enumerate(table.iterrows())
-    ]
+    _require(table, ("row", *_WORKBOOK_COLUMNS, *_SEQUENCE_COLUMNS), source)
+    records = _records(table, source, "line")
     records.sort(key=lambda record: record.row)
     for earlier, later in pairwise(records):
         if earlier.row == later.row:
@@ -84,7 +106,25 @@ def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
     return records
 
 
-def _record(values: pd.Series, where: str) -> BindingRecord:
+def _require(table: pd.DataFrame, columns: tuple[str, ...], source: Path) -> None:
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise SourceError(
+            f"{source}: missing column(s) {', '.join(missing)}; it has {', '.join(map(str, table.columns))}"
+        )
+    if table.empty:
+        raise SourceError(f"{source}: the table has no rows")
+
+
+def _records(table: pd.DataFrame, source: Path, line: str) -> list[BindingRecord]:
+    # The header is the first line.
+    return [
+        _record(values, f"{source}, {line} {number}")
+        for number, values in enumerate(table.to_dict("records"), start=2)
+    ]
+
+
+def _record(values: Mapping[Hashable, str], where: str) -> BindingRecord:
     if not values["row"].isdigit():
         raise SourceError(f"{where}: row is {values['row']!r}, a 0-based workbook row was expected")
     return BindingRecord(

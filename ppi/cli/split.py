@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_curation.protocols import Protocol
+from data_curation.records import Protocol
 
 
 def split(
