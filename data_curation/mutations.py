@@ -1,36 +1,32 @@
-"""Point mutations: read, checked against the structure, applied."""
+"""Point mutations: as written in tables, and applied to the chains of a structure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from data_curation.errors import MutationError
+from data_curation.residues import STANDARD_RESIDUES
+from data_curation.structures import StructureChain
 
-_LETTERS = "ACDEFGHIKLMNPQRSTVWY"
-_SITE = rf"(?P<number>-?\d+)(?P<insertion>[A-Za-z]?)(?P<mutant>[{_LETTERS}])"
-_WITH_CHAIN = re.compile(rf"(?P<chain>[A-Za-z0-9]+)_(?P<wild_type>[{_LETTERS}]){_SITE}")
-_SKEMPI = re.compile(rf"(?P<wild_type>[{_LETTERS}])(?P<chain>[A-Za-z]){_SITE}")
-#: Residues shown on either side of one that does not fit.
-_NEIGHBOURS = 2
-
-#: Residue number and insertion code, the latter empty where there is none.
-Site = tuple[int, str]
+_LETTERS = "".join(sorted(STANDARD_RESIDUES.values()))
+_WILD_TYPE, _MUTANT = rf"(?P<wild_type>[{_LETTERS}])", rf"(?P<mutant>[{_LETTERS}])"
+_SITE = r"(?P<number>-?[0-9]+)(?P<insertion>[A-Za-z]?)"
+_FORMS = (
+    re.compile(rf"(?P<chain>[A-Za-z0-9]+)_{_WILD_TYPE}{_SITE}{_MUTANT}"),
+    re.compile(rf"{_WILD_TYPE}(?P<chain>[A-Za-z0-9]){_SITE}{_MUTANT}"),
+)
+# Residues shown on each side of one that does not fit.
+_SHOWN = 2
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One substitution, e.g. ``I_L38G``: leucine 38 of chain I becomes glycine.
+    """One residue replaced by another one.
 
-    Attributes
-    ----------
-    chain
-        Chain identifier.
-    wild_type, mutant
-        One-letter codes.
-    number, insertion
-        Residue number of the structure file, which may be negative, and insertion code or "".
+    `chain` is the author's chain name, `number` and `insertion` (``""`` if none) say which residue, and
+    `wild_type` and `mutant` are one-letter codes.
     """
 
     chain: str
@@ -45,145 +41,134 @@ class Mutation:
 
 @dataclass(frozen=True)
 class MutatedChain:
-    """A chain after its mutations.
-
-    Attributes
-    ----------
-    sequence
-        Residues, one-letter code.
-    already_applied
-        Mutations whose mutant residue the structure has already.
-    """
+    """A chain's sequence with mutations, the ones applied, and the ones that the structure had already."""
 
     sequence: str
+    applied: tuple[Mutation, ...]
     already_applied: tuple[Mutation, ...]
 
 
-def parse_mutations(text: str) -> tuple[Mutation, ...]:
-    """Read mutations separated by ``,`` or ``;``; an empty text has none.
+def parse_mutation(text: str) -> Mutation:
+    """Read ``I_L38G`` (chain ``I``, leucine 38 to glycine), or the same in the form of SKEMPI, ``LI38G``.
 
-    Accepted are ``CHAIN_WTposMUT`` (``I_L38G``, ``AA_T-3S``, ``H_S100aG``) and the SKEMPI form (``LI38G``), whose
-    chain is one letter.
+    A number may be negative and may have an insertion code: ``H_S100aA``.
 
     Raises
     ------
     MutationError
-        If one is written otherwise, or one residue is mutated twice.
+        If `text` has neither form.
     """
-    mutations = tuple(_parse(part.strip()) for part in re.split("[,;]", text) if part.strip())
-    seen: dict[tuple[str, int, str], Mutation] = {}
-    for mutation in mutations:
-        site = (mutation.chain, mutation.number, mutation.insertion.upper())
-        if site in seen:
-            raise MutationError(f"mutations {seen[site]} and {mutation} change the same residue")
-        seen[site] = mutation
-    return mutations
-
-
-def _parse(text: str) -> Mutation:
-    match = _WITH_CHAIN.fullmatch(text) or _SKEMPI.fullmatch(text)
-    if match is None:
-        raise MutationError(
-            f"mutation {text!r} cannot be read; CHAIN_WTposMUT (I_L38G, H_S100aG) or the SKEMPI form (LI38G) "
-            "was expected"
-        )
-    return Mutation(
-        chain=match["chain"],
-        wild_type=match["wild_type"],
-        number=int(match["number"]),
-        insertion=match["insertion"],
-        mutant=match["mutant"],
+    for form in _FORMS:
+        if found := form.fullmatch(text.strip()):
+            return Mutation(
+                found["chain"], found["wild_type"], int(found["number"]), found["insertion"], found["mutant"]
+            )
+    raise MutationError(
+        f"{text!r} is no mutation: I_L38G (chain, wild type, number, mutant) or LI38G (wild type, "
+        f"one-character chain, number, mutant) was expected, with letters of {_LETTERS}"
     )
 
 
-def apply_mutations(
-    sequence: str, positions: Mapping[Site, int], mutations: Sequence[Mutation]
-) -> MutatedChain:
-    """Apply the mutations of one chain, each checked against the residue that it changes.
-
-    Parameters
-    ----------
-    sequence
-        Residues of the chain.
-    positions
-        Where in `sequence` each numbered residue stands, in chain order.
-    mutations
-        All of this chain.
+def parse_mutations(text: str) -> tuple[Mutation, ...]:
+    """Read mutations separated by ``,`` or ``;``; none from a blank text, one from one written twice.
 
     Raises
     ------
     MutationError
-        If a residue is not there, or is neither the wild type nor the mutant; the message shows its
-        neighbours, so that a shifted numbering can be seen.
+        If one of them has no accepted form.
     """
-    residues = list(sequence)
+    if not text.strip():
+        return ()
+    return tuple(dict.fromkeys(parse_mutation(part) for part in re.split("[,;]", text)))
+
+
+def apply_mutations(chain: StructureChain, mutations: Sequence[Mutation]) -> MutatedChain:
+    """Apply mutations of one chain to its sequence.
+
+    Raises
+    ------
+    MutationError
+        If a mutation names another chain, a residue that was not observed, or one that is neither its wild
+        type nor its mutant; or if two mutations name one residue.
+    """
+    letters = list(chain.sequence)
+    mutated: dict[int, Mutation] = {}
     already = []
     for mutation in mutations:
-        position = _position(positions, mutation)
+        position = _position(chain, mutation)
         if position is None:
-            raise MutationError(
-                f"mutation {mutation}: chain {mutation.chain} has no residue "
-                f"{mutation.number}{mutation.insertion} ({_near(sequence, positions, mutation)})"
-            )
-        found = sequence[position]
+            raise MutationError(f"mutation {mutation}: {_no_residue(chain, mutation)}")
+        if position in mutated:
+            raise MutationError(f"mutation {mutation}: {mutated[position]} names the same residue")
+        mutated[position] = mutation
+        found = chain.sequence[position]
         if found == mutation.wild_type:
-            residues[position] = mutation.mutant
+            letters[position] = mutation.mutant
         elif found == mutation.mutant:
             already.append(mutation)
         else:
-            raise MutationError(
-                f"mutation {mutation}: residue {mutation.number}{mutation.insertion} of chain "
-                f"{mutation.chain} is {found}, not {mutation.wild_type} "
-                f"({_near(sequence, positions, mutation)})"
-            )
-    return MutatedChain("".join(residues), tuple(already))
+            raise MutationError(f"mutation {mutation}: {_other_residue(chain, mutation, position)}")
+    applied = tuple(mutation for mutation in mutations if mutation not in already)
+    return MutatedChain("".join(letters), applied, tuple(already))
 
 
-def shift_that_fits(
-    sequence: str, positions: Mapping[Site, int], mutations: Sequence[Mutation]
-) -> int | None:
-    """Return the shift of residue numbers, -1 or 1, with which every mutation of a chain finds its wild type.
+def shift_that_fits(chain: StructureChain, mutations: Sequence[Mutation]) -> int | None:
+    """Find a numbering fault: the one shift, -1 or +1, with which every mutation meets its wild type.
 
-    None if the mutations fit as they are, if neither or both shifts fit, or if fewer than two positions
-    speak for one: a single residue fits by chance.
-
-    Parameters
-    ----------
-    sequence, positions
-        As for `apply_mutations`.
-    mutations
-        All mutations of this chain, of all rows that share its numbering.
+    Returns
+    -------
+    int or None
+        What to add to the numbers. None if the mutations fit as they are, both shifts fit or neither does,
+        or fewer than two positions are mutated: a single residue fits by chance too often.
     """
-
-    def fits(shift: int) -> bool:
-        sites = ((positions.get((m.number + shift, m.insertion)), m.wild_type) for m in mutations)
-        return all(place is not None and sequence[place] == wild_type for place, wild_type in sites)
-
-    if len({(m.number, m.insertion) for m in mutations}) < 2 or fits(0):
+    places = {(mutation.number, mutation.insertion) for mutation in mutations}
+    if len(places) < 2 or _fits(chain, mutations, 0):
         return None
-    shifts = [shift for shift in (-1, 1) if fits(shift)]
-    return shifts[0] if len(shifts) == 1 else None
+    fitting = [shift for shift in (-1, 1) if _fits(chain, mutations, shift)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
-def _position(positions: Mapping[Site, int], mutation: Mutation) -> int | None:
-    """Find a residue; SKEMPI writes insertion codes in lower case."""
-    for insertion in (mutation.insertion, mutation.insertion.upper(), mutation.insertion.lower()):
-        if (mutation.number, insertion) in positions:
-            return positions[mutation.number, insertion]
-    return None
+def _fits(chain: StructureChain, mutations: Sequence[Mutation], shift: int) -> bool:
+    for mutation in mutations:
+        position = _position(chain, replace(mutation, number=mutation.number + shift))
+        if position is None or chain.sequence[position] != mutation.wild_type:
+            return False
+    return True
 
 
-def _near(sequence: str, positions: Mapping[Site, int], mutation: Mutation) -> str:
-    """Show the residues around a number, e.g. ``neighbours 6:F 7:A [8:N] 9:K 10:A``."""
-    sites = sorted(positions, key=lambda site: positions[site])
-    if not sites:
-        return "the chain has no numbered residue"
-    centre = min(range(len(sites)), key=lambda i: abs(sites[i][0] - mutation.number))
-    exact = _position(positions, mutation)
-    if exact is not None:
-        centre = next(i for i, site in enumerate(sites) if positions[site] == exact)
-    shown = []
-    for site in sites[max(0, centre - _NEIGHBOURS) : centre + _NEIGHBOURS + 1]:
-        text = f"{site[0]}{site[1]}:{sequence[positions[site]]}"
-        shown.append(f"[{text}]" if positions[site] == exact else text)
-    return "neighbours " + " ".join(shown)
+def _position(chain: StructureChain, mutation: Mutation) -> int | None:
+    if mutation.chain != chain.name:
+        raise MutationError(f"mutation {mutation} is not one of chain {chain.name}")
+    insertions = (mutation.insertion, mutation.insertion.upper(), mutation.insertion.lower())
+    places = ((mutation.number, insertion) for insertion in insertions)
+    return next((chain.positions[place] for place in places if place in chain.positions), None)
+
+
+def _other_residue(chain: StructureChain, mutation: Mutation, position: int) -> str:
+    places = list(chain.positions)
+    here = list(chain.positions.values()).index(position)
+    shown = [_shown(chain, place) for place in places[max(0, here - _SHOWN) : here + _SHOWN + 1]]
+    middle = min(here, _SHOWN)
+    shown[middle] = f"[{shown[middle]}]"
+    label = f"{mutation.number}{mutation.insertion}"
+    found = chain.sequence[position]
+    return (
+        f"residue {label} of chain {chain.name} is {found}, not {mutation.wild_type} "
+        f"(neighbours {' '.join(shown)})"
+    )
+
+
+def _no_residue(chain: StructureChain, mutation: Mutation) -> str:
+    places = list(chain.positions)
+    nearest = sorted(places, key=lambda place: abs(place[0] - mutation.number))[: 2 * _SHOWN]
+    shown = " ".join(_shown(chain, place) for place in places if place in nearest)
+    first, last = (f"{number}{insertion}" for number, insertion in (places[0], places[-1]))
+    return (
+        f"chain {chain.name} has no residue {mutation.number}{mutation.insertion} "
+        f"(it has {first} to {last}; nearest {shown})"
+    )
+
+
+def _shown(chain: StructureChain, place: tuple[int, str]) -> str:
+    number, insertion = place
+    return f"{number}{insertion}:{chain.sequence[chain.positions[place]]}"
