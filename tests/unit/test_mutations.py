@@ -84,7 +84,7 @@ def test_a_mutation_that_the_structure_has_is_noted() -> None:
         ),
         ("C_K1E", "mutation C_K1E: residue 1 of chain C is A, not K (neighbours [1:A] 2:A 3:A)"),
         ("C_K20E", "chain C has no residue 20 (it has 1 to 13; nearest 10:A 11:A 12:A 13:A)"),
-        ("C_A1G,C_A1G", "mutation C_A1G: C_A1G names the same residue"),
+        ("C_A1G,C_A1V", "mutation C_A1V: C_A1G names the same residue"),
         ("D_A1G", "mutation D_A1G is not one of chain C"),
     ],
 )
