@@ -89,7 +89,7 @@ def strict_folds(
         raise AssignmentError(f"{folds} folds, at least 2 were expected")
     masked = mask_chains(chain for item in complexes for chain in item.chains)
     groups = strict_groups(complexes, masked, min_identity=min_identity, coverage=coverage)
-    limit = LARGEST_SHARE * len(complexes) / folds
+    limit = max(1.0, LARGEST_SHARE * len(complexes) / folds)
 
     def assign(groups: Sequence[Sequence[str]]) -> dict[str, str]:
         large = [group for group in groups if len(group) > limit]
@@ -138,7 +138,7 @@ def _three_parts(
 ) -> dict[str, str]:
     """Give large groups to training, then deal the others by what each part still lacks."""
     total = sum(map(len, groups))
-    limit = LARGEST_SHARE * min(ratios[1:]) * total
+    limit = max(1.0, LARGEST_SHARE * min(ratios[1:]) * total)
     large = [group for group in groups if len(group) > limit]
     small = [group for group in groups if len(group) <= limit]
     part = {member: TRAIN for group in large for member in group}

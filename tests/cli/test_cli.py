@@ -196,3 +196,22 @@ def test_scripts_are_the_same_doors(verb: str) -> None:
     command = [sys.executable, REPOSITORY / "scripts" / f"{verb}.py", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == start(verb, "--help").stdout
+
+
+def test_split_and_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "mine.csv"
+    shipped = pd.read_parquet(REPOSITORY / "ppi" / "datasets" / "complexes.parquet")
+    shipped.drop(columns="split").iloc[::200].to_csv(table, index=False)
+    split = tmp_path / "split.csv"
+    assert run("split", table, "--protocol", "strict", "--ratios", 0.6, 0.2, 0.2, "--output", split) == 0
+    assert "sha256" in capsys.readouterr().out
+    assert list(pd.read_csv(split)["id"]) == list(shipped["id"].iloc[::200])
+    assert run("audit", table, "--split", split, "--output", tmp_path / "audit") == 0
+    assert "strict_violation" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "audit").iterdir()} == {
+        "audit.json",
+        "audit.html",
+        "audit_rows.csv",
+    }
+    assert run("audit", table, "--split", tmp_path / "absent.csv") == 1
+    assert run("split", table, "--protocol", "loose", "--output", split) == 2
