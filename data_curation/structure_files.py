@@ -157,7 +157,7 @@ def _read_pdb(path: Path, text: str) -> Contents:
     collector = _AtomCollector(set(parents))
     parser = PDBParser(QUIET=True, structure_builder=collector)
     try:
-        atoms = parser.get_structure("", io.StringIO("\n".join(_backbone_lines(lines))))
+        atoms = parser.get_structure("", io.StringIO("\n".join(_backbone_lines(lines)) + "\n"))
     except (PDBConstructionException, ValueError, IndexError) as error:
         where = f"line {collector.line_counter}"
         raise StructureError(f"{path}: {where} is no whole atom record: {error}") from error
@@ -231,10 +231,11 @@ def _cif_parents(cif: dict[str, list[str]]) -> dict[str, str]:
     category = "_pdbx_struct_mod_residue"
     if f"{category}.parent_comp_id" not in cif:
         return {}
-    names, parents = (cif[f"{category}.{item}"] for item in ("label_comp_id", "parent_comp_id"))
-    return dict(zip(names, parents, strict=True))
+    return {row[0]: row[1] for row in _rows(cif, category, ("label_comp_id", "parent_comp_id"))}
 
 
 def _rows(cif: dict[str, list[str]], category: str, items: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of a table; columns of unequal length, from a file cut off, are a ValueError."""
+    columns = {key: values for key, values in cif.items() if key.startswith(f"{category}.")}
+    if len(set(map(len, columns.values()))) > 1:
+        raise ValueError(f"the table {category} ends inside a row")
     return zip(*(cif[f"{category}.{item}"] for item in items), strict=True)
