@@ -235,7 +235,5 @@ def _cif_parents(cif: dict[str, list[str]]) -> dict[str, str]:
 
 
 def _rows(cif: dict[str, list[str]], category: str, items: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    columns = {key: values for key, values in cif.items() if key.startswith(f"{category}.")}
-    if len(set(map(len, columns.values()))) > 1:
-        raise ValueError(f"the table {category} ends inside a row")
+    """Yield the rows of a table; columns of unequal length, from a file cut off, are a ValueError."""
     return zip(*(cif[f"{category}.{item}"] for item in items), strict=True)

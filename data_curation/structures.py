@@ -20,7 +20,6 @@ import numpy as np
 from data_curation.errors import StructureError
 from data_curation.polymers import UNKNOWN, join_fragments
 from data_curation.residues import (
-    CAPS,
     D_RESIDUES,
     STANDARD_RESIDUES,
     Residue,
@@ -100,7 +99,7 @@ def read_structure(path: str | os.PathLike[str]) -> dict[str, StructureChain]:
         if fragments:
             _check_distinct(source, name, fragments)
             names = contents.polymers.get(name, ())
-            polymer = "".join(residue_letter(item, contents.parents) for item in names if item not in CAPS)
+            polymer = "".join(residue_letter(item, contents.parents) for item in names)
             chains[name] = _chain(name, _models(fragments), polymer or None)
     if not chains:
         raise StructureError(f"{source}: no protein chain was found")

@@ -116,5 +116,9 @@ def test_a_numbering_fault_needs_two_positions_and_one_answer(text: str, shift: 
     assert shift_that_fits(chain_of("ACDEFGHIHKHLM"), parse_mutations(text)) == shift
 
 
+def test_mutations_that_fit_are_not_shifted_even_where_a_shift_fits_too() -> None:
+    assert shift_that_fits(chain_of("KKAKKA"), parse_mutations("C_K1A,C_K4A")) is None
+
+
 def test_a_mutation_written_twice_is_one() -> None:
     assert len(parse_mutations("A_K34E, A_K34E")) == 1

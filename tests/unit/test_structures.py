@@ -158,9 +158,10 @@ def test_modified_residues_have_the_letter_of_their_parent(read: Read) -> None:
     modres = "MODRES 1ABC ZZZ A    2  LYS  MADE UP\nMODRES 1ABC SEP A    3  TYR  AGAINST THE DICTIONARY\n"
     names = ("ALA", "ZZZ", "SEP", "TPO", "DVA", "QQQ", "GLY")
     lines = [residue(name, i, i, record="ATOM" if i in (0, 6) else "HETATM") for i, name in enumerate(names)]
-    chain = read(modres, *lines)["A"]
-    assert chain.sequence == "AKYTVXG"
-    assert (chain.modified, chain.d_residues, chain.unknown, chain.observed) == (3, 1, 1, 7)
+    # The last one is bonded to nothing, but MODRES names it.
+    chain = read(modres, *lines, residue("ZZZ", 9, 9, record="HETATM"))["A"]
+    assert chain.sequence == "AKYTVXGXXK"
+    assert (chain.modified, chain.d_residues, chain.unknown, chain.observed) == (4, 1, 1, 8)
 
 
 def test_what_is_not_in_the_polymer_is_no_residue(read: Read) -> None:
