@@ -1,191 +1,277 @@
-"""The annotation rules, one function each, in the order in which they were published.
+"""The annotation rules, one function each, in the order in which they are applied.
 
-A rule looks at one record and returns None (nothing to say), a `Drop` or a `Fix`; both carry the reason.
-`clean` runs the rules in order and counts what each one touched.
+A rule looks at all records, and at the structures that are there, and yields a `Finding` for each row that it
+drops, corrects or has something to say of. What contradicts its structure is found by looking, so a rule that
+needs the structure says nothing of a row without one. `clean` applies the rules in order and counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
+from data_curation.errors import MutationError
+from data_curation.mutations import Mutation, apply_mutations, parse_mutations, shift_that_fits
 from data_curation.records import BindingRecord
+from data_curation.sequences import Structures
+
+Action = Literal["dropped", "corrected", "noted"]
 
 
-@dataclass(frozen=True)
-class Drop:
-    """The record leaves the data set."""
+class Finding(NamedTuple):
+    """What a rule says of a row.
 
-    reason: str
-
-
-@dataclass(frozen=True)
-class Fix:
-    """The record stays, corrected."""
+    Attributes
+    ----------
+    record
+        The record that stays: as it was if it is noted, another one if it is corrected; the one that leaves
+        if it is dropped.
+    action, reason
+        What happens to it, and why.
+    """
 
     record: BindingRecord
+    action: Action
     reason: str
 
 
-Verdict = Drop | Fix | None
+Rule = Callable[[Sequence[BindingRecord], Structures], Iterator[Finding]]
 
 
-class Erratum(NamedTuple):
-    """A row known to contradict its own PDB entry, found by people who had the structure file."""
-
-    source: str
-    pdb: str
-    ligand_chains: str
-    mutation: str
-    reason: str
+def damaged_structure(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
+    """Drop a row whose structure file is there but cannot be read: what it holds cannot be checked."""
+    for record in records:
+        if error := structures.error(record):
+            yield Finding(record, "dropped", str(error))
 
 
-#: Rows whose fault shows only in the structure file, which a table of sequences does not carry.
-ERRATA = (
-    Erratum("ATLAS", "3QIW", "ABC", "C_K8E", "residue 8 of chain C is not lysine"),
-    Erratum("ATLAS", "3QIU", "ABC", "C_K8R", "residue 8 of chain C is not lysine"),
-    Erratum("ATLAS", "2P5E", "AC", "E_G50A", "residue 50 of chain E is not glycine"),
-    Erratum("Affinity Benchmark v5.5", "3LVK", "AC", "", "names a chain that the file lacks"),
-    Erratum("Affinity Benchmark v5.5", "3WD5", "HL", "", "names a chain that the file lacks"),
-    Erratum("Affinity Benchmark v5.5", "5Y9J", "HL", "", "names a chain that the file lacks"),
-    Erratum("PDBbind v2020", "2WUB", "HJ", "", "names a chain that the file lacks"),
-    Erratum("PDBbind v2020", "3PL6", "ABC", "", "names a chain that the file lacks"),
-    Erratum("PDBbind v2020", "5KVE", "HL", "", "names a chain that the file lacks"),
-    Erratum("PDBbind v2020", "6O07", "A", "", "names a chain that the file lacks"),
-)
+def malformed_mutation(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
+    """Drop a row with a mutation that cannot be read: which protein was measured is open."""
+    for record in records:
+        try:
+            _mutations(record)
+        except MutationError as error:
+            yield Finding(record, "dropped", str(error))
 
 
-def wild_type_mismatch(record: BindingRecord) -> Verdict:
+def repeated_mutation(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
+    """Take a mutation that is named twice as one; perhaps that of another chain was meant, so it is said."""
+    for record in records:
+        once = tuple(dict.fromkeys(record.mutations))
+        if once != record.mutations:
+            twice = [text for text in once if record.mutations.count(text) > 1]
+            yield Finding(replace(record, mutations=once), "corrected", f"{', '.join(twice)} is named twice")
+
+
+def lower_case_duplicate(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
+    """Take ``h`` off a list that has ``H`` if there is no chain ``h``: it stands for the same chain."""
+    for record in records:
+        chains = structures.chains(record)
+        sides = []
+        for names, sequences in (
+            (record.ligand_chains, record.ligand),
+            (record.receptor_chains, record.receptor),
+        ):
+            known = set(chains) if chains is not None else _known_by_table(names, sequences)
+            sides.append(tuple(n for n in names if n in known or not (n.islower() and n.upper() in names)))
+        ligand, receptor = sides
+        if (ligand, receptor) != (record.ligand_chains, record.receptor_chains):
+            kept = ligand + receptor
+            removed = [name for name in record.ligand_chains + record.receptor_chains if name not in kept]
+            fixed = replace(record, ligand_chains=ligand, receptor_chains=receptor)
+            yield Finding(fixed, "corrected", f"chain(s) {', '.join(removed)} repeat their upper-case form")
+
+
+def shifted_numbering(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
+    """Renumber the mutations of a chain where one shift makes those of all rows of the entry fit.
+
+    Residue 8 alone would meet its wild type one further too often, so at least two positions have to agree;
+    see `data_curation.mutations.shift_that_fits`.
+    """
+    entries: dict[tuple[str, str], list[BindingRecord]] = {}
+    for record in records:
+        entries.setdefault((record.source, record.pdb), []).append(record)
+    for rows in entries.values():
+        chains = structures.chains(rows[0]) or {}
+        together = dict.fromkeys(mutation for record in rows for mutation in _mutations(record))
+        shifts = {
+            name: shift
+            for name, chain in chains.items()
+            if (shift := shift_that_fits(chain, [m for m in together if m.chain == name])) is not None
+        }
+        for record in rows:
+            shifted = [_renumbered(mutation, shifts) for mutation in _mutations(record)]
+            if shifts and tuple(shifted) != _mutations(record):
+                fixed = replace(record, mutations=tuple(map(str, shifted)))
+                said = ", ".join(f"chain {name} by {shift:+d}" for name, shift in shifts.items())
+                yield Finding(fixed, "corrected", f"the numbers of the mutations are shifted: {said}")
+
+
+def wild_type_mismatch(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
     """Drop a mutation of a residue that the structure does not have: which protein was measured is open."""
-    erratum = _erratum(record)
-    if erratum is None or not erratum.mutation:
-        return None
-    return Drop(f"mutation {erratum.mutation}: {erratum.reason}")
+    for record in records:
+        chains = structures.chains(record)
+        if chains is None:
+            continue
+        named = record.ligand_chains + record.receptor_chains
+        problems = []
+        for name, mutations in _by_chain(record).items():
+            if name not in named:
+                problems.append(f"mutation {mutations[0]}: chain {name} is not among {', '.join(named)}")
+            elif name in chains:
+                try:
+                    apply_mutations(chains[name], mutations)
+                except MutationError as error:
+                    problems.append(str(error))
+        if problems:
+            yield Finding(record, "dropped", "; ".join(problems))
 
 
-def absent_chain(record: BindingRecord) -> Verdict:
+def mutation_already_applied(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
+    """Say where the structure is that of the mutant: it has the new residue at the place of the mutation."""
+    for record in records:
+        chains = structures.chains(record) or {}
+        already = [
+            str(mutation)
+            for name, mutations in _by_chain(record).items()
+            if name in chains
+            for mutation in apply_mutations(chains[name], mutations).already_applied
+        ]
+        if already:
+            yield Finding(record, "noted", f"the structure has {', '.join(already)} already")
+
+
+def absent_chain(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
     """Drop a row that names a chain which the structure lacks, or an empty one: a side is incomplete."""
-    for side, names in (("ligand", record.ligand_chains), ("receptor", record.receptor_chains)):
-        if "" in names:
-            return Drop(f"the {side} chain list {', '.join(names)!r} holds an empty name")
-    erratum = _erratum(record)
-    if erratum is None or erratum.mutation:
-        return None
-    return Drop(f"{', '.join(record.ligand_chains + record.receptor_chains)}: {erratum.reason}")
+    for record in records:
+        for side, names in (("ligand", record.ligand_chains), ("receptor", record.receptor_chains)):
+            chains = structures.chains(record)
+            if "" in names:
+                reason = f"the {side} chain list {', '.join(names)!r} holds an empty name"
+            elif chains is not None and (absent := [name for name in names if name not in chains]):
+                reason = f"the structure has no chain {', '.join(absent)}; it has {', '.join(chains)}"
+            else:
+                continue
+            yield Finding(record, "dropped", reason)
+            break
 
 
-def lower_case_duplicate(record: BindingRecord) -> Verdict:
-    """Take ``h`` off a list that has ``H`` when there is no sequence of its own: it is the same chain."""
-    ligand = _without_lower_case_copies(record.ligand_chains, len(record.ligand))
-    receptor = _without_lower_case_copies(record.receptor_chains, len(record.receptor))
-    if (ligand, receptor) == (record.ligand_chains, record.receptor_chains):
-        return None
-    removed = [c for c in record.ligand_chains if c not in ligand]
-    removed += [c for c in record.receptor_chains if c not in receptor]
-    fixed = replace(record, ligand_chains=ligand, receptor_chains=receptor)
-    return Fix(fixed, f"chain(s) {', '.join(removed)} repeat their upper-case form")
-
-
-def unknown_sequence(record: BindingRecord) -> Verdict:
+def unknown_sequence(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
     """Drop a row with a side whose chains are not known: there is nothing to predict from."""
-    for side, chains in (("ligand", record.ligand), ("receptor", record.receptor)):
-        if not chains:
-            return Drop(f"the sequences of the {side} chains are not known")
-    return None
+    for record in records:
+        for side, chains in (("ligand", record.ligand), ("receptor", record.receptor)):
+            if not chains:
+                yield Finding(record, "dropped", f"the sequences of the {side} chains are not known")
+                break
 
 
-def short_chain(minimum: int) -> Callable[[BindingRecord], Verdict]:
+def chain_count(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
+    """Drop a row with more or fewer sequences than chain names: which sequence is which chain is open."""
+    for record in records:
+        names = record.ligand_chains + record.receptor_chains
+        sequences = (len(record.ligand), len(record.receptor))
+        if names and sequences != (len(record.ligand_chains), len(record.receptor_chains)):
+            reason = f"{sequences[0]} and {sequences[1]} sequences for the chains {', '.join(names)}"
+            yield Finding(record, "dropped", reason)
+
+
+def short_chain(minimum: int) -> Rule:
     """Make the rule that drops a row with any chain of fewer than `minimum` residues (published: 40)."""
 
-    def rule(record: BindingRecord) -> Verdict:
-        shortest = min(len(chain) for chain in record.chains)
-        if shortest >= minimum:
-            return None
-        return Drop(f"a chain has {shortest} residues, fewer than {minimum}")
+    def rule(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
+        for record in records:
+            shortest = min(len(chain) for chain in record.chains)
+            if shortest < minimum:
+                yield Finding(record, "dropped", f"a chain has {shortest} residues, fewer than {minimum}")
 
     return rule
 
 
-class Rule(NamedTuple):
-    """A named rule and the number of rows that the publication has left after it, if it says."""
+class Step(NamedTuple):
+    """A rule by name, and the number of rows that the publication has left after it, if it says."""
 
     name: str
-    judge: Callable[[BindingRecord], Verdict]
-    published_rows: int | None
+    rule: Rule
+    published_rows: int | None = None
 
 
-def published_rules(minimum_chain_length: int) -> tuple[Rule, ...]:
-    """Return the rules in their published order.
+#: Rules that look at what the workbook says of a row; later ones rely on earlier ones.
+ANNOTATION_STEPS = (
+    Step("damaged_structure", damaged_structure),
+    Step("malformed_mutation", malformed_mutation),
+    Step("repeated_mutation", repeated_mutation),
+    Step("lower_case_duplicate", lower_case_duplicate),
+    Step("shifted_numbering", shifted_numbering),
+    Step("wild_type_mismatch", wild_type_mismatch, 12059),
+    Step("mutation_already_applied", mutation_already_applied),
+    Step("absent_chain", absent_chain, 12048),
+)
 
-    A row without sequences cannot exist in the publication, which reads structures; that rule stands
-    before the length rule, which needs them.
-    """
-    published_short = 9295 if minimum_chain_length == 40 else None
+
+def sequence_steps(minimum_chain_length: int) -> tuple[Step, ...]:
+    """Return the rules that look at the sequences of a row."""
     return (
-        Rule("wild_type_mismatch", wild_type_mismatch, 12059),
-        Rule("absent_chain", absent_chain, 12048),
-        Rule("lower_case_duplicate", lower_case_duplicate, None),
-        Rule("unknown_sequence", unknown_sequence, None),
-        Rule("short_chain", short_chain(minimum_chain_length), published_short),
+        Step("unknown_sequence", unknown_sequence),
+        Step("chain_count", chain_count),
+        Step("short_chain", short_chain(minimum_chain_length), 9295 if minimum_chain_length == 40 else None),
     )
 
 
 class Touched(NamedTuple):
-    """One row that one rule dropped or corrected."""
+    """One row that one rule dropped, corrected or noted."""
 
     row: int
     rule: str
-    action: str
+    action: Action
     reason: str
 
 
 def clean(
-    records: Iterable[BindingRecord], rules: Iterable[Rule]
-) -> tuple[list[BindingRecord], list[Touched], list[tuple[Rule, int]]]:
-    """Apply `rules` in order.
+    records: Iterable[BindingRecord], steps: Iterable[Step], structures: Structures
+) -> tuple[list[BindingRecord], list[Touched], list[tuple[Step, int]]]:
+    """Apply rules in order.
 
     Returns
     -------
     kept
-        The records that no rule dropped.
+        The records that no rule dropped, in their order.
     touched
-        Every row that a rule dropped or corrected, with the reason.
+        Every row that a rule has found something in.
     rows_after
-        Each rule with the number of rows left after it.
+        Each step with the number of rows left after it.
     """
-    kept = list(records)
+    kept = {record.row: record for record in records}
     touched: list[Touched] = []
     rows_after = []
-    for rule in rules:
-        left = []
-        for record in kept:
-            verdict = rule.judge(record)
-            if isinstance(verdict, Drop):
-                touched.append(Touched(record.row, rule.name, "dropped", verdict.reason))
-                continue
-            if isinstance(verdict, Fix):
-                touched.append(Touched(record.row, rule.name, "corrected", verdict.reason))
-                record = verdict.record
-            left.append(record)
-        kept = left
-        rows_after.append((rule, len(kept)))
-    return kept, touched, rows_after
+    for step in steps:
+        for record, action, reason in step.rule(list(kept.values()), structures):
+            touched.append(Touched(record.row, step.name, action, reason))
+            if action == "dropped":
+                del kept[record.row]
+            else:
+                kept[record.row] = record
+        rows_after.append((step, len(kept)))
+    return list(kept.values()), touched, rows_after
 
 
-def _erratum(record: BindingRecord) -> Erratum | None:
-    ligand_chains = "".join(record.ligand_chains)
-    for erratum in ERRATA:
-        if (erratum.source, erratum.pdb, erratum.ligand_chains) == (
-            record.source,
-            record.pdb,
-            ligand_chains,
-        ) and (not erratum.mutation or erratum.mutation in record.mutations):
-            return erratum
-    return None
+def _mutations(record: BindingRecord) -> tuple[Mutation, ...]:
+    return parse_mutations(",".join(record.mutations))
 
 
-def _without_lower_case_copies(names: tuple[str, ...], sequences: int) -> tuple[str, ...]:
-    if sequences == 0 or len(names) <= sequences:
-        return names
-    return tuple(name for name in names if not (name.islower() and name.upper() in names))
+def _by_chain(record: BindingRecord) -> dict[str, list[Mutation]]:
+    grouped: dict[str, list[Mutation]] = {}
+    for mutation in _mutations(record):
+        grouped.setdefault(mutation.chain, []).append(mutation)
+    return grouped
+
+
+def _renumbered(mutation: Mutation, shifts: dict[str, int]) -> Mutation:
+    return replace(mutation, number=mutation.number + shifts.get(mutation.chain, 0))
+
+
+def _known_by_table(names: tuple[str, ...], sequences: tuple[str, ...]) -> set[str]:
+    """Return the chains that have a sequence: as many as there are, but for the lower-case copies."""
+    if len(names) <= len(sequences) or not sequences:
+        return set(names)
+    return {name for name in names if not (name.islower() and name.upper() in names)}

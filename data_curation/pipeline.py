@@ -5,22 +5,82 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import pandas as pd
+import pyarrow
 
-from data_curation.cleaning import Touched, clean, published_rules
-from data_curation.clustering import mmseqs_version
-from data_curation.deduplicate import CuratedComplex, deduplicate
+from data_curation.assignment import balance_features
+from data_curation.censoring import censored_rows, read_skempi
+from data_curation.cleaning import ANNOTATION_STEPS, Step, Touched, clean, sequence_steps, unknown_sequence
+from data_curation.clustering import cluster, mmseqs_version
+from data_curation.deduplicate import Combination, CuratedComplex, deduplicate
 from data_curation.errors import CurationError
 from data_curation.files import atomic_folder, check_writable_folder, sha256_of
-from data_curation.records import TEST, TRAIN, VALIDATION
-from data_curation.sources import read_sequence_table
-from data_curation.splitting import Split, reference_split
+from data_curation.records import TEST, TRAIN, VALIDATION, BindingRecord
+from data_curation.sequences import Structures, with_structure_sequences, with_table_sequences
+from data_curation.sources import read_sequence_table, read_workbook
+from data_curation.splitting import reference_split
+from data_curation.strict import similarity_of, strict_folds, strict_split
 
 #: Row counts that the publication gives, arXiv 2505.20036.
 PUBLISHED_WORKBOOK, PUBLISHED_DISTINCT = 12062, 8207
 PUBLISHED_SPLIT = {TRAIN: 6485, VALIDATION: 965, TEST: 757}
+#: Shorter chains have no place in the published split.
+REFERENCE_CHAIN_LENGTH = 40
+#: Columns of the table that say what trains and what tests.
+SPLIT_COLUMNS = ("split_reference", "split_strict", "fold")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where the raw data are; at least one of `workbook` and `sequences`.
+
+    Attributes
+    ----------
+    workbook
+        The published PPB-Affinity workbook; without it the rows are those of `sequences`.
+    sequences
+        Table that carries the sequences of rows; see `data_curation.sources.read_sequence_table`.
+    structures
+        Folder of structure files, laid out as published; see `data_curation.structures.find_structure`.
+    skempi
+        The SKEMPI 2.0 table, which says what values are only bounds.
+    """
+
+    workbook: str | os.PathLike[str] | None = None
+    sequences: str | os.PathLike[str] | None = None
+    structures: str | os.PathLike[str] | None = None
+    skempi: str | os.PathLike[str] | None = None
+
+    def hashes(self) -> dict[str, str]:
+        """Return the SHA-256 of each file by what it is."""
+        files = {name: path for name, path in asdict(self).items() if name != "structures" and path}
+        return {name: sha256_of(path) for name, path in files.items()}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a curation can be told.
+
+    Attributes
+    ----------
+    protocol
+        How repeated measurements are combined; see `data_curation.deduplicate`.
+    minimum_chain_length
+        Rows with a shorter chain are dropped; the publication has 40, which drops every peptide.
+    allow_missing
+        Drop and count rows without any sequence, rather than to stop.
+    folds, seed
+        Of the strict splits.
+    """
+
+    protocol: Combination = "canonical"
+    minimum_chain_length: int = 1
+    allow_missing: bool = False
+    folds: int = 5
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,9 +95,9 @@ class CuratedDataset:
         Rows left after each step beside the published number: ``step, dropped, corrected, rows,
         published_rows``.
     touched
-        Every workbook row that a rule dropped or corrected: ``row, rule, action, reason``.
+        Every workbook row that a rule has found something in: ``row, rule, action, reason``.
     manifest
-        Input hash, options, tool version and counts: what is needed to repeat the run.
+        Input hashes, options, tool versions and counts: what is needed to repeat the run.
     """
 
     complexes: pd.DataFrame
@@ -47,122 +107,193 @@ class CuratedDataset:
 
 
 def curate(
-    sequences: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
-    *,
-    minimum_chain_length: int = 40,
+    inputs: Inputs, output: str | os.PathLike[str] | None = None, options: Options | None = None
 ) -> CuratedDataset:
-    """Curate a table of measured complexes and split it by the reference protocol.
+    """Curate measured complexes, and split them by the reference and the strict protocol.
 
     Parameters
     ----------
-    sequences
-        Table that carries the sequences of PPB-Affinity rows (see
-        `data_curation.sources.read_sequence_table`).
+    inputs
+        Raw data. A row takes its sequences from its structure if that is there, else from the table.
     output
-        Folder for ``complexes.parquet``, ``funnel.csv``, ``touched_rows.csv`` and ``manifest.json``;
-        nothing is written if it is None, or if any step fails.
-    minimum_chain_length
-        Rows with a shorter chain are dropped. 40 is the published value.
+        Folder for ``complexes.parquet``, ``funnel.csv``, ``touched_rows.csv``, ``manifest.json`` and a CSV
+        for each split; nothing is written if it is None, or if any step fails.
+    options
+        By default those of `Options`.
 
     Raises
     ------
     CurationError
-        If the input is wrong, nothing is left of it, or the output cannot be written.
+        If an input is wrong, a row has no sequences (but see `Options.allow_missing`), nothing is left, or
+        the output cannot be written.
     """
-    if minimum_chain_length < 1:
-        raise CurationError(f"minimum chain length is {minimum_chain_length}, at least 1 was expected")
+    options = options or Options()
+    if options.minimum_chain_length < 1:
+        raise CurationError(
+            f"minimum chain length is {options.minimum_chain_length}, at least 1 was expected"
+        )
     if output is not None:
         check_writable_folder(output)
-    records = read_sequence_table(sequences)
-    rules = published_rules(minimum_chain_length)
-    kept, touched, rows_after = clean(records, rules)
+    records = _read(inputs)
+    structures = Structures.read(records, inputs.structures) if inputs.structures else Structures({})
+    censored = censored_rows(records, read_skempi(inputs.skempi)) if inputs.skempi else {}
+
+    kept, touched, rows_after = clean(records, ANNOTATION_STEPS, structures)
+    kept = with_structure_sequences(kept, structures)
+    if not options.allow_missing:
+        _require_sequences(kept, structures)
+    kept, more, rows_after_more = clean(kept, sequence_steps(options.minimum_chain_length), structures)
     if not kept:
-        raise CurationError(f"{sequences}: no row is left after the cleaning rules")
-    distinct = deduplicate(kept)
-    split = reference_split([c.sides for c in distinct])
+        raise CurationError("no row is left after the cleaning rules")
+    distinct = deduplicate(kept, censored, options.protocol)
+    table, notes = _split(_table(distinct), distinct, options)
 
-    actions = Counter((item.rule, item.action) for item in touched)
-    steps: list[tuple[str, int, int, int, int | None]] = [
-        ("rows_read", 0, 0, len(records), PUBLISHED_WORKBOOK)
-    ]
-    for rule, rows in rows_after:
-        counts = (actions[rule.name, "dropped"], actions[rule.name, "corrected"])
-        steps.append((rule.name, *counts, rows, rule.published_rows))
-    comparable = minimum_chain_length == 40
-    steps.append(
-        (
-            "deduplicate",
-            len(kept) - len(distinct),
-            0,
-            len(distinct),
-            PUBLISHED_DISTINCT if comparable else None,
-        )
-    )
-    sizes = Counter(split.part.values())
-    for part, published in PUBLISHED_SPLIT.items():
-        steps.append((f"split_{part}", 0, 0, sizes[part], published if comparable else None))
-
-    funnel = pd.DataFrame(steps, columns=["step", "dropped", "corrected", "rows", "published_rows"])
-    funnel["published_rows"] = funnel["published_rows"].astype("Int64")
-    dataset = CuratedDataset(
-        complexes=_table(distinct, split),
-        funnel=funnel,
-        touched=pd.DataFrame(touched, columns=list(Touched._fields)),
-        manifest={
-            "input_sha256": sha256_of(sequences),
-            "minimum_chain_length": minimum_chain_length,
-            "split_protocol": "reference",
-            "mmseqs_version": mmseqs_version(),
-            "clusters": len(set(split.cluster.values())),
-            "search_rounds": split.rounds,
-            "rows": len(distinct),
-            "split": {part: sizes[part] for part in PUBLISHED_SPLIT},
-        },
-    )
+    touched += more
+    funnel = _funnel(len(records), rows_after + rows_after_more, touched, table, options)
+    missing, recovered = structures.missing_residues()
+    manifest: dict[str, object] = {
+        "inputs_sha256": inputs.hashes() | {"structures": structures.sha256},
+        "structures": len(structures),
+        "missing_residues": missing,
+        "missing_residues_recovered": recovered,
+        "options": asdict(options),
+        "mmseqs_version": mmseqs_version(),
+        "pyarrow_version": pyarrow.__version__,
+        **notes,
+        "rows": len(table),
+        "censored": int((table["censored"] != "").sum()),
+        "conflicts": int(table["conflict"].sum()),
+    }
+    dataset = CuratedDataset(table, funnel, pd.DataFrame(touched, columns=list(Touched._fields)), manifest)
     if output is not None:
         _write(dataset, output)
     return dataset
 
 
-def _table(distinct: list[CuratedComplex], split: Split) -> pd.DataFrame:
-    rows = []
-    for item in distinct:
-        record = item.record
-        rows.append(
-            {
-                "id": item.id,
-                "ligand": ":".join(record.ligand),
-                "receptor": ":".join(record.receptor),
-                "pkd": item.pkd,
-                "pkd_sd": item.pkd_sd,
-                "n_replicates": item.n_replicates,
-                "split": split.part[item.id],
-                "cluster": split.cluster[item.id],
-                "source": record.source,
-                "method": record.method,
-                "temperature_kelvin": record.temperature_kelvin,
-                "pdb": record.pdb,
-                "mutations": ",".join(record.mutations),
-                "ligand_chains": ",".join(record.ligand_chains),
-                "receptor_chains": ",".join(record.receptor_chains),
-                "ligand_name": record.ligand_name,
-                "receptor_name": record.receptor_name,
-                "affinity_pubmed_id": record.affinity_pubmed_id,
-                "sequence_source": record.sequence_source,
-                "chain_confidence": record.chain_confidence,
-                "workbook_rows": ",".join(map(str, item.rows)),
-            }
+def _read(inputs: Inputs) -> list[BindingRecord]:
+    table = read_sequence_table(inputs.sequences) if inputs.sequences else []
+    if not inputs.workbook:
+        if not inputs.sequences:
+            raise CurationError("neither a workbook nor a table of sequences was given; one was expected")
+        return table
+    return with_table_sequences(read_workbook(inputs.workbook), table)
+
+
+def _require_sequences(records: Sequence[BindingRecord], structures: Structures) -> None:
+    without = [finding.record for finding in unknown_sequence(records, structures)]
+    if without:
+        shown = ", ".join(f"row {r.row} ({r.source}, {r.pdb})" for r in without[:5])
+        raise CurationError(
+            f"{len(without)} of {len(records)} rows have neither a structure nor sequences: {shown}"
+            f"{', ...' if len(without) > 5 else ''}; allow missing ones to drop and count them"
         )
-    table = pd.DataFrame(rows)
-    return table.astype({"pkd_sd": "float64", "temperature_kelvin": "float64", "n_replicates": "int32"})
+
+
+def _split(
+    table: pd.DataFrame, distinct: Sequence[CuratedComplex], options: Options
+) -> tuple[pd.DataFrame, dict[str, object]]:
+    """Add the columns of the splits, and ``cluster``."""
+    complexes = [item.sides for item in distinct]
+    vectors = balance_features(table["source"].tolist(), table["pkd"].tolist())
+    features = {item.id: vector for item, vector in zip(complexes, vectors, strict=True)}
+    comparable = [item for item in complexes if min(map(len, item.chains)) >= REFERENCE_CHAIN_LENGTH]
+    reference = reference_split(comparable)
+    similarity = similarity_of(complexes)
+    strict = strict_split(similarity, features, seed=options.seed)
+    fold = strict_folds(similarity, features, folds=options.folds, seed=options.seed)
+    clusters = cluster({item.id: "".join(item.chains) for item in complexes})
+    table["split_reference"] = table["id"].map(reference.part)
+    table["split_strict"] = table["id"].map(strict)
+    table["fold"] = table["id"].map(fold).astype("int8")
+    table["cluster"] = table["id"].map(clusters)
+    notes: dict[str, object] = {
+        "clusters": len(set(clusters.values())),
+        "reference_search_rounds": reference.rounds,
+    }
+    return table, notes
+
+
+def _table(distinct: Sequence[CuratedComplex]) -> pd.DataFrame:
+    rows = [_row(item) for item in distinct]
+    return pd.DataFrame(rows).astype(
+        {"pkd_sd": "float64", "temperature_kelvin": "float64", "n_replicates": "int32"}
+    )
+
+
+def _row(item: CuratedComplex) -> dict[str, object]:
+    record = item.record
+    return {
+        "id": item.id,
+        "ligand": ":".join(record.ligand),
+        "receptor": ":".join(record.receptor),
+        "pkd": item.pkd,
+        "pkd_sd": item.pkd_sd,
+        "n_replicates": item.n_replicates,
+        "conflict": item.conflict,
+        "weight": item.weight,
+        "censored": item.censored,
+        "source": record.source,
+        "method": record.method,
+        "methods": ",".join(item.methods),
+        "temperature_kelvin": record.temperature_kelvin,
+        "pdb": record.pdb,
+        "mutations": ",".join(record.mutations),
+        "ligand_chains": ",".join(record.ligand_chains),
+        "receptor_chains": ",".join(record.receptor_chains),
+        "ligand_name": record.ligand_name,
+        "receptor_name": record.receptor_name,
+        "pubmed_ids": ",".join(item.pubmed_ids),
+        "sequence_source": record.sequence_source,
+        "chain_confidence": record.chain_confidence,
+        "workbook_rows": ",".join(map(str, item.rows)),
+    }
+
+
+def _funnel(
+    rows_read: int,
+    rows_after: Sequence[tuple[Step, int]],
+    touched: Sequence[Touched],
+    table: pd.DataFrame,
+    options: Options,
+) -> pd.DataFrame:
+    actions = Counter((item.rule, item.action) for item in touched)
+    steps: list[tuple[str, int, int, int, int | None]] = [
+        ("rows_read", 0, 0, rows_read, PUBLISHED_WORKBOOK),
+        *(
+            (
+                step.name,
+                actions[step.name, "dropped"],
+                actions[step.name, "corrected"],
+                rows,
+                step.published_rows,
+            )
+            for step, rows in rows_after
+        ),
+    ]
+    comparable = options.protocol == "reference" and options.minimum_chain_length == REFERENCE_CHAIN_LENGTH
+    combined = steps[-1][3] - len(table)
+    steps.append(("deduplicate", combined, 0, len(table), PUBLISHED_DISTINCT if comparable else None))
+    for column in ("split_reference", "split_strict"):
+        sizes = table[column].value_counts()
+        for part, published in PUBLISHED_SPLIT.items():
+            same = comparable and column == "split_reference"
+            steps.append((f"{column}_{part}", 0, 0, int(sizes.get(part, 0)), published if same else None))
+    funnel = pd.DataFrame(steps, columns=["step", "dropped", "corrected", "rows", "published_rows"])
+    funnel["published_rows"] = funnel["published_rows"].astype("Int64")
+    return funnel
 
 
 def _write(dataset: CuratedDataset, output: str | os.PathLike[str]) -> None:
+    table = dataset.complexes
     with atomic_folder(output) as folder:
         path = folder / "complexes.parquet"
-        dataset.complexes.to_parquet(path, compression="zstd", compression_level=19, index=False)
+        table.to_parquet(path, compression="zstd", compression_level=19, index=False)
         dataset.funnel.to_csv(folder / "funnel.csv", index=False)
         dataset.touched.to_csv(folder / "touched_rows.csv", index=False)
-        manifest = dataset.manifest | {"complexes_sha256": sha256_of(path)}
+        hashes = {path.name: sha256_of(path)}
+        for column in SPLIT_COLUMNS:
+            split = folder / f"{column}.csv"
+            table[["id", column]].dropna().rename(columns={column: "split"}).to_csv(split, index=False)
+            hashes[split.name] = sha256_of(split)
+        manifest = dataset.manifest | {"outputs_sha256": hashes}
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")

@@ -12,7 +12,7 @@ from data_curation.errors import AssignmentError
 from data_curation.files import atomic_file, check_writable_file
 from data_curation.records import TEST, TRAIN, VALIDATION, Protocol, Sides
 from data_curation.splitting import reference_split
-from data_curation.strict import cold_target_split, strict_folds, strict_split
+from data_curation.strict import cold_target_split, similarity_of, strict_folds, strict_split
 
 
 def sides_of(table: pd.DataFrame) -> list[Sides]:
@@ -94,9 +94,9 @@ def make_split(
     if protocol == "reference":
         assigned = reference_split(complexes, **similar).part
     elif protocol == "strict":
-        assigned = strict_split(complexes, features, ratios=ratios, seed=seed, **similar)
+        assigned = strict_split(similarity_of(complexes, **similar), features, ratios=ratios, seed=seed)
     elif protocol == "kfold":
-        assigned = strict_folds(complexes, features, folds=folds, seed=seed, **similar)
+        assigned = strict_folds(similarity_of(complexes, **similar), features, folds=folds, seed=seed)
     else:
         assigned = cold_target_split(complexes, features, ratios=ratios, seed=seed, **similar)
     return pd.DataFrame({"id": [c.id for c in complexes], "split": [assigned[c.id] for c in complexes]})

@@ -29,6 +29,17 @@ _WORKBOOK_COLUMNS = (
     "Affinity PubMed ID",
 )
 _SEQUENCE_COLUMNS = ("ligand_sequences", "receptor_sequences", "chain_conf", "seq_source")
+_FILTERED_COLUMNS = (
+    "PDB",
+    "Ligand Chains",
+    "Receptor Chains",
+    "KD(M)",
+    "Ligand Sequences",
+    "Receptor Sequences",
+)
+
+#: No measured Kd is above 1 mol/L; a larger number is in another unit.
+_LARGEST_KD = 1.0
 
 
 def read_workbook(path: str | os.PathLike[str]) -> list[BindingRecord]:
@@ -64,13 +75,16 @@ def read_workbook(path: str | os.PathLike[str]) -> list[BindingRecord]:
 
 
 def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
-    """Read a table of workbook rows that already carries the sequences of the chains.
+    """Read a table that already carries the sequences of the chains.
 
     Parameters
     ----------
     path
-        CSV, plain or gzip, with the PPB-Affinity workbook's columns, the 0-based workbook ``row``,
-        and ``ligand_sequences`` / ``receptor_sequences`` (chains joined by ``,``; empty if unknown).
+        CSV, plain or gzip, chains joined by ``,``. Either with the columns of the PPB-Affinity workbook, the
+        0-based workbook ``row``, and ``ligand_sequences``, ``receptor_sequences`` (empty if unknown),
+        ``chain_conf`` and ``seq_source``; or the published ``filtered`` table, with ``PDB``,
+        ``Ligand Chains``, ``Receptor Chains``, ``KD(M)``, ``Ligand Sequences`` and ``Receptor Sequences``,
+        whose rows are numbered from 0 and in which other columns may be absent.
 
     Returns
     -------
@@ -97,6 +111,9 @@ def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
         pd.errors.EmptyDataError,
     ) as error:
         raise SourceError(f"{source}: not a readable CSV ({error})") from error
+    if "Ligand Sequences" in table:
+        _require(table, _FILTERED_COLUMNS, source)
+        table = _as_sequence_table(table)
     _require(table, ("row", *_WORKBOOK_COLUMNS, *_SEQUENCE_COLUMNS), source)
     records = _records(table, source, "line")
     records.sort(key=lambda record: record.row)
@@ -104,6 +121,15 @@ def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
         if earlier.row == later.row:
             raise SourceError(f"{source}: workbook row {later.row} occurs twice")
     return records
+
+
+def _as_sequence_table(filtered: pd.DataFrame) -> pd.DataFrame:
+    """Give the published table the columns of a table of sequences, empty where it says nothing."""
+    sequences = {"Ligand Sequences": "ligand_sequences", "Receptor Sequences": "receptor_sequences"}
+    table = filtered.rename(columns=sequences)
+    table["row"] = [str(number) for number in range(len(table))]
+    table["seq_source"] = "filtered"
+    return table.reindex(columns=["row", *_WORKBOOK_COLUMNS, *_SEQUENCE_COLUMNS], fill_value="")
 
 
 def _require(table: pd.DataFrame, columns: tuple[str, ...], source: Path) -> None:
@@ -143,7 +169,7 @@ def _record(values: Mapping[Hashable, str], where: str) -> BindingRecord:
         ligand_name=values["Ligand Name"].strip(),
         receptor_name=values["Receptor Name"].strip(),
         affinity_pubmed_id=values["Affinity PubMed ID"].removesuffix(".0"),
-        sequence_source=values["seq_source"],
+        sequence_source=f"table:{values['seq_source']}" if values["ligand_sequences"] else "",
         chain_confidence=values["chain_conf"],
     )
 
@@ -157,8 +183,10 @@ def _kd(text: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not 0 < value < float("inf"):
-        raise SourceError(f"{where}: KD(M) is {text!r}, a number above zero in mol/L was expected")
+    if not 0 < value <= _LARGEST_KD:
+        raise SourceError(
+            f"{where}: KD(M) is {text!r}, a number above zero in mol/L, {_LARGEST_KD:g} at most, was expected"
+        )
     return value
 
 

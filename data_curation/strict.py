@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import networkx as nx
 import numpy as np
@@ -18,14 +19,50 @@ from data_curation.similarity import receptor_groups, similar_across, strict_gro
 ALWAYS_TRAIN = -1
 
 
+@dataclass(frozen=True)
+class Similarity:
+    """Complexes, and which of them a strict split must not take apart.
+
+    Attributes
+    ----------
+    complexes
+        What is to be split.
+    masked
+        Each of their chains as `mask_chains` returns it.
+    groups
+        Ids of complexes that belong together, largest group first.
+    min_identity, coverage
+        When two chains are similar: identity, and part of the shorter chain that the alignment covers.
+    """
+
+    complexes: Sequence[Sides]
+    masked: Mapping[str, MaskedChain]
+    groups: Sequence[Sequence[str]]
+    min_identity: float
+    coverage: float
+
+
+def similarity_of(
+    complexes: Sequence[Sides], *, min_identity: float = 0.3, coverage: float = 0.8
+) -> Similarity:
+    """Compare all chains of `complexes`: the costly part of a strict split, the same for all of them.
+
+    Raises
+    ------
+    MMseqsError
+        If MMseqs2 is absent or fails.
+    """
+    masked = mask_chains(chain for item in complexes for chain in item.chains)
+    groups = strict_groups(complexes, masked, min_identity=min_identity, coverage=coverage)
+    return Similarity(complexes, masked, groups, min_identity, coverage)
+
+
 def strict_split(
-    complexes: Sequence[Sides],
+    similarity: Similarity,
     features: Mapping[str, np.ndarray],
     *,
     ratios: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
-    min_identity: float = 0.3,
-    coverage: float = 0.8,
 ) -> dict[str, str]:
     """Split so that no two parts share a similar chain or a similar pair of sides.
 
@@ -36,21 +73,19 @@ def strict_split(
 
     Parameters
     ----------
-    complexes
-        What is to be split.
+    similarity
+        The complexes and their groups.
     features
         What is balanced, by complex id.
     ratios
         Parts of train, validation and test, in the sum 1.
     seed
         Decides between groups of one size.
-    min_identity, coverage
-        When two chains are similar: identity, and part of the shorter chain that the alignment covers.
 
     Returns
     -------
     dict
-        ``train``, ``validation`` or ``test`` by complex id, in the order of `complexes`.
+        ``train``, ``validation`` or ``test`` by complex id, in the order of the complexes.
 
     Raises
     ------
@@ -60,25 +95,16 @@ def strict_split(
         If MMseqs2 is absent or fails.
     """
     _check_ratios(ratios)
-    masked = mask_chains(chain for item in complexes for chain in item.chains)
-    groups = strict_groups(complexes, masked, min_identity=min_identity, coverage=coverage)
 
     def assign(groups: Sequence[Sequence[str]]) -> dict[str, str]:
         return _three_parts(groups, features, ratios, seed)
 
-    groups = _without_crossings(complexes, masked, groups, assign, min_identity, coverage)
-    part = assign(groups)
-    return {item.id: part[item.id] for item in complexes}
+    part = assign(_without_crossings(similarity, assign))
+    return {item.id: part[item.id] for item in similarity.complexes}
 
 
 def strict_folds(
-    complexes: Sequence[Sides],
-    features: Mapping[str, np.ndarray],
-    *,
-    folds: int = 5,
-    seed: int = 0,
-    min_identity: float = 0.3,
-    coverage: float = 0.8,
+    similarity: Similarity, features: Mapping[str, np.ndarray], *, folds: int = 5, seed: int = 0
 ) -> dict[str, int]:
     """Return ``0 .. folds - 1``, or `ALWAYS_TRAIN`, by complex id; parameters as for `strict_split`.
 
@@ -87,9 +113,7 @@ def strict_folds(
     """
     if folds < 2:
         raise AssignmentError(f"{folds} folds, at least 2 were expected")
-    masked = mask_chains(chain for item in complexes for chain in item.chains)
-    groups = strict_groups(complexes, masked, min_identity=min_identity, coverage=coverage)
-    limit = max(1.0, LARGEST_SHARE * len(complexes) / folds)
+    limit = max(1.0, LARGEST_SHARE * len(similarity.complexes) / folds)
 
     def assign(groups: Sequence[Sequence[str]]) -> dict[str, str]:
         large = [group for group in groups if len(group) > limit]
@@ -99,9 +123,8 @@ def strict_folds(
             fold.update(dict.fromkeys(group, str(index)))
         return fold
 
-    groups = _without_crossings(complexes, masked, groups, assign, min_identity, coverage)
-    fold = assign(groups)
-    return {item.id: int(fold[item.id]) for item in complexes}
+    fold = assign(_without_crossings(similarity, assign))
+    return {item.id: int(fold[item.id]) for item in similarity.complexes}
 
 
 def cold_target_split(
@@ -113,7 +136,8 @@ def cold_target_split(
     min_identity: float = 0.3,
     coverage: float = 0.8,
 ) -> dict[str, str]:
-    """Split so that no two parts share a receptor family; parameters as for `strict_split`.
+    """Split so that no two parts share a receptor family; similar as in `Similarity`, the rest as in
+    `strict_split`.
 
     Ligands may recur: the question is how a model does on a new target.
     """
@@ -152,35 +176,46 @@ def _three_parts(
 
 
 def _without_crossings(
-    complexes: Sequence[Sides],
-    masked: Mapping[str, MaskedChain],
-    groups: list[list[str]],
-    assign: Callable[[Sequence[Sequence[str]]], dict[str, str]],
-    min_identity: float,
-    coverage: float,
-) -> list[list[str]]:
+    similarity: Similarity, assign: Callable[[Sequence[Sequence[str]]], dict[str, str]]
+) -> Sequence[Sequence[str]]:
     """Join groups until no chain of one part is similar to a chain of another."""
+    groups = similarity.groups
     while True:
         part = assign(groups)
-        links = nx.Graph()
-        for group in groups:
-            nx.add_path(links, [("complex", member) for member in group])
-        crossings = 0
-        sizes = Counter(part.values())
-        for name in sorted(sizes, key=lambda name: (sizes[name], name))[:-1]:
-            inside = [item for item in complexes if part[item.id] == name]
-            outside = [item for item in complexes if part[item.id] != name]
-            pairs = similar_across(inside, outside, masked, min_identity=min_identity, coverage=coverage)
-            crossings += len(pairs)
-            links.add_edges_from(pairs)
+        crossings = _crossings(similarity, part)
         if not crossings:
             return groups
-        for item in complexes:
-            links.add_edges_from(
-                (("complex", item.id), masked[c].residues) for c in item.chains if masked[c].residues in links
-            )
-        members = (
-            sorted(node[1] for node in component if isinstance(node, tuple))
-            for component in nx.connected_components(links)
+        groups = _joined(similarity, groups, crossings)
+
+
+def _crossings(similarity: Similarity, part: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the pairs of similar chains that are in different parts; the largest part is only a target."""
+    sizes = Counter(part.values())
+    found = []
+    for name in sorted(sizes, key=lambda name: (sizes[name], name))[:-1]:
+        found += similar_across(
+            [item for item in similarity.complexes if part[item.id] == name],
+            [item for item in similarity.complexes if part[item.id] != name],
+            similarity.masked,
+            min_identity=similarity.min_identity,
+            coverage=similarity.coverage,
         )
-        groups = sorted((ids for ids in members if ids), key=lambda ids: (-len(ids), ids[0]))
+    return found
+
+
+def _joined(
+    similarity: Similarity, groups: Sequence[Sequence[str]], pairs: Sequence[tuple[str, str]]
+) -> list[list[str]]:
+    """Join the groups that hold the two chains of a pair."""
+    links = nx.Graph()
+    for group in groups:
+        nx.add_path(links, [("complex", member) for member in group])
+    links.add_edges_from(pairs)
+    for item in similarity.complexes:
+        chains = {similarity.masked[chain].residues for chain in item.chains}
+        links.add_edges_from((("complex", item.id), residues) for residues in chains if residues in links)
+    members = (
+        sorted(node[1] for node in component if isinstance(node, tuple))
+        for component in nx.connected_components(links)
+    )
+    return sorted((ids for ids in members if ids), key=lambda ids: (-len(ids), ids[0]))
