@@ -5,14 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from data_curation.polymers import UNKNOWN
-from data_curation.records import METHOD_PRIORITY, BindingRecord, Sides
-
-#: ``canonical``: blind to roles and chain order, mean of pKd. ``reference``: as published, in the order of
-#: the workbook, mean of Kd.
-Combination = Literal["canonical", "reference"]
+from data_curation.records import METHOD_PRIORITY, BindingRecord, Combination, Sides
 
 #: Measurements of one complex that differ by more than this are a conflict, in pKd units.
 CONFLICT = 1.0

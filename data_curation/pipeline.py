@@ -15,10 +15,10 @@ from data_curation.assignment import balance_features
 from data_curation.censoring import censored_rows, read_skempi
 from data_curation.cleaning import ANNOTATION_STEPS, Step, Touched, clean, sequence_steps, unknown_sequence
 from data_curation.clustering import cluster, mmseqs_version
-from data_curation.deduplicate import Combination, CuratedComplex, deduplicate
+from data_curation.deduplicate import CuratedComplex, deduplicate
 from data_curation.errors import CurationError
 from data_curation.files import atomic_folder, check_writable_folder, sha256_of
-from data_curation.records import TEST, TRAIN, VALIDATION, BindingRecord
+from data_curation.records import TEST, TRAIN, VALIDATION, BindingRecord, Combination
 from data_curation.sequences import Structures, with_structure_sequences, with_table_sequences
 from data_curation.sources import read_sequence_table, read_workbook
 from data_curation.splitting import reference_split
@@ -72,14 +72,13 @@ class Options:
         Rows with a shorter chain are dropped; the publication has 40, which drops every peptide.
     allow_missing
         Drop and count rows without any sequence, rather than to stop.
-    folds, seed
-        Of the strict splits.
+    seed
+        Of the strict splits: decides between groups of one size.
     """
 
     protocol: Combination = "canonical"
     minimum_chain_length: int = 1
     allow_missing: bool = False
-    folds: int = 5
     seed: int = 0
 
 
@@ -200,7 +199,7 @@ def _split(
     reference = reference_split(comparable)
     similarity = similarity_of(complexes)
     strict = strict_split(similarity, features, seed=options.seed)
-    fold = strict_folds(similarity, features, folds=options.folds, seed=options.seed)
+    fold = strict_folds(similarity, features, seed=options.seed)
     clusters = cluster({item.id: "".join(item.chains) for item in complexes})
     table["split_reference"] = table["id"].map(reference.part)
     table["split_strict"] = table["id"].map(strict)

@@ -26,6 +26,10 @@ METHOD_PRIORITY = (
 #: Split protocols, see `data_curation.protocols`.
 Protocol = Literal["reference", "strict", "kfold", "cold-target"]
 
+#: ``canonical``: blind to roles and chain order, mean of pKd. ``reference``: as published, in the order of
+#: the workbook, mean of Kd.
+Combination = Literal["canonical", "reference"]
+
 #: Parts of a split.
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 

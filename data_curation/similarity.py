@@ -142,14 +142,16 @@ def _like_antibodies(masked: Mapping[str, MaskedChain], min_identity: float, cov
     antibodies = {chain for chain, seen in masked.items() if seen.immunoglobulin}
     targets = {chain: masked[chain].residues for chain in sorted(antibodies)}
     queries = {chain: masked[chain].residues for chain in sorted(masked.keys() - antibodies)}
+    representative = near_duplicates(queries)
     hits = search(
-        queries,
+        {name: queries[name] for name in sorted(set(representative.values()))},
         {name: targets[name] for name in sorted(set(near_duplicates(targets).values()))},
         min_identity=max(0.0, min_identity - MARGIN),
         sensitivity=7.5,
         max_evalue=0.1,
     )
-    return antibodies | set(hits["query"][hits.coverage >= coverage - MARGIN])
+    like = set(hits["query"][hits.coverage >= coverage - MARGIN])
+    return antibodies | {chain for chain, name in representative.items() if name in like}
 
 
 def _known(chain: str) -> int:
