@@ -25,8 +25,8 @@ def curate(
         ppi curate --workbook PPB-Affinity.xlsx --sequences sequences.csv.gz --allow-missing --output curated
         ppi curate --sequences filtered.csv --protocol reference --minimum-chain-length 40 --output published
 
-    Needs the workbook, which says what was measured, or a table of sequences that says so too. A row takes its
-    sequences from its structure if that is there, else from the table.
+    Needs the workbook, which says what was measured, or a table of sequences that says so too. A row takes
+    its sequences from its structure if that is there, else from the table.
 
     Parameters
     ----------

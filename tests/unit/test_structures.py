@@ -11,33 +11,11 @@ import pytest
 from data_curation.errors import StructureError
 from data_curation.mutations import apply_mutations, parse_mutations
 from data_curation.structures import StructureChain, find_structure, read_structure, read_structures
+from made_structures import residue
 
 REAL = Path(__file__).resolve().parent.parent / "data" / "structures"
 
 Read = Callable[..., dict[str, StructureChain]]
-
-
-def residue(
-    name: str,
-    number: int | str,
-    place: float,
-    chain: str = "A",
-    record: str = "ATOM",
-    alternate: str = " ",
-    occupancy: float = 1.0,
-    atoms: str = "N CA C",
-) -> str:
-    """Lines of one residue; those at places 1 apart are bonded (C-N 1.3, CA-CA 3.8 angstrom)."""
-    number = str(number)
-    label = f"{number:>4s} " if number[-1].isdigit() else f"{number:>5s}"
-    lines = []
-    for atom in atoms.split():
-        x = 3.8 * place + {"N": 0.0, "CA": 1.2, "C": 2.5}[atom]
-        lines.append(
-            f"{record:6s}{1:5d}  {atom:3s}{alternate}{name:>3s} {chain}{label}   "
-            f"{x:8.3f}{0:8.3f}{0:8.3f}{occupancy:6.2f}{10:6.2f}          {atom[0]:>2s}\n"
-        )
-    return "".join(lines)
 
 
 @pytest.fixture
