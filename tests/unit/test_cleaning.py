@@ -139,7 +139,7 @@ def test_the_bad_rows_of_the_publication_are_found(tmp_path: Path) -> None:
     assert dict((step.name, rows) for step, rows in rows_after)["wild_type_mismatch"] == 16
     reasons = {item.row: item.reason for item in touched}
     assert "C_K8R" in reasons[11981]
-    assert "K9" in reasons[11981]  # that the number is off by one shows
+    assert "9:K" in reasons[11981]  # that the number is off by one shows
     assert "E_G50A" in reasons[11979]
     assert reasons[8790] == "the structure has no chain J; it has A, H"
     assert reasons[7978] == "the ligand chain list ', C, D' holds an empty name"
