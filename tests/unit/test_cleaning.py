@@ -6,19 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_structures import write_structure
 
 from data_curation.cleaning import (
     ANNOTATION_STEPS,
     Finding,
     Rule,
     Touched,
-    absent_chain,
     chain_count,
     clean,
     damaged_structure,
     lower_case_duplicate,
     malformed_mutation,
-    mutation_already_applied,
     repeated_mutation,
     sequence_steps,
     shifted_numbering,
@@ -28,7 +27,6 @@ from data_curation.cleaning import (
 )
 from data_curation.records import BindingRecord
 from data_curation.sequences import Structures, with_structure_sequences
-from made_structures import write_structure
 
 PEPTIDE = "ADLIAYLKQATKG"
 NONE = Structures({})
@@ -107,7 +105,9 @@ def made_structures(folder: Path) -> None:
     beta = list("C" * 100)
     for number, letter in {51: "A", 50: "V", 52: "G", 53: "I", 95: "V"}.items():
         beta[number - 1] = letter
-    write_structure(folder, "ATLAS", "2P5E", tcr | {"C": "SLLMWITQC", "D": "".join(alpha), "E": "".join(beta)})
+    write_structure(
+        folder, "ATLAS", "2P5E", tcr | {"C": "SLLMWITQC", "D": "".join(alpha), "E": "".join(beta)}
+    )
     for item in ABSENT_CHAIN:
         names = {name for name in item.ligand_chains + item.receptor_chains if name}
         there = sorted(names - {LACKING.get(item.pdb, "")})
@@ -131,12 +131,14 @@ def test_the_bad_rows_of_the_publication_are_found(tmp_path: Path) -> None:
     structures = Structures.read(records, tmp_path)
     kept, touched, rows_after = clean(records, ANNOTATION_STEPS, structures)
     assert [item.row for item in kept] == [1, 2, 3, 4, 5]
-    found = {rule: {t.row for t in touched if t.rule == rule and t.action == "dropped"} for _, rule, *_ in touched}
+    found = {
+        rule: {t.row for t in touched if t.rule == rule and t.action == "dropped"} for _, rule, *_ in touched
+    }
     assert found == {
         "wild_type_mismatch": {item.row for item in WRONG_WILD_TYPE},
         "absent_chain": {item.row for item in ABSENT_CHAIN},
     }
-    assert dict((step.name, rows) for step, rows in rows_after)["wild_type_mismatch"] == 16
+    assert {step.name: rows for step, rows in rows_after}["wild_type_mismatch"] == 16
     reasons = {item.row: item.reason for item in touched}
     assert "C_K8R" in reasons[11981]
     assert "9:K" in reasons[11981]  # that the number is off by one shows
@@ -208,7 +210,9 @@ def test_a_repeated_mutation_is_taken_once() -> None:
 
 
 def test_a_mutation_that_cannot_be_read_drops_its_row() -> None:
-    (found,) = findings(malformed_mutation, [record(mutations=("A_K34",)), record(row=2, mutations=("A_K3E",))])
+    (found,) = findings(
+        malformed_mutation, [record(mutations=("A_K34",)), record(row=2, mutations=("A_K3E",))]
+    )
     assert (found.record.row, found.action) == (1, "dropped")
     assert "A_K34" in found.reason
 

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from made_structures import write_structure
 
-from data_curation import clustering
+from data_curation import clustering, pipeline
 from data_curation.clustering import search
 from data_curation.errors import CurationError, MMseqsError, OutputError, SourceError
 from data_curation.files import sha256_of
 from data_curation.pipeline import CuratedDataset, Inputs, Options, curate
 from data_curation.sequences import Structures
 from data_curation.sources import read_sequence_table
-from made_structures import write_structure
+from data_curation.strict import ALWAYS_TRAIN
 
 ROWS = Path(__file__).resolve().parent.parent / "data" / "measured_rows.csv.gz"
 MISSING = Options(allow_missing=True)
@@ -49,9 +50,19 @@ def workbook(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory) -> tuple[CuratedDataset, Path]:
+def inputs(rows: pd.DataFrame, workbook: Path, tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """A workbook, the sequences of its rows, and one structure, which lacks the last residue of chain B."""
+    folder = tmp_path_factory.mktemp("inputs")
+    first = rows.iloc[0]
+    chains = {"A": first["ligand_sequences"], "B": first["receptor_sequences"][:-1]}
+    write_structure(folder, first["Source Data Set"], first["PDB"], chains)
+    return Inputs(workbook, written(folder, rows), folder)
+
+
+@pytest.fixture(scope="module")
+def curated(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> tuple[CuratedDataset, Path]:
     folder = tmp_path_factory.mktemp("curated") / "one"
-    return curate(Inputs(sequences=ROWS), folder, MISSING), folder
+    return curate(inputs, folder, MISSING), folder
 
 
 def written(folder: Path, rows: pd.DataFrame) -> Path:
@@ -76,29 +87,31 @@ def test_every_row_is_accounted_for(curated: tuple[CuratedDataset, Path]) -> Non
     rows = dataset.funnel.set_index("step")["rows"]
     dropped = dataset.touched[dataset.touched["action"] == "dropped"]
     kept = [int(row) for text in dataset.complexes["workbook_rows"] for row in text.split(",")]
-    assert sorted([*kept, *dropped["row"]]) == [item.row for item in read_sequence_table(ROWS)]
+    assert sorted([*kept, *dropped["row"]]) == list(range(rows["rows_read"]))
     assert rows["deduplicate"] == len(dataset.complexes) == rows.filter(like="split_strict").sum()
     assert set(dropped["rule"]) == {"absent_chain", "unknown_sequence"}
     assert dataset.funnel.set_index("step")["dropped"]["absent_chain"] == 2  # 1DEE and 6B0G: empty names
     assert dataset.complexes["id"].is_unique
 
 
-@pytest.mark.parametrize("processors", [1, 2])
 def test_the_files_are_equal_byte_for_byte_whatever_the_threads(
-    processors: int, curated: tuple[CuratedDataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    inputs: Inputs, curated: tuple[CuratedDataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: processors)
-    curate(Inputs(sequences=ROWS), tmp_path / "two", MISSING)
+    processors = os.cpu_count()
+    monkeypatch.setattr(os, "cpu_count", lambda: 2 if processors == 1 else 1)
+    curate(inputs, tmp_path / "two", MISSING)
     assert {path.name for path in (tmp_path / "two").iterdir()} == FILES
     for name in FILES:
         assert (tmp_path / "two" / name).read_bytes() == (curated[1] / name).read_bytes(), name
 
 
-def test_the_manifest_says_what_repeats_the_run(curated: tuple[CuratedDataset, Path]) -> None:
+def test_the_manifest_says_what_repeats_the_run(inputs: Inputs, curated: tuple[CuratedDataset, Path]) -> None:
     dataset, folder = curated
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["rows"] == len(dataset.complexes)
-    assert manifest["inputs_sha256"] == {"sequences": sha256_of(ROWS), "structures": None}
+    assert set(manifest["inputs_sha256"]) == {"workbook", "sequences", "structures"}
+    assert manifest["inputs_sha256"]["sequences"] == sha256_of(str(inputs.sequences))
+    assert manifest["structures"] == 1
     assert manifest["options"] == {
         "protocol": "canonical",
         "minimum_chain_length": 1,
@@ -120,7 +133,7 @@ def test_splits_are_columns_and_files(curated: tuple[CuratedDataset, Path]) -> N
             split, complexes.set_index("id")[column].dropna(), check_names=False, check_dtype=False
         )
         assert (complexes.groupby("pdb")[column].nunique() <= 1).all()
-    assert set(complexes["fold"]) == {0, 1, 2, 3, 4}
+    assert set(complexes["fold"]) == {ALWAYS_TRAIN, 0, 1, 2, 3, 4}
     shortest = [min(map(len, f"{row.ligand}:{row.receptor}".split(":"))) for row in complexes.itertuples()]
     assert [bool(text) for text in complexes["split_reference"].notna()] == [n >= 40 for n in shortest]
 
@@ -138,56 +151,38 @@ def test_the_reference_split_leaves_no_hit_of_its_own_search(curated: tuple[Cura
     assert hits.empty
 
 
-def test_the_published_numbers_stand_beside_a_run_of_its_procedure() -> None:
-    dataset = curate(Inputs(sequences=ROWS), options=Options("reference", 40, allow_missing=True))
-    published = dataset.funnel.set_index("step")["published_rows"].dropna().to_dict()
-    assert published == {
-        "rows_read": 12062,
-        "wild_type_mismatch": 12059,
-        "absent_chain": 12048,
-        "short_chain": 9295,
-        "deduplicate": 8207,
-        "split_reference_train": 6485,
-        "split_reference_validation": 965,
-        "split_reference_test": 757,
-    }
-    assert dataset.complexes["split_reference"].notna().all()
-
-
 def test_sources_mix_and_each_row_says_which(
-    rows: pd.DataFrame, workbook: Path, tmp_path: Path, curated: tuple[CuratedDataset, Path]
+    rows: pd.DataFrame, curated: tuple[CuratedDataset, Path]
 ) -> None:
-    hgh = rows[(rows["PDB"] == "1A22") & (rows["Mutations"] == "")].iloc[0]
-    chains = {"A": hgh["ligand_sequences"], "B": hgh["receptor_sequences"][:-1]}
-    write_structure(tmp_path, hgh["Source Data Set"], "1A22", chains)
-    dataset = curate(Inputs(workbook, written(tmp_path, rows), tmp_path), options=MISSING)
-    complexes = dataset.complexes.set_index("id")
-    assert complexes.loc["1A22_A_B", "receptor"] == chains["B"]
-    assert (complexes["sequence_source"] == "structure").sum() == (complexes["pdb"] == "1A22").sum()
-    others = complexes[complexes["pdb"] != "1A22"]
+    complexes = curated[0].complexes.set_index("workbook_rows")
+    assert complexes.loc["0", "receptor"] == rows.loc[0, "receptor_sequences"][:-1]
+    from_structure = complexes["sequence_source"] == "structure"
+    assert set(complexes["pdb"][from_structure]) == {"1A22"}
+    assert set(complexes["pdb"][~from_structure]).isdisjoint({"1A22"})
+    others = complexes[~from_structure & ~complexes.index.str.contains(",")]
     assert others["sequence_source"].str.startswith("table:").all()
-    same = curated[0].complexes.set_index("id").loc[others.index, ["ligand", "receptor", "pkd"]]
-    pd.testing.assert_frame_equal(others[["ligand", "receptor", "pkd"]], same)
-    assert dataset.manifest["structures"] == 1
+    known = rows["receptor_sequences"].str.replace(",", ":")
+    assert list(others["receptor"]) == [known[int(row)] for row in others.index]
 
 
 def test_a_folder_that_lacks_files_stops_the_run_or_is_counted(
     rows: pd.DataFrame, workbook: Path, tmp_path: Path
 ) -> None:
     sequences = {"A": "ACDEFGHIKLMNPQRSTVWY", "B": "YWVTSRQPNMLKIHGFEDCA", "C": "KLMNPQRSTVWYACDEFGHI"}
-    table = rows[rows["Mutations"] == ""].drop_duplicates("PDB")
-    there = []
-    for number, row in enumerate(table.itertuples(index=False)):
+    entries = rows.drop_duplicates(["Source Data Set", "PDB"])
+    there = set()
+    for number, row in enumerate(entries.itertuples(index=False)):
         if number % 2 == 0:
             write_structure(tmp_path, row[1], row.PDB, sequences)
-            there.append(row.PDB)
+            there.add((row[1], row.PDB))
     with pytest.raises(CurationError, match=r"\d+ of \d+ rows have neither a structure nor sequences: row "):
         curate(Inputs(workbook, structures=tmp_path), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     dataset = curate(Inputs(workbook, structures=tmp_path), options=MISSING)
-    assert set(dataset.complexes["pdb"]) <= set(there)
     missing = dataset.touched[dataset.touched["rule"] == "unknown_sequence"]
-    assert len(missing) == (~rows["PDB"].isin(there)).sum() - 2  # two of them have an empty chain name
+    unnamed = rows["Ligand Chains"].str.startswith(",") | rows["Receptor Chains"].str.startswith(",")
+    known = [pair in there for pair in zip(rows["Source Data Set"], rows["PDB"], strict=True)]
+    assert len(missing) == (~unnamed & ~pd.Series(known, index=rows.index)).sum()
     with pytest.raises(SourceError, match="no such folder"):
         curate(Inputs(workbook, structures=tmp_path / "absent"))
 
@@ -203,7 +198,9 @@ def test_structures_are_known_by_what_is_in_them(tmp_path: Path) -> None:
 
 def test_a_table_of_another_version_is_refused(rows: pd.DataFrame, workbook: Path, tmp_path: Path) -> None:
     table = rows.assign(**{"KD(M)": ["1e-3", *rows["KD(M)"][1:]]})
-    with pytest.raises(SourceError, match=r"workbook row 0: kd_molar is .* in the workbook, 0.001 in the table"):
+    with pytest.raises(
+        SourceError, match=r"workbook row 0: kd_molar is .* in the workbook, 0.001 in the table"
+    ):
         curate(Inputs(workbook, written(tmp_path, table)), options=MISSING)
 
 
@@ -286,8 +283,7 @@ def test_an_interrupted_write_leaves_the_former_data_set(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("data_curation.pipeline.sha256_of", interrupt)
-    monkeypatch.setattr(Inputs, "hashes", lambda self: {})
     with pytest.raises(KeyboardInterrupt):
-        curate(Inputs(sequences=ROWS), folder, MISSING)
+        pipeline._write(curated[0], folder)
     assert [path.name for path in folder.iterdir()] == ["complexes.parquet"]
     assert (folder / "complexes.parquet").read_text() == "former"

@@ -36,7 +36,9 @@ def only(items: list[CuratedComplex]) -> CuratedComplex:
 
 def test_neither_roles_nor_chain_order_nor_unobserved_residues_make_another_complex() -> None:
     rows = [
-        record(4, ligand_chains=("A",), ligand=(ANTIGEN,), receptor_chains=("H", "L"), receptor=(HEAVY, LIGHT)),
+        record(
+            4, ligand_chains=("A",), ligand=(ANTIGEN,), receptor_chains=("H", "L"), receptor=(HEAVY, LIGHT)
+        ),
         record(3, ligand=(LIGHT, HEAVY)),
         record(2, ligand=(HEAVY[:20] + "XXXX" + HEAVY[20:], LIGHT)),
         record(1),

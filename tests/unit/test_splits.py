@@ -12,13 +12,14 @@ import pytest
 
 from data_curation.assignment import balance_features, deal
 from data_curation.audit import audit
-from data_curation.cleaning import clean, published_rules
+from data_curation.cleaning import ANNOTATION_STEPS, clean, sequence_steps
 from data_curation.deduplicate import deduplicate
 from data_curation.errors import AssignmentError
 from data_curation.immunoglobulin import mask_chains, reference_domains
 from data_curation.leakage import audit_split, summarise
 from data_curation.protocols import make_split, read_split, write_split
 from data_curation.records import Sides
+from data_curation.sequences import Structures
 from data_curation.similarity import similar_peptides, strict_groups
 from data_curation.sources import read_sequence_table
 from data_curation.strict import ALWAYS_TRAIN
@@ -28,7 +29,8 @@ ROWS = Path(__file__).resolve().parent.parent / "data" / "measured_rows.csv.gz"
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    kept, _, _ = clean(read_sequence_table(ROWS), published_rules(1))
+    steps = ANNOTATION_STEPS + sequence_steps(1)
+    kept, _, _ = clean(read_sequence_table(ROWS), steps, Structures({}))
     return pd.DataFrame(
         {
             "id": item.id,

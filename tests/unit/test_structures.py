@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_structures import residue
 
 from data_curation.errors import StructureError
 from data_curation.mutations import apply_mutations, parse_mutations
 from data_curation.structures import StructureChain, find_structure, read_structure, read_structures
-from made_structures import residue
 
 REAL = Path(__file__).resolve().parent.parent / "data" / "structures"
 
