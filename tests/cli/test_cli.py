@@ -82,16 +82,24 @@ def test_train_evaluate_predict(tmp_path: Path, table_path: Path, capsys: pytest
 
 
 def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("curate", "--sequences", ROWS, "--output", tmp_path / "out") == 0
+    published = "--protocol", "reference", "--minimum-chain-length", 40, "--allow-missing"
+    assert run("curate", "--sequences", ROWS, "--output", tmp_path / "out", *published) == 0
     printed = capsys.readouterr().out
     assert "published_rows" in printed
-    assert "12062" in printed
-    assert {entry.name for entry in (tmp_path / "out").iterdir()} == {
-        "complexes.parquet",
-        "funnel.csv",
-        "manifest.json",
-        "touched_rows.csv",
+    funnel = pd.read_csv(tmp_path / "out" / "funnel.csv").set_index("step")
+    assert funnel["published_rows"].dropna().to_dict() == {
+        "rows_read": 12062,
+        "wild_type_mismatch": 12059,
+        "absent_chain": 12048,
+        "short_chain": 9295,
+        "deduplicate": 8207,
+        "split_reference_train": 6485,
+        "split_reference_validation": 965,
+        "split_reference_test": 757,
     }
+    complexes = pd.read_parquet(tmp_path / "out" / "complexes.parquet")
+    assert complexes["split_reference"].notna().all()
+    assert len(complexes) == funnel["rows"]["deduplicate"]
 
 
 @pytest.mark.parametrize(

@@ -157,11 +157,6 @@ def test_strict_split_has_no_violation_and_the_audit_sees_one_that_is_made(
     assert found.chain_90 > 0.2
 
 
-def test_splits_are_repeatable(table: pd.DataFrame) -> None:
-    first, again = (make_split(table, protocol="strict", seed=3) for _ in range(2))
-    pd.testing.assert_frame_equal(first, again)
-
-
 def test_folds_and_cold_targets(table: pd.DataFrame, sides: dict[str, Sides]) -> None:
     folds = make_split(table, protocol="kfold", folds=2)
     assert set(folds["split"]) <= {ALWAYS_TRAIN, 0, 1}
