@@ -12,7 +12,7 @@ from data_curation.clustering import mmseqs_version
 from data_curation.errors import AssignmentError
 from data_curation.files import atomic_folder, check_writable_folder
 from data_curation.leakage import MIN_COVERAGE, MIN_IDENTITY, audit_split, summarise
-from data_curation.protocols import read_split, sides_of
+from data_curation.protocols import assigned_parts, sides_of
 from data_curation.records import TEST, TRAIN, VALIDATION
 
 
@@ -58,16 +58,7 @@ def audit(
 
 
 def _parts(table: pd.DataFrame, split: str) -> dict[str, str]:
-    if split in table:
-        assigned = table[["id", split]].dropna()
-        part = {str(name): str(value) for name, value in assigned.itertuples(index=False, name=None)}
-    else:
-        part = read_split(split)
-    unknown = sorted(part.keys() - set(table["id"].astype(str)))
-    if unknown:
-        raise AssignmentError(
-            f"{split}: {len(unknown)} id(s) are not in the table, the first is {unknown[0]!r}"
-        )
+    part = assigned_parts(table, split)
     absent = {TRAIN, VALIDATION, TEST} - set(part.values())
     if TRAIN in absent or len(absent) > 1:
         raise AssignmentError(

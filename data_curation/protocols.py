@@ -114,6 +114,33 @@ def write_split(table: pd.DataFrame, output: str | os.PathLike[str], **options: 
     return split["split"].value_counts(sort=False).sort_index()
 
 
+def assigned_parts(table: pd.DataFrame, split: str) -> dict[str, str]:
+    """Return the part of each complex that has one.
+
+    Parameters
+    ----------
+    table
+        With a column ``id``.
+    split
+        Name of a column of `table`, or path of a CSV with ``id,split``.
+
+    Raises
+    ------
+    AssignmentError
+        As for `read_split`, or if the file has an id that is not in the table.
+    """
+    if split in table:
+        assigned = table[["id", split]].dropna()
+        return {str(name): str(value) for name, value in assigned.itertuples(index=False, name=None)}
+    part = read_split(split)
+    unknown = sorted(part.keys() - set(table["id"].astype(str)))
+    if unknown:
+        raise AssignmentError(
+            f"{split}: {len(unknown)} id(s) are not in the table, the first is {unknown[0]!r}"
+        )
+    return part
+
+
 def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
     """Read a split from CSV, ``id,split``.
 

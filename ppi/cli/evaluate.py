@@ -9,7 +9,8 @@ def evaluate(
     model: str = "default",
     *,
     data: str = "ppb-affinity",
-    split: str = "test",
+    split: str | None = None,
+    part: str = "test",
     output: Path | None = None,
     device: str = "auto",
 ) -> None:
@@ -18,17 +19,20 @@ def evaluate(
     Beside it stand baselines fitted on the table's training rows. Intervals are 95 % bootstrap.
 
         ppi evaluate
-        ppi evaluate model --data my_complexes.csv --split validation --output report.json
+        ppi evaluate model --data my_complexes.csv --part validation --output report.json
 
     Parameters
     ----------
     model
         Model folder, or `default`, the model that ships in the package.
     data
-        Table with columns id, ligand, receptor, pkd (or kd_molar) and split; or `ppb-affinity`, the
-        data set that ships in the package.
+        Table with columns id, ligand, receptor and pkd (or kd_molar); or `ppb-affinity`, the data set that
+        ships in the package. Rows with a mark in the column censored are left out: their pkd is only a bound.
     split
-        Part of the table to score.
+        Column of the table, or CSV with the columns id and split; by default the column split, else
+        split_strict.
+    part
+        Part of the split to score.
     output
         File for the whole report, JSON.
     device
@@ -37,4 +41,4 @@ def evaluate(
     from ppi.evaluation.evaluate import evaluate as run
     from ppi.evaluation.evaluate import format_report
 
-    print(format_report(run(model, data=data, split=split, output=output, device=device)), end="")
+    print(format_report(run(model, data=data, split=split, part=part, output=output, device=device)), end="")

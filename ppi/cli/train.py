@@ -15,6 +15,7 @@ def train(
     *,
     output: Path,
     data: str = "ppb-affinity",
+    split: str | None = None,
     config: Path | None = None,
     device: str = "auto",
     settings: Annotated[TrainSettings, Parameter(name="*")] = TrainSettings(),  # noqa: B008 (frozen)
@@ -23,6 +24,7 @@ def train(
 
         ppi train --output model
         ppi train --data my_complexes.csv --balance none --head hp --members 3 --output model
+        ppi train --data my_complexes.csv --split my_split.csv --output model
         ppi train --config settings.yaml --seed 7 --output model
 
     Parameters
@@ -30,9 +32,12 @@ def train(
     output
         Model folder to write.
     data
-        CSV, TSV or Parquet with columns id, ligand, receptor, pkd (or kd_molar) and split (train,
-        validation), and weight if rows differ in trust; or `ppb-affinity`, the data set that ships in
-        the package.
+        CSV, TSV or Parquet with columns id, ligand, receptor, pkd (or kd_molar), and weight if rows differ
+        in trust; or `ppb-affinity`, the data set that ships in the package. Rows with a mark in the column
+        censored are left out: their pkd is only a bound.
+    split
+        Column of the table, or CSV with the columns id and split, that says train or validation; by default
+        the column split, else split_strict.
     config
         YAML file of settings; flags win over it.
     device
@@ -45,7 +50,7 @@ def train(
 
     from ppi.training.run import train as run
 
-    trained = run(data, output=output, settings=settings, device=device)
+    trained = run(data, output=output, split=split, settings=settings, device=device)
     scores = trained.manifest["validation"]
     print(
         f"model written to {output}: validation Spearman {scores['spearman']:.3f}, RMSE {scores['rmse']:.2f}",

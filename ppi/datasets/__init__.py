@@ -7,12 +7,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ppi.errors import InputError
 from ppi.io.tables import ComplexTable, read_complexes
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHIPPED_DATASET = "ppb-affinity"
+#: Columns that say what trains and what tests, the first that is there.
+DEFAULT_SPLITS = ("split", "split_strict")
 
 
 def dataset_path() -> Path:
@@ -38,3 +41,43 @@ def open_dataset(data: str | os.PathLike[str] | ComplexTable) -> ComplexTable:
     if isinstance(data, ComplexTable):
         return data
     return read_complexes(dataset_path() if str(data) == SHIPPED_DATASET else data)
+
+
+def split_dataset(
+    data: str | os.PathLike[str] | ComplexTable, split: str | os.PathLike[str] | None = None
+) -> ComplexTable:
+    """Return the complexes to train and test on, with their part in column ``split``.
+
+    Those whose pKd is only a bound (column ``censored`` is not empty) are left out, and those without a part.
+
+    Parameters
+    ----------
+    data
+        As for `open_dataset`.
+    split
+        Column of the table, or CSV with ``id,split``; by default the column ``split``, else
+        ``split_strict``.
+
+    Raises
+    ------
+    ppi.errors.InputError
+        If the file cannot be read, a record is wrong or there is no split.
+    data_curation.errors.AssignmentError
+        If the split is neither a column nor a readable CSV of ids of this table.
+    """
+    from data_curation.protocols import assigned_parts
+
+    table = open_dataset(data)
+    known = [name for name in DEFAULT_SPLITS if name in table.columns]
+    if split is None and not known:
+        raise InputError(
+            f"the table has no column {' or '.join(DEFAULT_SPLITS)}; add one, or name another column, "
+            "or a CSV with id,split"
+        )
+    frame = table.frame()
+    part = assigned_parts(frame, known[0] if split is None else str(split))
+    columns = table.columns.assign(split=frame["id"].map(part))
+    keep = columns["split"].notna()
+    if "censored" in columns:
+        keep &= columns["censored"].fillna("") == ""
+    return ComplexTable(table.complexes, columns).rows(keep)

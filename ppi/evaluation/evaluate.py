@@ -11,7 +11,7 @@ import numpy as np
 
 from data_curation.files import atomic_file, check_writable_file
 from data_curation.leakage import nearest_identity
-from ppi.datasets import SHIPPED_DATASET, open_dataset
+from ppi.datasets import SHIPPED_DATASET, split_dataset
 from ppi.devices import choose_device
 from ppi.evaluation.baselines import baseline_predictions
 from ppi.evaluation.metrics import Score, score
@@ -37,7 +37,8 @@ def evaluate(
     model: str | os.PathLike[str] | TrainedModel = DEFAULT_MODEL,
     *,
     data: str | os.PathLike[str] | ComplexTable = SHIPPED_DATASET,
-    split: str = "test",
+    split: str | os.PathLike[str] | None = None,
+    part: str = "test",
     output: str | os.PathLike[str] | None = None,
     device: str = "auto",
 ) -> dict[str, Any]:
@@ -48,8 +49,11 @@ def evaluate(
     model
         Model folder, loaded model, or ``default``.
     data
-        Table with pKd and a column ``split``; its ``train`` rows fit the baselines.
+        Table with pKd; its ``train`` rows fit the baselines.
     split
+        Column of the table or CSV that says which rows these are; see `ppi.datasets.split_dataset`,
+        which also leaves out bounds.
+    part
         Part to score.
     output
         JSON file for the report.
@@ -74,22 +78,22 @@ def evaluate(
         check_writable_file(output)
     place = choose_device(device)
     trained = model if isinstance(model, TrainedModel) else load_model(model)
-    table = open_dataset(data)
-    part = table.part(split)
-    measured = part.measured_pkd(split)
-    predicted = predict_members(trained.model, part.complexes, device=place)[0].mean(axis=0)
-    predictors = {trained.name: predicted, **_baselines(table, part)}
-    strata = list(_strata(part, trained.training_chains))
+    table = split_dataset(data, split)
+    scored = table.part(part)
+    measured = scored.measured_pkd(part)
+    predicted = predict_members(trained.model, scored.complexes, device=place)[0].mean(axis=0)
+    predictors = {trained.name: predicted, **_baselines(table, scored)}
+    strata = list(_strata(scored, trained.training_chains))
     calibration = trained.calibration
     report = {
         "model": trained.name,
-        "split": split,
+        "part": part,
         "data_sha256": table_sha256(table),
         "scores": {
             name: {stratum.name: _scores(measured, values, stratum.rows) for stratum in strata}
             for name, values in predictors.items()
         },
-        "capped_labels": _scores(cap_labels(measured), predicted, np.ones(len(part), dtype=bool)),
+        "capped_labels": _scores(cap_labels(measured), predicted, np.ones(len(scored), dtype=bool)),
         "interval_level": calibration.level,
         "coverage": float(np.mean(np.abs(measured - predicted) <= calibration.half_width)),
         **code_provenance(),
@@ -108,7 +112,7 @@ def cap_labels(pkd: np.ndarray) -> np.ndarray:
 def format_report(report: dict[str, Any]) -> str:
     """Return a report as Markdown: one table a stratum, one row a predictor."""
     first = next(iter(report["scores"].values()))
-    lines = [f"# {report['model']} on {report['split']}", ""]
+    lines = [f"# {report['model']} on {report['part']}", ""]
     for stratum, scores in first.items():
         lines += [f"## {stratum} (n = {scores['n']})", ""]
         lines += _table({name: per[stratum] for name, per in report["scores"].items()})

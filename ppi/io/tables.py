@@ -85,7 +85,7 @@ class ComplexTable:
             raise InputError(f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}")
         return np.array([item.pkd for item in self.complexes], dtype=np.float64)
 
-    def part(self, split: str) -> ComplexTable:
+    def part(self, name: str) -> ComplexTable:
         """Return the rows of one part of the split.
 
         Raises
@@ -94,11 +94,11 @@ class ComplexTable:
             If there is no column ``split``, or no row has this value.
         """
         if "split" not in self.columns:
-            raise InputError(f"the table has no column 'split', so it has no part {split!r}")
-        part = self.rows(self.columns["split"] == split)
+            raise InputError(f"the table has no column 'split', so it has no part {name!r}")
+        part = self.rows(self.columns["split"] == name)
         if not len(part):
             present = ", ".join(sorted(map(str, self.columns["split"].unique())))
-            raise InputError(f"no row has split {split!r}; there are {present}")
+            raise InputError(f"no row has split {name!r}; there are {present}")
         return part
 
 

@@ -22,7 +22,7 @@ from data_curation.files import check_writable_folder
 from heads.base import Head
 from heads.registry import HEADS, build_head, find
 from ppi.backbones.registry import build_backbone
-from ppi.datasets import SHIPPED_DATASET, open_dataset
+from ppi.datasets import SHIPPED_DATASET, split_dataset
 from ppi.devices import choose_device
 from ppi.embedding.engine import EmbeddedUnits
 from ppi.embedding.units import EncodedComplex, encode_complexes
@@ -60,6 +60,7 @@ def train(
     data: str | os.PathLike[str] | ComplexTable = SHIPPED_DATASET,
     *,
     output: str | os.PathLike[str],
+    split: str | os.PathLike[str] | None = None,
     settings: TrainSettings | None = None,
     device: str = "auto",
 ) -> TrainedModel:
@@ -68,10 +69,12 @@ def train(
     Parameters
     ----------
     data
-        Table with pKd and a column ``split`` that has ``train`` and ``validation``; the data set that
-        ships in the package by default.
+        Table with pKd; the data set that ships in the package by default.
     output
         Model folder to write.
+    split
+        Column of the table or CSV that has ``train`` and ``validation``; see
+        `ppi.datasets.split_dataset`, which also leaves out bounds.
     settings
         Of the run; the defaults are described there.
     device
@@ -92,7 +95,7 @@ def train(
     settings = settings or TrainSettings()
     target = check_writable_folder(output)
     place = choose_device(device)
-    table = open_dataset(data)
+    table = split_dataset(data, split)
     train_part, validation_part = table.part("train"), table.part("validation")
     if len(validation_part) < SMALLEST_CALIBRATION:
         raise InputError(

@@ -113,7 +113,7 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (["predict", EXAMPLES, "--output", "never.csv"], 1, "is a folder, a file was expected"),
         (["predict", EXAMPLES / "hgh_receptor.fasta", "--model", "absent"], 1, "no such model folder"),
         (["predict", EXAMPLES / "hgh_receptor.fasta", "--device", "tpu"], 1, "device 'tpu'"),
-        (["evaluate", "--split", "holdout"], 1, "no row has split 'holdout'"),
+        (["evaluate", "--part", "holdout"], 1, "no row has split 'holdout'"),
         (["train", "--output", "x", "--head", "foo"], 2, "--head: Input should be 'ec', 'sc', 'hp' or 'pad'"),
         (["train", "--output", "x", "--learning-rate", "-1"], 2, "--learning-rate: Input should be greater"),
         (["train", "--output", "x", "--config", "absent.yaml"], 1, "absent.yaml: cannot be read"),

@@ -225,7 +225,7 @@ def test_diverging_loss_stops_with_the_batch(tmp_path: Path, table: pd.DataFrame
 
 def test_table_without_split_or_group(tmp_path: Path, table: pd.DataFrame) -> None:
     table.drop(columns="split").to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(InputError, match="no column 'split'"):
+    with pytest.raises(InputError, match="no column split or split_strict"):
         ppi.train(tmp_path / "t.csv", output=tmp_path / "m")
     table.drop(columns="pdb").to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(InputError, match="no column 'pdb', which --balance pdb needs; --balance none"):

@@ -1,0 +1,51 @@
+"""What trains and what tests: the split of a table, and the rows that are left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data_curation.errors import AssignmentError
+from ppi.datasets import split_dataset
+from ppi.errors import InputError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    rows = pd.DataFrame({"id": list("abcd"), "ligand": "MKV", "receptor": "GGS", "pkd": [6.0, 7.0, 8.0, 9.0]})
+    rows["split_strict"] = ["train", "validation", "test", None]
+    rows["mine"] = ["test", "train", "train", "train"]
+    rows["censored"] = ["", "", ">", ""]
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    return tmp_path / "t.csv"
+
+
+def parts(path: Path, split: str | Path | None = None) -> dict[str, str]:
+    table = split_dataset(path, split)
+    return {
+        item.id: part for item, part in zip(table.complexes, table.columns["split"].tolist(), strict=True)
+    }
+
+
+def test_split_is_a_column_or_a_file_and_bounds_are_left_out(path: Path) -> None:
+    assert parts(path) == {"a": "train", "b": "validation"}
+    assert parts(path, "mine") == {"a": "test", "b": "train", "d": "train"}
+    split = path.with_name("split.csv")
+    split.write_text("id,split\nd,test\nb,train\n")
+    assert parts(path, split) == {"b": "train", "d": "test"}
+    own = pd.read_csv(path).assign(split="train")
+    own.to_csv(path, index=False)
+    assert parts(path) == {"a": "train", "b": "train", "d": "train"}
+
+
+def test_what_is_no_split_is_refused(path: Path) -> None:
+    with pytest.raises(AssignmentError, match="not a readable CSV"):
+        split_dataset(path, "absent")
+    path.with_name("split.csv").write_text("id,split\nz,test\n")
+    with pytest.raises(AssignmentError, match="1 id\\(s\\) are not in the table, the first is 'z'"):
+        split_dataset(path, path.with_name("split.csv"))
+    pd.read_csv(path).drop(columns="split_strict").to_csv(path, index=False)
+    with pytest.raises(InputError, match="no column split or split_strict"):
+        split_dataset(path)
