@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def audit(data: str = "ppb-affinity", *, split: str = "split", output: Path | None = None) -> None:
+def audit(data: str = "ppb-affinity", *, split: str | None = None, output: Path | None = None) -> None:
     """Measure what validation and test complexes share with training, and with each other.
 
         ppi audit
@@ -20,16 +20,18 @@ def audit(data: str = "ppb-affinity", *, split: str = "split", output: Path | No
     data
         Table of complexes (columns id, ligand, receptor), or ppb-affinity, the data set in the package.
     split
-        Column of the table, or CSV with the columns id and split: train, validation or test.
+        Column of the table, or CSV with the columns id and split (train, validation or test); by default
+        the column split, else split_strict.
     output
         Folder for audit.json (the fractions, overall and per source), audit.html (the same with plots, one
         file) and audit_rows.csv (each complex with its nearest neighbour).
     """
     from data_curation.audit import audit as run
     from data_curation.audit_page import as_percentages
-    from ppi.datasets import open_dataset
+    from ppi.datasets import default_split, open_dataset
 
-    summary = run(open_dataset(data).frame(), split, output)
+    table = open_dataset(data)
+    summary = run(table.frame(), default_split(table) if split is None else split, output)
     print(as_percentages(summary).to_string(index=False))
     if output is not None:
         print(f"written to {output}")

@@ -43,6 +43,23 @@ def open_dataset(data: str | os.PathLike[str] | ComplexTable) -> ComplexTable:
     return read_complexes(dataset_path() if str(data) == SHIPPED_DATASET else data)
 
 
+def default_split(table: ComplexTable) -> str:
+    """Return the column that says what trains and what tests, if none was named.
+
+    Raises
+    ------
+    ppi.errors.InputError
+        If there is none.
+    """
+    for name in DEFAULT_SPLITS:
+        if name in table.columns:
+            return name
+    raise InputError(
+        f"the table has no column {' or '.join(DEFAULT_SPLITS)}; add one, or name another column, or a CSV "
+        "with id,split"
+    )
+
+
 def split_dataset(
     data: str | os.PathLike[str] | ComplexTable, split: str | os.PathLike[str] | None = None
 ) -> ComplexTable:
@@ -68,14 +85,8 @@ def split_dataset(
     from data_curation.protocols import assigned_parts
 
     table = open_dataset(data)
-    known = [name for name in DEFAULT_SPLITS if name in table.columns]
-    if split is None and not known:
-        raise InputError(
-            f"the table has no column {' or '.join(DEFAULT_SPLITS)}; add one, or name another column, "
-            "or a CSV with id,split"
-        )
     frame = table.frame()
-    part = assigned_parts(frame, known[0] if split is None else str(split))
+    part = assigned_parts(frame, default_split(table) if split is None else str(split))
     columns = table.columns.assign(split=frame["id"].map(part))
     keep = columns["split"].notna()
     if "censored" in columns:
