@@ -9,15 +9,19 @@ import pandas as pd
 
 from data_curation.audit_page import audit_page
 from data_curation.clustering import mmseqs_version
-from data_curation.errors import AssignmentError
+from data_curation.csv_files import read_csv
+from data_curation.errors import AssignmentError, SourceError
 from data_curation.files import atomic_folder, check_writable_folder
 from data_curation.leakage import MIN_COVERAGE, MIN_IDENTITY, audit_split, summarise
 from data_curation.protocols import assigned_parts, sides_of
-from data_curation.records import TEST, TRAIN, VALIDATION
+from data_curation.records import FUNNEL_COLUMNS, TEST, TRAIN, VALIDATION
 
 
 def audit(
-    table: pd.DataFrame, split: str = "split", output: str | os.PathLike[str] | None = None
+    table: pd.DataFrame,
+    split: str = "split",
+    output: str | os.PathLike[str] | None = None,
+    funnel: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
     """Audit a split of a table of complexes.
 
@@ -30,6 +34,8 @@ def audit(
     output
         Folder for ``audit.json``, ``audit.html`` (self-contained, with plots) and ``audit_rows.csv``;
         nothing is written if it is None.
+    funnel
+        Path of the ``funnel.csv`` of a curation, for the page.
 
     Returns
     -------
@@ -40,9 +46,12 @@ def audit(
     ------
     AssignmentError
         If the split is neither a column nor a file, or does not fit the table.
+    SourceError
+        If the funnel cannot be read.
     """
     if output is not None:
         check_writable_folder(output)
+    steps = None if funnel is None else _read_funnel(funnel)
     complexes = sides_of(table)
     part = _parts(table, split)
     rows = audit_split(complexes, part)
@@ -53,7 +62,7 @@ def audit(
             rows = rows.assign(source=rows["id"].map(by_id["source"]))
         measured = by_id["pkd"] if "pkd" in table else pd.Series(float("nan"), index=by_id.index)
         pkd = pd.Series({name: measured[name] for name in part}, dtype=float).rename(part)
-        _write(rows, summary, pkd, output)
+        _write(rows, summary, pkd, steps, output)
     return summary
 
 
@@ -68,7 +77,21 @@ def _parts(table: pd.DataFrame, split: str) -> dict[str, str]:
     return part
 
 
-def _write(rows: pd.DataFrame, summary: pd.DataFrame, pkd: pd.Series, output: str | os.PathLike[str]) -> None:
+def _read_funnel(path: str | os.PathLike[str]) -> pd.DataFrame:
+    funnel = read_csv(path, FUNNEL_COLUMNS)
+    wrong = funnel.index[~funnel["rows"].str.fullmatch(r"\d+")]
+    if len(wrong):
+        raise SourceError(f"{path}, line {wrong[0] + 2}: rows is {funnel['rows'][wrong[0]]!r}, not a number")
+    return funnel.astype({"rows": int})
+
+
+def _write(
+    rows: pd.DataFrame,
+    summary: pd.DataFrame,
+    pkd: pd.Series,
+    funnel: pd.DataFrame | None,
+    output: str | os.PathLike[str],
+) -> None:
     per_source = pd.DataFrame()
     if "source" in rows:
         tables = [summarise(group).assign(source=str(source)) for source, group in rows.groupby("source")]
@@ -81,7 +104,7 @@ def _write(rows: pd.DataFrame, summary: pd.DataFrame, pkd: pd.Series, output: st
         "all": summary.to_dict("records"),
         "per_source": per_source.to_dict("records"),
     }
-    page = audit_page("Audit of a split", summary, per_source, rows, pkd)
+    page = audit_page("Audit of a split", summary, per_source, rows, pkd, funnel)
     with atomic_folder(output) as folder:
         (folder / "audit.json").write_text(json.dumps(content, indent=2) + "\n")
         (folder / "audit.html").write_text(page, encoding="utf-8")

@@ -23,7 +23,12 @@ _COLOURS = {TRAIN: "#4477aa", VALIDATION: "#ccbb44", TEST: "#ee6677"}
 
 
 def audit_page(
-    title: str, summary: pd.DataFrame, per_source: pd.DataFrame, rows: pd.DataFrame, pkd: pd.Series
+    title: str,
+    summary: pd.DataFrame,
+    per_source: pd.DataFrame,
+    rows: pd.DataFrame,
+    pkd: pd.Series,
+    funnel: pd.DataFrame | None,
 ) -> str:
     """Return the page.
 
@@ -37,6 +42,8 @@ def audit_page(
         What `data_curation.leakage.audit_split` returns.
     pkd
         Measured pKd (NaN where there is none), indexed by the part of the split.
+    funnel
+        Step by step of the curation (`data_curation.records.FUNNEL_COLUMNS`); None for no such section.
     """
     sections = [
         f"<h1>{html.escape(title)}</h1>",
@@ -48,6 +55,12 @@ def audit_page(
         sections.append(_image(_pkd_figure(pkd), "pKd by part"))
     if len(per_source):
         sections += ["<h2>Per source</h2>", _table(per_source)]
+    if funnel is not None:
+        sections += [
+            "<h2>Rows left by each rule</h2>",
+            _image(_funnel_figure(funnel), "Rows left by each rule"),
+        ]
+        sections.append(funnel.to_html(index=False, border=0))
     body = "\n".join(sections)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
@@ -88,6 +101,18 @@ def _pkd_figure(pkd: pd.Series) -> Figure:
         )
     axes.set(xlabel="pKd", ylabel="density")
     axes.legend()
+    return figure
+
+
+def _funnel_figure(funnel: pd.DataFrame) -> Figure:
+    shown = funnel[~funnel.step.str.startswith("split_")]
+    shown = shown[shown["rows"].diff() != 0].iloc[::-1]
+    figure = Figure(figsize=(7, 1 + 0.35 * len(shown)), layout="constrained")
+    axes = figure.add_subplot()
+    bars = axes.barh(shown.step.str.replace("_", " "), shown["rows"], color=_COLOURS[TRAIN])
+    axes.bar_label(bars, labels=[f"{rows:,}" for rows in shown["rows"]], padding=3)
+    axes.set(xlabel="rows")
+    axes.margins(x=0.15)
     return figure
 
 

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
+from data_curation.csv_files import read_csv
 from data_curation.errors import MutationError, SourceError
 from data_curation.mutations import Mutation, parse_mutations
 from data_curation.records import BindingRecord
@@ -68,13 +67,7 @@ def read_skempi(path: str | os.PathLike[str]) -> list[SkempiValue]:
         If the file cannot be read, a column is missing or a mutation cannot be read.
     """
     source = Path(path)
-    try:
-        table = pd.read_csv(source, sep=";", dtype=str, keep_default_na=False)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise SourceError(f"{source}: not a readable table separated by ';' ({error})") from error
-    missing = [name for name in _COLUMNS if name not in table.columns]
-    if missing:
-        raise SourceError(f"{source}: missing column(s) {', '.join(missing)} of the SKEMPI 2.0 table")
+    table = read_csv(source, _COLUMNS, separator=";")
     values: list[SkempiValue] = []
     for line, row in enumerate(table[list(_COLUMNS)].itertuples(index=False, name=None), start=2):
         try:

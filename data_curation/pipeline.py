@@ -18,7 +18,7 @@ from data_curation.clustering import cluster, mmseqs_version
 from data_curation.deduplicate import CuratedComplex, deduplicate
 from data_curation.errors import CurationError
 from data_curation.files import atomic_folder, check_writable_folder, sha256_of
-from data_curation.records import TEST, TRAIN, VALIDATION, BindingRecord, Combination
+from data_curation.records import FUNNEL_COLUMNS, TEST, TRAIN, VALIDATION, BindingRecord, Combination
 from data_curation.sequences import Structures, with_structure_sequences, with_table_sequences
 from data_curation.sources import read_sequence_table, read_workbook
 from data_curation.splitting import reference_split
@@ -277,7 +277,7 @@ def _funnel(
         for part, published in PUBLISHED_SPLIT.items():
             same = comparable and column == "split_reference"
             steps.append((f"{column}_{part}", 0, 0, int(sizes.get(part, 0)), published if same else None))
-    funnel = pd.DataFrame(steps, columns=["step", "dropped", "corrected", "rows", "published_rows"])
+    funnel = pd.DataFrame(steps, columns=FUNNEL_COLUMNS)
     funnel["published_rows"] = funnel["published_rows"].astype("Int64")
     return funnel
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from data_curation.assignment import balance_features
+from data_curation.csv_files import read_csv
 from data_curation.errors import AssignmentError
 from data_curation.files import atomic_file, check_writable_file
 from data_curation.records import TEST, TRAIN, VALIDATION, Protocol, Sides
@@ -151,13 +152,7 @@ def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
         ``validation`` or ``test``.
     """
     source = Path(path)
-    try:
-        table = pd.read_csv(source, dtype=str, keep_default_na=False)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise AssignmentError(f"{source}: not a readable CSV ({error})") from error
-    missing = [name for name in ("id", "split") if name not in table]
-    if missing:
-        raise AssignmentError(f"{source}: no column {', '.join(missing)}; id,split was expected")
+    table = read_csv(source, ("id", "split"), error=AssignmentError)
     twice = table["id"][table["id"].duplicated()]
     if len(twice):
         raise AssignmentError(f"{source}: id {twice.iloc[0]!r} occurs twice")

@@ -30,6 +30,8 @@ Protocol = Literal["reference", "strict", "kfold", "cold-target"]
 #: the workbook, mean of Kd.
 Combination = Literal["canonical", "reference"]
 
+#: Columns of the funnel: how many rows each step of a curation left.
+FUNNEL_COLUMNS = ("step", "dropped", "corrected", "rows", "published_rows")
 #: Parts of a split.
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 

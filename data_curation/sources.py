@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Hashable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
+from data_curation.csv_files import read_csv, require_columns
 from data_curation.errors import SourceError
 from data_curation.records import METHOD_PRIORITY, BindingRecord
 
@@ -98,19 +98,7 @@ def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
         a Kd is not a number above zero.
     """
     source = Path(path)
-    if not source.is_file():
-        raise SourceError(f"{source}: no such file; a CSV with sequences (.csv or .csv.gz) was expected")
-    try:
-        table = pd.read_csv(source, dtype=str, keep_default_na=False)
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        UnicodeDecodeError,
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-    ) as error:
-        raise SourceError(f"{source}: not a readable CSV ({error})") from error
+    table = read_csv(source)
     if "Ligand Sequences" in table:
         _require(table, _FILTERED_COLUMNS, source)
         table = _as_sequence_table(table)
@@ -133,11 +121,7 @@ def _as_sequence_table(filtered: pd.DataFrame) -> pd.DataFrame:
 
 
 def _require(table: pd.DataFrame, columns: tuple[str, ...], source: Path) -> None:
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise SourceError(
-            f"{source}: missing column(s) {', '.join(missing)}; it has {', '.join(map(str, table.columns))}"
-        )
+    require_columns(table, columns, source)
     if table.empty:
         raise SourceError(f"{source}: the table has no rows")
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def audit(data: str = "ppb-affinity", *, split: str | None = None, output: Path | None = None) -> None:
+def audit(
+    data: str = "ppb-affinity",
+    *,
+    split: str | None = None,
+    output: Path | None = None,
+    funnel: Path | None = None,
+) -> None:
     """Measure what validation and test complexes share with training, and with each other.
 
         ppi audit
@@ -25,13 +31,17 @@ def audit(data: str = "ppb-affinity", *, split: str | None = None, output: Path 
     output
         Folder for audit.json (the fractions, overall and per source), audit.html (the same with plots, one
         file) and audit_rows.csv (each complex with its nearest neighbour).
+    funnel
+        funnel.csv of `ppi curate`, to show in audit.html; for ppb-affinity that of the package.
     """
     from data_curation.audit import audit as run
     from data_curation.audit_page import as_percentages
-    from ppi.datasets import default_split, open_dataset
+    from ppi.datasets import SHIPPED_DATASET, dataset_path, default_split, open_dataset
 
     table = open_dataset(data)
-    summary = run(table.frame(), default_split(table) if split is None else split, output)
+    if funnel is None and data == SHIPPED_DATASET:
+        funnel = dataset_path().with_name("funnel.csv")
+    summary = run(table.frame(), default_split(table) if split is None else split, output, funnel)
     print(as_percentages(summary).to_string(index=False))
     if output is not None:
         print(f"written to {output}")
