@@ -103,5 +103,5 @@ def test_wrong_skempi_tables(tmp_path: Path) -> None:
     path.write_text(SKEMPI.replace("LI38G", "L38"))
     with pytest.raises(SourceError, match="line 2: .*'L38'"):
         read_skempi(path)
-    with pytest.raises(SourceError, match="not a readable table"):
+    with pytest.raises(SourceError, match="no such file"):
         read_skempi(tmp_path / "absent.csv")

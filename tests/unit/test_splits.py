@@ -14,7 +14,7 @@ from data_curation.assignment import balance_features, deal
 from data_curation.audit import audit
 from data_curation.cleaning import ANNOTATION_STEPS, clean, sequence_steps
 from data_curation.deduplicate import deduplicate
-from data_curation.errors import AssignmentError
+from data_curation.errors import AssignmentError, SourceError
 from data_curation.immunoglobulin import mask_chains, reference_domains
 from data_curation.leakage import audit_split, summarise
 from data_curation.protocols import make_split, read_split, write_split
@@ -155,6 +155,21 @@ def test_strict_split_has_no_violation_and_the_audit_sees_one_that_is_made(
     found = audit(broken).set_index(["part", "against"]).loc[("test", "train")]
     assert found.strict_violation > 0.2
     assert found.chain_90 > 0.2
+
+
+def test_the_page_of_an_audit_shows_a_funnel(table: pd.DataFrame, tmp_path: Path) -> None:
+    funnel = tmp_path / "funnel.csv"
+    steps = "step,dropped,corrected,rows,published_rows\nworkbook,0,0,12062,12062\nmade_step,3,0,"
+    funnel.write_text(steps + "many,\n")
+    own = table.assign(split=["train", "test"] * (len(table) // 2) + ["train"] * (len(table) % 2))
+    with pytest.raises(SourceError, match="line 3: rows is 'many', not a number"):
+        audit(own, output=tmp_path / "audit", funnel=funnel)
+    assert not (tmp_path / "audit").exists()
+    funnel.write_text(steps + "12059,\n")
+    audit(own, output=tmp_path / "audit", funnel=funnel)
+    page = (tmp_path / "audit" / "audit.html").read_text()
+    assert page.count("data:image/svg+xml;base64,") == 3
+    assert "made_step" in page
 
 
 def test_folds_and_cold_targets(table: pd.DataFrame, sides: dict[str, Sides]) -> None:
