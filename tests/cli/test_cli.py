@@ -46,7 +46,7 @@ def test_shipped_model_predicts_the_examples(
     assert row["pkd_lower"] < row["pkd"] < row["pkd_upper"]
     assert 3 < row["pkd"] < 14
     assert row["kd_molar"] == pytest.approx(10 ** -row["pkd"], rel=1e-4)
-    assert row["nearest_train_identity"] == 1.0
+    assert row["nearest_train_identity"] > 0.9
     assert "1 prediction(s) written" in capsys.readouterr().err
 
 
