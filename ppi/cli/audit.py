@@ -14,8 +14,10 @@ def audit(
 ) -> None:
     """Measure what validation and test complexes share with training, and with each other.
 
-        ppi audit
-        ppi audit my_complexes.csv --split my_split.csv --output audit
+    ```
+    ppi audit
+    ppi audit my_complexes.csv --split my_split.csv --output audit
+    ```
 
     Prints, in per cent of complexes: exact and role-swapped duplicates, any chain at least 30, 50, 90 and
     100 % identical (over 80 % of the shorter chain), both sides similar to those of one complex, and

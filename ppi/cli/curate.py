@@ -21,9 +21,11 @@ def curate(
 ) -> None:
     """Clean, combine and split the rows of PPB-Affinity; print how many rows each rule left.
 
-        ppi curate --workbook PPB-Affinity.xlsx --structures PDB --skempi skempi_v2.csv --output curated
-        ppi curate --workbook PPB-Affinity.xlsx --sequences sequences.csv.gz --allow-missing --output curated
-        ppi curate --sequences filtered.csv --protocol reference --minimum-chain-length 40 --output published
+    ```
+    ppi curate --workbook PPB-Affinity.xlsx --structures PDB --skempi skempi_v2.csv --output curated
+    ppi curate --workbook PPB-Affinity.xlsx --sequences sequences.csv.gz --allow-missing --output curated
+    ppi curate --sequences filtered.csv --protocol reference --minimum-chain-length 40 --output published
+    ```
 
     Needs the workbook, which says what was measured, or a table of sequences that says so too. A row takes
     its sequences from its structure if that is there, else from the table.

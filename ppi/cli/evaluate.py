@@ -18,8 +18,10 @@ def evaluate(
 
     Beside it stand baselines fitted on the table's training rows. Intervals are 95 % bootstrap.
 
-        ppi evaluate
-        ppi evaluate model --data my_complexes.csv --part validation --output report.json
+    ```
+    ppi evaluate
+    ppi evaluate model --data my_complexes.csv --part validation --output report.json
+    ```
 
     Parameters
     ----------

@@ -23,9 +23,11 @@ def predict(
 
     Input is one file of complexes, or two FASTA files of sides paired by order.
 
-        ppi predict examples/barnase_barstar.fasta
-        ppi predict complexes.csv --output predictions.csv
-        ppi predict --ligand antibodies.fasta --receptor antigens.fasta --output out.parquet
+    ```
+    ppi predict examples/barnase_barstar.fasta
+    ppi predict complexes.csv --output predictions.csv
+    ppi predict --ligand antibodies.fasta --receptor antigens.fasta --output out.parquet
+    ```
 
     Parameters
     ----------

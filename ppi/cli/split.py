@@ -20,8 +20,10 @@ def split(
 ) -> None:
     """Assign complexes to training, validation and test, or to folds; write a CSV and print its SHA-256.
 
-        ppi split my_complexes.csv --protocol strict --output split.csv
-        ppi split ppb-affinity --protocol kfold --folds 5 --output folds.csv
+    ```
+    ppi split my_complexes.csv --protocol strict --output split.csv
+    ppi split ppb-affinity --protocol kfold --folds 5 --output folds.csv
+    ```
 
     Parameters
     ----------

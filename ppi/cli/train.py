@@ -22,10 +22,12 @@ def train(
 ) -> None:
     """Train an ensemble of heads over a frozen backbone, and write a model folder.
 
-        ppi train --output model
-        ppi train --data my_complexes.csv --balance none --head hp --members 3 --output model
-        ppi train --data my_complexes.csv --split my_split.csv --output model
-        ppi train --config settings.yaml --seed 7 --output model
+    ```
+    ppi train --output model
+    ppi train --data my_complexes.csv --balance none --head hp --members 3 --output model
+    ppi train --data my_complexes.csv --split my_split.csv --output model
+    ppi train --config settings.yaml --seed 7 --output model
+    ```
 
     Parameters
     ----------
