@@ -13,7 +13,8 @@ from data_curation.csv_files import read_csv
 from data_curation.errors import AssignmentError, SourceError
 from data_curation.files import atomic_folder, check_writable_folder
 from data_curation.leakage import MIN_COVERAGE, MIN_IDENTITY, audit_split, summarise
-from data_curation.protocols import assigned_parts, sides_of
+from data_curation.parts import assigned_parts
+from data_curation.protocols import sides_of
 from data_curation.records import FUNNEL_COLUMNS, TEST, TRAIN, VALIDATION
 
 

@@ -22,7 +22,7 @@ from data_curation.records import FUNNEL_COLUMNS, TEST, TRAIN, VALIDATION, Bindi
 from data_curation.sequences import Structures, with_structure_sequences, with_table_sequences
 from data_curation.sources import read_sequence_table, read_workbook
 from data_curation.splitting import reference_split
-from data_curation.strict import similarity_of, strict_folds, strict_split
+from data_curation.strict import Similarity, strict_folds, strict_split
 
 #: Row counts that the publication gives, arXiv 2505.20036.
 PUBLISHED_WORKBOOK, PUBLISHED_DISTINCT = 12062, 8207
@@ -197,7 +197,7 @@ def _split(
     features = {item.id: vector for item, vector in zip(complexes, vectors, strict=True)}
     comparable = [item for item in complexes if min(map(len, item.chains)) >= REFERENCE_CHAIN_LENGTH]
     reference = reference_split(comparable)
-    similarity = similarity_of(complexes)
+    similarity = Similarity(complexes)
     strict = strict_split(similarity, features, seed=options.seed)
     fold = strict_folds(similarity, features, seed=options.seed)
     clusters = cluster({item.id: "".join(item.chains) for item in complexes})

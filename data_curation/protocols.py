@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pandas as pd
 
 from data_curation.assignment import balance_features
-from data_curation.csv_files import read_csv
 from data_curation.errors import AssignmentError
 from data_curation.files import atomic_file, check_writable_file
-from data_curation.records import TEST, TRAIN, VALIDATION, Protocol, Sides
+from data_curation.records import Protocol, Sides
 from data_curation.splitting import reference_split
-from data_curation.strict import cold_target_split, similarity_of, strict_folds, strict_split
+from data_curation.strict import Similarity, cold_target_split, strict_folds, strict_split
 
 
 def sides_of(table: pd.DataFrame) -> list[Sides]:
@@ -95,9 +93,9 @@ def make_split(
     if protocol == "reference":
         assigned = reference_split(complexes, **similar).part
     elif protocol == "strict":
-        assigned = strict_split(similarity_of(complexes, **similar), features, ratios=ratios, seed=seed)
+        assigned = strict_split(Similarity(complexes, **similar), features, ratios=ratios, seed=seed)
     elif protocol == "kfold":
-        assigned = strict_folds(similarity_of(complexes, **similar), features, folds=folds, seed=seed)
+        assigned = strict_folds(Similarity(complexes, **similar), features, folds=folds, seed=seed)
     else:
         assigned = cold_target_split(complexes, features, ratios=ratios, seed=seed, **similar)
     return pd.DataFrame({"id": [c.id for c in complexes], "split": [assigned[c.id] for c in complexes]})
@@ -113,53 +111,3 @@ def write_split(table: pd.DataFrame, output: str | os.PathLike[str], **options: 
     with atomic_file(output) as path:
         split.to_csv(path, index=False)
     return split["split"].value_counts(sort=False).sort_index()
-
-
-def assigned_parts(table: pd.DataFrame, split: str) -> dict[str, str]:
-    """Return the part of each complex that has one.
-
-    Parameters
-    ----------
-    table
-        With a column ``id``.
-    split
-        Name of a column of `table`, or path of a CSV with ``id,split``.
-
-    Raises
-    ------
-    AssignmentError
-        As for `read_split`, or if the file has an id that is not in the table.
-    """
-    if split in table:
-        assigned = table[["id", split]].dropna()
-        return {str(name): str(value) for name, value in assigned.itertuples(index=False, name=None)}
-    part = read_split(split)
-    unknown = sorted(part.keys() - set(table["id"].astype(str)))
-    if unknown:
-        raise AssignmentError(
-            f"{split}: {len(unknown)} id(s) are not in the table, the first is {unknown[0]!r}"
-        )
-    return part
-
-
-def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read a split from CSV, ``id,split``.
-
-    Raises
-    ------
-    AssignmentError
-        If the file cannot be read, a column is missing, an id occurs twice, or a part is not ``train``,
-        ``validation`` or ``test``.
-    """
-    source = Path(path)
-    table = read_csv(source, ("id", "split"), error=AssignmentError)
-    twice = table["id"][table["id"].duplicated()]
-    if len(twice):
-        raise AssignmentError(f"{source}: id {twice.iloc[0]!r} occurs twice")
-    wrong = table["split"][~table["split"].isin([TRAIN, VALIDATION, TEST])]
-    if len(wrong):
-        raise AssignmentError(
-            f"{source}, line {wrong.index[0] + 2}: split is {wrong.iloc[0]!r}; train, validation or test "
-            "was expected"
-        )
-    return dict(zip(table["id"], table["split"], strict=True))

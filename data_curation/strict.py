@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import networkx as nx
 import numpy as np
@@ -23,38 +24,32 @@ ALWAYS_TRAIN = -1
 class Similarity:
     """Complexes, and which of them a strict split must not take apart.
 
+    The comparison of all chains is costly: it is done once, on first use, and raises `MMseqsError` if
+    MMseqs2 is absent or fails.
+
     Attributes
     ----------
     complexes
         What is to be split.
-    masked
-        Each of their chains as `mask_chains` returns it.
-    groups
-        Ids of complexes that belong together, largest group first.
     min_identity, coverage
         When two chains are similar: identity, and part of the shorter chain that the alignment covers.
     """
 
     complexes: Sequence[Sides]
-    masked: Mapping[str, MaskedChain]
-    groups: Sequence[Sequence[str]]
-    min_identity: float
-    coverage: float
+    min_identity: float = 0.3
+    coverage: float = 0.8
 
+    @cached_property
+    def masked(self) -> dict[str, MaskedChain]:
+        """Each chain as `mask_chains` returns it."""
+        return mask_chains(chain for item in self.complexes for chain in item.chains)
 
-def similarity_of(
-    complexes: Sequence[Sides], *, min_identity: float = 0.3, coverage: float = 0.8
-) -> Similarity:
-    """Compare all chains of `complexes`: the costly part of a strict split, the same for all of them.
-
-    Raises
-    ------
-    MMseqsError
-        If MMseqs2 is absent or fails.
-    """
-    masked = mask_chains(chain for item in complexes for chain in item.chains)
-    groups = strict_groups(complexes, masked, min_identity=min_identity, coverage=coverage)
-    return Similarity(complexes, masked, groups, min_identity, coverage)
+    @cached_property
+    def groups(self) -> list[list[str]]:
+        """Ids of complexes that belong together, largest group first."""
+        return strict_groups(
+            self.complexes, self.masked, min_identity=self.min_identity, coverage=self.coverage
+        )
 
 
 def strict_split(

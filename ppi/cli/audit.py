@@ -29,7 +29,8 @@ def audit(
         Table of complexes (columns id, ligand, receptor), or ppb-affinity, the data set in the package.
     split
         Column of the table, or CSV with the columns id and split (train, validation or test); by default
-        the column split, else split_strict.
+        the column split, else split_strict. Where it holds folds, fold:0 tests on fold 0 and validates
+        on the next.
     output
         Folder for audit.json (the fractions, overall and per source), audit.html (the same with plots, one
         file) and audit_rows.csv (each complex with its nearest neighbour).

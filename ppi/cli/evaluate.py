@@ -32,7 +32,8 @@ def evaluate(
         ships in the package. Rows with a mark in the column censored are left out: their pkd is only a bound.
     split
         Column of the table, or CSV with the columns id and split; by default the column split, else
-        split_strict.
+        split_strict. Where it holds folds, fold:0 tests on fold 0 and validates
+        on the next.
     part
         Part of the split to score.
     output

@@ -39,7 +39,8 @@ def train(
         censored are left out: their pkd is only a bound.
     split
         Column of the table, or CSV with the columns id and split, that says train or validation; by default
-        the column split, else split_strict.
+        the column split, else split_strict. Where it holds folds, fold:0 tests on fold 0 and validates
+        on the next.
     config
         YAML file of settings; flags win over it.
     device

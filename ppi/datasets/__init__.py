@@ -72,8 +72,8 @@ def split_dataset(
     data
         As for `open_dataset`.
     split
-        Column of the table, or CSV with ``id,split``; by default the column ``split``, else
-        ``split_strict``.
+        Column of the table, or CSV with ``id,split``; ``fold:0`` where it holds folds
+        (`data_curation.parts.assigned_parts`). By default the column ``split``, else ``split_strict``.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def split_dataset(
     data_curation.errors.AssignmentError
         If the split is neither a column nor a readable CSV of ids of this table.
     """
-    from data_curation.protocols import assigned_parts
+    from data_curation.parts import assigned_parts
 
     table = open_dataset(data)
     frame = table.frame()

@@ -17,7 +17,8 @@ from data_curation.deduplicate import deduplicate
 from data_curation.errors import AssignmentError, SourceError
 from data_curation.immunoglobulin import mask_chains, reference_domains
 from data_curation.leakage import audit_split, summarise
-from data_curation.protocols import make_split, read_split, write_split
+from data_curation.parts import assigned_parts, read_split
+from data_curation.protocols import make_split, write_split
 from data_curation.records import Sides
 from data_curation.sequences import Structures
 from data_curation.similarity import similar_peptides, strict_groups
@@ -189,6 +190,28 @@ def test_folds_and_cold_targets(table: pd.DataFrame, sides: dict[str, Sides]) ->
     assert not chains["train"] & (chains.get("test", set()) | chains.get("validation", set()))
 
 
+def test_a_fold_tests_the_next_validates_and_the_rest_trains(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"id": list("abcde"), "fold": [0, 1, 2, ALWAYS_TRAIN, 2]})
+    assert list(assigned_parts(rows, "fold:0").values()) == ["test", "validation", "train", "train", "train"]
+    path = tmp_path / "folds.csv"
+    rows.rename(columns={"fold": "split"}).to_csv(path, index=False)
+    assert list(assigned_parts(rows, f"{path}:2").values()) == [
+        "validation",
+        "train",
+        "test",
+        "train",
+        "test",
+    ]
+    for split, message in (
+        ("fold:3", "fold 3 is not there; folds are numbers, found: 0, 1, 2"),
+        ("fold", "a is in '0'; train, validation or test was expected, or fold:K"),
+        ("id:0", "found: none"),
+        ("folds:0", "folds: neither a column nor a file; the table has the columns id, fold"),
+    ):
+        with pytest.raises(AssignmentError, match=message):
+            assigned_parts(rows, split)
+
+
 def test_audit_sees_duplicates_and_swaps(sides: dict[str, Sides]) -> None:
     item = next(iter(sides.values()))
     other = next(c for c in sides.values() if not set(c.chains) & set(item.chains))
@@ -226,9 +249,10 @@ def test_wrong_splits(table: pd.DataFrame, tmp_path: Path) -> None:
         with pytest.raises(AssignmentError, match=message):
             audit(table, str(path))
 
+    refused("id,split\na,1\n", r"'1'; train, validation or test was expected, or .*split.csv:K")
     refused("id,part\na,train\n", r"missing column\(s\) split; it has id, part")
     refused("id,split\na,train\na,test\n", "'a' occurs twice")
-    refused("id,split\na,holdout\n", "line 2: split is 'holdout'")
+    refused("id,split\na,holdout\n", "a is in 'holdout'; train, validation or test was expected$")
     refused("id,split\nnot-there,train\n", "not in the table")
     refused(f"id,split\n{table['id'][0]},test\n", "no complex is in train")
     with pytest.raises(AssignmentError, match="no such file"):

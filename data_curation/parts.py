@@ -1,0 +1,93 @@
+"""Which complex trains, validates or tests: a column of a table, or a CSV, of parts or of folds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from data_curation.csv_files import read_csv
+from data_curation.errors import AssignmentError
+from data_curation.records import TEST, TRAIN, VALIDATION
+
+
+def assigned_parts(table: pd.DataFrame, split: str) -> dict[str, str]:
+    """Return the part of each complex that has one.
+
+    Parameters
+    ----------
+    table
+        With a column ``id``.
+    split
+        Name of a column of `table`, or path of a CSV with ``id,split``. Where it holds folds, a colon
+        and a number say which one tests (``fold:0``): the next fold validates, all else trains.
+
+    Returns
+    -------
+    dict
+        ``train``, ``validation`` or ``test`` by complex id.
+
+    Raises
+    ------
+    AssignmentError
+        As for `read_split`; if the split is neither a column nor a file, an id is not in the table, a part
+        is none of the three, or the fold is none of those that are there.
+    """
+    name, colon, fold = split.rpartition(":")
+    if not (colon and fold.isdecimal()):
+        name, fold = split, ""
+    if name in table:
+        column = table[["id", name]].dropna()
+        assigned = {str(row): str(value) for row, value in column.itertuples(index=False, name=None)}
+    elif Path(name).exists():
+        assigned = read_split(name)
+    else:
+        raise AssignmentError(
+            f"{name}: neither a column nor a file; the table has the columns {', '.join(map(str, table))}"
+        )
+    parts = _parts_of_fold(assigned, name, fold) if fold else _checked_parts(assigned, name)
+    unknown = sorted(parts.keys() - set(table["id"].astype(str)))
+    if unknown:
+        raise AssignmentError(
+            f"{name}: {len(unknown)} id(s) are not in the table, the first is {unknown[0]!r}"
+        )
+    return parts
+
+
+def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read CSV, ``id,split``; return the second by the first.
+
+    Raises
+    ------
+    AssignmentError
+        If the file cannot be read, a column is missing or an id occurs twice.
+    """
+    source = Path(path)
+    table = read_csv(source, ("id", "split"), error=AssignmentError)
+    twice = table["id"][table["id"].duplicated()]
+    if len(twice):
+        raise AssignmentError(f"{source}: id {twice.iloc[0]!r} occurs twice")
+    return dict(zip(table["id"], table["split"], strict=True))
+
+
+def _checked_parts(assigned: dict[str, str], name: str) -> dict[str, str]:
+    for row, part in assigned.items():
+        if part not in (TRAIN, VALIDATION, TEST):
+            folds = f", or {name}:K to test on fold K" if part.lstrip("-").isdecimal() else ""
+            raise AssignmentError(
+                f"{name}: {row} is in {part!r}; train, validation or test was expected{folds}"
+            )
+    return assigned
+
+
+def _parts_of_fold(assigned: Mapping[str, str], name: str, fold: str) -> dict[str, str]:
+    numbers = [value for value in assigned.values() if value.lstrip("-").isdecimal()]
+    folds = sorted({int(value) for value in numbers if int(value) >= 0})
+    if len(numbers) < len(assigned) or int(fold) not in folds:
+        held = ", ".join(map(str, folds)) or "none"
+        raise AssignmentError(f"{name}: fold {fold} is not there; folds are numbers, found: {held}")
+    following = folds[(folds.index(int(fold)) + 1) % len(folds)]
+    part_of = {following: VALIDATION} | {int(fold): TEST}
+    return {row: part_of.get(int(value), TRAIN) for row, value in assigned.items()}
