@@ -41,7 +41,7 @@ def test_split_is_a_column_or_a_file_and_bounds_are_left_out(path: Path) -> None
 
 
 def test_what_is_no_split_is_refused(path: Path) -> None:
-    with pytest.raises(AssignmentError, match="no such file"):
+    with pytest.raises(AssignmentError, match="neither a column nor a file"):
         split_dataset(path, "absent")
     path.with_name("split.csv").write_text("id,split\nz,test\n")
     with pytest.raises(AssignmentError, match="1 id\\(s\\) are not in the table, the first is 'z'"):

@@ -255,7 +255,7 @@ def test_wrong_splits(table: pd.DataFrame, tmp_path: Path) -> None:
     refused("id,split\na,holdout\n", "a is in 'holdout'; train, validation or test was expected$")
     refused("id,split\nnot-there,train\n", "not in the table")
     refused(f"id,split\n{table['id'][0]},test\n", "no complex is in train")
-    with pytest.raises(AssignmentError, match="no such file"):
+    with pytest.raises(AssignmentError, match="neither a column nor a file"):
         audit(table, str(tmp_path / "absent.csv"))
     with pytest.raises(AssignmentError, match="no column ligand"):
         make_split(table.drop(columns="ligand"))
