@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from heads.ragged import RaggedBatch
-from heads.registry import MIXERS, MixerName, find
-
-EncodingUnit = Literal["chain", "side", "complex"]
+from heads.registry import MIXERS, EncodingUnit, MixerName, find
 
 
 class Head(nn.Module, ABC):

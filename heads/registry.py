@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from heads.base import Head
 
+#: What a backbone encodes in one go: a chain, a side or the whole complex.
+EncodingUnit = Literal["chain", "side", "complex"]
 HeadName = Literal["ec", "sc", "hp", "pad"]
 MixerName = Literal["convbert", "none"]
 PoolingName = Literal["attention", "mean"]

@@ -1,8 +1,8 @@
 """Protein-protein binding affinity from sequence.
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
-`predict`, `train`, `evaluate`, `curate`, `load_dataset`, `load_model`, `read_complexes`, and the types
-`Complex` and `TrainSettings`.
+`predict`, `train`, `evaluate`, `curate`, `embed`, `load_dataset`, `load_model`, `read_complexes`, and the
+types `Complex` and `TrainSettings`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from data_curation.pipeline import curate
     from ppi.complexes import Complex
     from ppi.datasets import load_dataset
+    from ppi.embedding.embed import embed
     from ppi.evaluation.evaluate import evaluate
     from ppi.io.tables import read_complexes
     from ppi.models.folder import load_model
@@ -25,6 +26,7 @@ _PUBLIC = {
     "Complex": "ppi.complexes",
     "TrainSettings": "ppi.training.settings",
     "curate": "data_curation.pipeline",
+    "embed": "ppi.embedding.embed",
     "evaluate": "ppi.evaluation.evaluate",
     "load_dataset": "ppi.datasets",
     "load_model": "ppi.models.folder",
@@ -37,6 +39,7 @@ __all__ = [
     "Complex",
     "TrainSettings",
     "curate",
+    "embed",
     "evaluate",
     "load_dataset",
     "load_model",

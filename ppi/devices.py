@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal
+
 from ppi.errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+#: ``auto`` is bfloat16 where the hardware multiplies it natively, else float32.
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_device(name: str) -> str:
@@ -30,3 +38,30 @@ def choose_device(name: str) -> str:
             f"device {name!r} was asked for, but torch finds {torch.cuda.device_count()} CUDA GPU(s) here"
         )
     return name
+
+
+def choose_devices(names: str) -> list[str]:
+    """Return the devices of a list joined by ``,``, or ``cuda:all``; see `choose_device`."""
+    import torch
+
+    if names == "cuda:all":
+        choose_device("cuda")
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return [choose_device(name.strip()) for name in names.split(",")]
+
+
+def native_dtype(precision: Precision) -> torch.dtype:
+    """Return the data type to compute in.
+
+    What multiplies bfloat16 natively: a GPU of compute capability 8.0 and newer, where there is a GPU, else a
+    CPU with AMX or AVX512-BF16.
+    """
+    import torch
+
+    if precision == "auto":
+        if torch.cuda.is_available():
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        return torch.bfloat16 if native else torch.float32
+    return torch.float32 if precision == "float32" else torch.bfloat16

@@ -15,6 +15,14 @@ class ModelError(PpiError):
     """A model folder is missing, incomplete, or of another kind."""
 
 
+class BackboneError(PpiError):
+    """A backbone is not known, cannot be had, or its weights are of another kind."""
+
+
+class StoreError(PpiError):
+    """A store of embeddings is of another backbone, damaged, or cannot be written."""
+
+
 class SettingsError(PpiError):
     """An option has an impossible value, or a configuration file an unknown key."""
 

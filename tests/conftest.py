@@ -11,7 +11,7 @@ import torch
 
 from heads.ragged import RaggedBatch
 from ppi.complexes import AMINO_ACIDS, Complex
-from ppi.embedding.engine import EmbeddedUnits
+from ppi.embedding.sources import EmbeddedUnits
 from ppi.embedding.units import split_into_units
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 #: What a backbone encodes in one go: the chains of a unit, in order.
@@ -17,25 +18,31 @@ class Backbone(nn.Module, ABC):
 
     Attributes
     ----------
-    name
-        Key in `ppi.backbones.registry.BACKBONES`.
+    spec
+        What `ppi.backbones.registry.build_backbone` makes the same backbone from, revision included.
     dim
-        Width of a residue embedding, ``D``.
+        Width of a residue embedding, ``D``; where several layers are asked for, of all of them together.
     max_residues
-        Most residues in one unit.
+        Most residues in one unit; each chain after the first takes the place of one residue.
     licence
         Licence of the weights.
+    dtype
+        Of the embeddings.
+    costly
+        Whether its embeddings are worth keeping on disk.
     """
 
-    name: ClassVar[str]
+    spec: str
     dim: int
     max_residues: int
-    licence: ClassVar[str]
+    licence: str
+    dtype: torch.dtype
+    costly: ClassVar[bool] = True
 
     @property
     @abstractmethod
     def identity(self) -> str:
-        """Family, checkpoint, revision, layer and data type: two equal identities embed alike."""
+        """Family, checkpoint, revision, layers and data type: two equal identities embed alike."""
 
     @abstractmethod
     def embed(self, units: Sequence[Unit]) -> Tensor:

@@ -1,26 +1,119 @@
-"""Names of backbones: the choices of configuration and command line."""
+"""From the name of a backbone to the backbone.
+
+A backbone is named by a *spec*: ``residue``; a published checkpoint (``esm2-8m``), with a revision of the hub
+where one is wanted (``esm2-8m@c731040``); ``random-esm2-8m-seed0`` for the same architecture with random
+weights; or the path of a folder or file with a checkpoint.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import json
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from heads.registry import find
+from ppi.backbones.checkpoints import CHECKPOINTS
+from ppi.devices import Precision, native_dtype
+from ppi.errors import BackboneError
 
 if TYPE_CHECKING:
     from ppi.backbones.base import Backbone
 
-BackboneName = Literal["residue"]
+RESIDUE = "residue"
+#: Family to the function that builds a backbone of it.
+FAMILIES: dict[str, str] = {
+    "esm2": "ppi.backbones.esm2:build",
+    "fair-esm": "ppi.backbones.fair_esm:build",
+    "esmc": "ppi.backbones.esmc:build",
+    "esm3": "ppi.backbones.esm3:build",
+    "t5": "ppi.backbones.t5:build",
+}
+#: ``model_type`` of a ``config.json`` to family.
+_MODEL_TYPES = {"esm": "esm2", "esmc": "esmc", "t5": "t5"}
+_ESM3_WEIGHTS = "data/weights/esm3_sm_open*.pth"
+_RANDOM = re.compile(r"random-(?P<name>.+)-seed(?P<seed>[0-9]+)")
 
-BACKBONES: dict[BackboneName, str] = {"residue": "ppi.backbones.residue:ResidueBackbone"}
 
+def build_backbone(spec: str, *, layers: Sequence[int] = (-1,), precision: Precision = "auto") -> Backbone:
+    """Make a backbone, on the CPU and in evaluation mode.
 
-def build_backbone(name: BackboneName) -> Backbone:
-    """Make the backbone of this name.
+    Parameters
+    ----------
+    spec
+        See the module.
+    layers
+        Hidden layers to return side by side; the last one by default. Not for ``residue``.
+    precision
+        Of weights and computation. Not for ``residue``.
 
     Raises
     ------
-    ValueError
-        If the name is not known.
+    BackboneError
+        If the name is not known, or the weights cannot be had or are of another kind.
     """
-    backbone: Backbone = find(BACKBONES, name)()
+    if spec == RESIDUE:
+        from ppi.backbones.residue import ResidueBackbone
+
+        return ResidueBackbone()
+    return _build_language_model(spec, layers, precision)
+
+
+def check_spec(spec: str) -> str:
+    """Return a spec that names a known checkpoint or a path.
+
+    Raises
+    ------
+    BackboneError
+        If it does not; the message has the nearest names.
+    """
+    random = _RANDOM.fullmatch(spec)
+    name = random["name"] if random else spec.partition("@")[0]
+    if spec == RESIDUE or name in CHECKPOINTS or (random is None and Path(spec).exists()):
+        return spec
+    near = get_close_matches(name, [RESIDUE, *CHECKPOINTS], n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join([RESIDUE, *CHECKPOINTS])}"
+    raise BackboneError(
+        f"unknown backbone {spec!r}; {hint} Also NAME@REVISION, random-NAME-seed0, or a checkpoint's path"
+    )
+
+
+def _build_language_model(spec: str, layers: Sequence[int], precision: Precision) -> Backbone:
+    from ppi.backbones.loading import Source
+
+    name, _, revision = check_spec(spec).partition("@")
+    random = _RANDOM.fullmatch(spec)
+    checkpoint = CHECKPOINTS.get(random["name"] if random else name)
+    path = None if checkpoint else Path(spec)
+    source = Source(
+        spec=spec,
+        checkpoint=checkpoint,
+        path=path,
+        revision=revision or None if checkpoint else None,
+        seed=int(random["seed"]) if random else None,
+        layers=tuple(layers),
+        dtype=native_dtype(precision),
+    )
+    family = checkpoint.family if checkpoint else _family_of(Path(spec))
+    backbone: Backbone = find(FAMILIES, family)(source)
     return backbone
+
+
+def _family_of(path: Path) -> str:
+    if path.suffix == ".pt":
+        return "fair-esm"
+    if path.suffix == ".pth" or (path.is_dir() and list(path.glob(_ESM3_WEIGHTS))):
+        return "esm3"
+    try:
+        kind = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BackboneError(
+            f"{path}: not a checkpoint; a folder with a config.json that says its model_type, one with "
+            f"{_ESM3_WEIGHTS}, or a .pt file of fair-esm was expected"
+        ) from error
+    if kind not in _MODEL_TYPES:
+        supported = ", ".join(_MODEL_TYPES)
+        raise BackboneError(f"{path}/config.json: model_type is {kind!r}; {supported} are supported")
+    return _MODEL_TYPES[kind]

@@ -29,9 +29,11 @@ class ResidueBackbone(Backbone):
     all zeros, the mean.
     """
 
-    name = "residue"
-    table: Tensor
+    spec = "residue"
     licence = "MIT"
+    dtype = torch.float32
+    costly = False
+    table: Tensor
     # No limit of its own; this bounds the quadratic attention of what stands behind it.
     max_residues = 10_000
 

@@ -12,7 +12,9 @@ from pydantic import ValidationError
 from data_curation.errors import CurationError
 from ppi.cli.audit import audit
 from ppi.cli.curate import curate
+from ppi.cli.embed import embed
 from ppi.cli.evaluate import evaluate
+from ppi.cli.info import info
 from ppi.cli.predict import predict
 from ppi.cli.split import split
 from ppi.cli.train import train
@@ -27,7 +29,7 @@ app = App(
     help_format="markdown",
 )
 # These modules import nothing heavy; what they call does, when it is called.
-for _verb in (curate, split, audit, train, evaluate, predict):
+for _verb in (curate, split, audit, embed, train, evaluate, predict, info):
     app.command(_verb)
 
 

@@ -13,6 +13,7 @@ def evaluate(
     part: str = "test",
     output: Path | None = None,
     device: str = "auto",
+    store: Path | None = None,
 ) -> None:
     """Score a model on measured complexes: all, per source, and by how new they are to the model.
 
@@ -40,8 +41,15 @@ def evaluate(
         File for the whole report, JSON.
     device
         auto, cpu, cuda or cuda:N.
+    store
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     """
     from ppi.evaluation.evaluate import evaluate as run
     from ppi.evaluation.evaluate import format_report
 
-    print(format_report(run(model, data=data, split=split, part=part, output=output, device=device)), end="")
+    print(
+        format_report(
+            run(model, data=data, split=split, part=part, output=output, device=device, store=store)
+        ),
+        end="",
+    )

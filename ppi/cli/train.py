@@ -18,6 +18,7 @@ def train(
     split: str | None = None,
     config: Path | None = None,
     device: str = "auto",
+    store: Path | None = None,
     settings: Annotated[TrainSettings, Parameter(name="*")] = TrainSettings(),  # noqa: B008 (frozen)
 ) -> None:
     """Train an ensemble of heads over a frozen backbone, and write a model folder.
@@ -45,6 +46,8 @@ def train(
         YAML file of settings; flags win over it.
     device
         auto, cpu, cuda or cuda:N.
+    store
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     settings
         Of the run.
     """
@@ -53,7 +56,7 @@ def train(
 
     from ppi.training.run import train as run
 
-    trained = run(data, output=output, split=split, settings=settings, device=device)
+    trained = run(data, output=output, split=split, settings=settings, device=device, store=store)
     scores = trained.manifest["validation"]
     print(
         f"model written to {output}: validation Spearman {scores['spearman']:.3f}, RMSE {scores['rmse']:.2f}",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from heads.base import EncodingUnit
 from heads.ragged import BOTH, LIGAND, RECEPTOR
+from heads.registry import EncodingUnit
 from ppi.backbones.base import Unit
 from ppi.complexes import Complex
 from ppi.errors import InputError
@@ -53,7 +53,7 @@ def encode_complexes(
     encoding_unit
         As the head declares it.
     max_residues
-        The backbone's limit for one unit.
+        The backbone's limit for one unit, in which each chain after the first takes one place.
     truncate
         Shorten each chain of a unit over the limit, in proportion, from its end.
 
@@ -73,22 +73,30 @@ def encode_complexes(
     encoded, truncated = [], []
     for item in complexes:
         cut = split_into_units(item, encoding_unit)
-        longest = max(map(unit_length, cut.units))
-        if longest > max_residues:
+        longest = max(cut.units, key=_places)
+        over = _places(longest) > max_residues
+        if over:
             if not truncate:
+                chains = f" in {len(longest)} chains" if len(longest) > 1 else ""
                 raise InputError(
-                    f"complex {item.id!r} has a {encoding_unit} of {longest} residues, the backbone takes "
-                    f"{max_residues} at once; --truncate would shorten each of its chains in proportion"
+                    f"complex {item.id!r} has a {encoding_unit} of {unit_length(longest)} residues{chains}, "
+                    f"the backbone takes {max_residues} at once (each chain after the first takes a place); "
+                    "--truncate would shorten each of its chains in proportion"
                 )
             units = tuple(_shorten(unit, max_residues, item.id) for unit in cut.units)
             cut = EncodedComplex(units, cut.roles)
         encoded.append(cut)
-        truncated.append(longest > max_residues)
+        truncated.append(over)
     return encoded, truncated
 
 
-def _shorten(unit: Unit, limit: int, name: str) -> Unit:
+def _places(unit: Unit) -> int:
+    return unit_length(unit) + len(unit) - 1
+
+
+def _shorten(unit: Unit, max_residues: int, name: str) -> Unit:
     length = unit_length(unit)
+    limit = max_residues - (len(unit) - 1)
     if length <= limit:
         return unit
     if len(unit) > limit:

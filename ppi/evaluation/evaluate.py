@@ -13,6 +13,7 @@ from data_curation.files import atomic_file, check_writable_file
 from data_curation.leakage import nearest_identity
 from ppi.datasets import SHIPPED_DATASET, split_dataset
 from ppi.devices import choose_device
+from ppi.embedding.store import default_root
 from ppi.evaluation.baselines import baseline_predictions
 from ppi.evaluation.metrics import Score, score
 from ppi.io.tables import ComplexTable
@@ -41,6 +42,7 @@ def evaluate(
     part: str = "test",
     output: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    store: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """Score a model on one part of a table.
 
@@ -59,6 +61,8 @@ def evaluate(
         JSON file for the report.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    store
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
 
     Returns
     -------
@@ -81,7 +85,8 @@ def evaluate(
     table = split_dataset(data, split)
     scored = table.part(part)
     measured = scored.measured_pkd(part)
-    predicted = predict_members(trained.model, scored.complexes, device=place)[0].mean(axis=0)
+    root = default_root() if store is None else store
+    predicted = predict_members(trained.model, scored.complexes, device=place, store=root)[0].mean(axis=0)
     predictors = {trained.name: predicted, **_baselines(table, scored)}
     strata = list(_strata(scored, trained.training_chains))
     calibration = trained.calibration

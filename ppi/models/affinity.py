@@ -10,9 +10,8 @@ from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from heads.base import EncodingUnit
 from heads.ragged import RaggedBatch
-from heads.registry import HEADS, build_head, find
+from heads.registry import HEADS, EncodingUnit, build_head, find
 from ppi.backbones.registry import build_backbone
 from ppi.models.config import ModelConfig
 from ppi.models.folder import CONFIG_FILE, WEIGHTS_FILE
@@ -21,7 +20,7 @@ from ppi.models.folder import CONFIG_FILE, WEIGHTS_FILE
 class AffinityModel(nn.Module, PyTorchModelHubMixin):
     """Predicts pKd from ragged residue embeddings.
 
-    The backbone is frozen: it is rebuilt from its name and never saved.
+    The backbone is frozen: it is made again from its spec and never saved.
 
     Attributes
     ----------
@@ -35,8 +34,10 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.config = config
-        self.backbone = build_backbone(config.backbone).requires_grad_(False)
+        self.backbone = build_backbone(config.backbone, layers=config.layers, precision=config.precision)
+        self.backbone.requires_grad_(False)
+        # With the commit of the hub, so that the same weights are loaded next time.
+        self.config = config.model_copy(update={"backbone": self.backbone.spec})
         self.heads = nn.ModuleList(
             build_head(config.head, self.backbone.dim, config.mixer, config.pooling)
             for _ in range(config.members)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from heads.registry import HeadName, MixerName, PoolingName
-from ppi.backbones.registry import BackboneName
+from ppi.devices import Precision
 
 
 class ModelConfig(BaseModel):
@@ -17,7 +17,9 @@ class ModelConfig(BaseModel):
     ----------
     format_version
         Version of the model folder.
-    backbone, head, mixer, pooling
+    backbone, layers, precision
+        See `ppi.backbones.registry.build_backbone`.
+    head, mixer, pooling
         Names in the registries.
     members
         Heads in the ensemble; they share the backbone and differ in their seed.
@@ -30,7 +32,9 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format_version: Literal[1] = 1
-    backbone: BackboneName = "residue"
+    backbone: str = "residue"
+    layers: tuple[int, ...] = (-1,)
+    precision: Precision = "auto"
     head: HeadName = "pad"
     mixer: MixerName = "convbert"
     pooling: PoolingName = "attention"

@@ -117,16 +117,26 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
         model = AffinityModel.from_pretrained(str(folder))
         calibration = Calibration(**json.loads((folder / CALIBRATION_FILE).read_text()))
         manifest = json.loads((folder / MANIFEST_FILE).read_text())
+        trained_on = manifest["backbone_identity"]
         chains = gzip.decompress((folder / CHAINS_FILE).read_bytes()).decode().split()
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(
             f"{folder}/{CONFIG_FILE}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         ) from error
+    except KeyError as error:
+        raise ModelError(f"{folder}/{MANIFEST_FILE}: there is no {error}") from error
     except (OSError, ValueError, TypeError, RuntimeError, EOFError, zlib.error, SafetensorError) as error:
         raise ModelError(f"{folder}: cannot be loaded: {error}") from error
+    _check_backbone(folder, model.backbone.identity, trained_on)
     name = folder.name if folder != _shipped() else manifest["name"]
     return TrainedModel(name, model, calibration, tuple(chains), manifest)
+
+
+def _check_backbone(folder: Path, found: str, trained_on: str) -> None:
+    # The last word is the data type, which follows the machine.
+    if found.rpartition(" ")[0] != trained_on.rpartition(" ")[0]:
+        raise ModelError(f"{folder}: the heads were trained on {trained_on}, but the backbone is {found} now")
 
 
 def _folder(path: str | os.PathLike[str]) -> Path:

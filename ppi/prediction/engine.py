@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,11 +10,11 @@ import torch
 
 from ppi.complexes import Complex
 from ppi.embedding.batching import budget_batches
-from ppi.embedding.engine import EmbeddedUnits
+from ppi.embedding.run import open_embeddings
 from ppi.embedding.units import encode_complexes
 from ppi.models.affinity import AffinityModel
 
-#: Residues in a batch; more is not faster on a CPU.
+#: Residues in a batch of the heads; more is not faster on a CPU.
 TOKEN_BUDGET = 16_384
 
 
@@ -23,9 +24,22 @@ def predict_members(
     *,
     truncate: bool = False,
     device: str = "cpu",
-    token_budget: int = TOKEN_BUDGET,
+    store: str | os.PathLike[str] | None = None,
 ) -> tuple[np.ndarray, list[bool]]:
     """Predict with each member of the ensemble.
+
+    Parameters
+    ----------
+    model
+        Moved to the device.
+    complexes
+        What to predict.
+    truncate
+        Shorten complexes over the backbone's limit instead of refusing them.
+    device
+        ``cpu``, ``cuda`` or ``cuda:N``.
+    store
+        Folder of stores that keep the embeddings; in memory only by default.
 
     Returns
     -------
@@ -43,10 +57,11 @@ def predict_members(
         complexes, model.encoding_unit, model.backbone.max_residues, truncate=truncate
     )
     model = model.eval().to(device)
-    units = EmbeddedUnits(model.backbone, (u for item in encoded for u in item.units), token_budget)
+    units = [unit for item in encoded for unit in item.units]
     pkd = np.empty((model.config.members, len(encoded)))
-    with torch.inference_mode():
-        for batch in budget_batches([item.residues for item in encoded], token_budget):
-            complexes_of_batch = units.gather([encoded[index] for index in batch])
-            pkd[:, batch] = model(complexes_of_batch.to(device)).cpu().numpy()
+    with open_embeddings(model.backbone, units, store=store, device=device) as embeddings:
+        for batch in budget_batches([item.residues for item in encoded], TOKEN_BUDGET):
+            complexes_of_batch = embeddings.gather([encoded[index] for index in batch])
+            with torch.inference_mode():
+                pkd[:, batch] = model(complexes_of_batch.to(device)).cpu().numpy()
     return pkd, truncated

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from heads.ragged import RaggedBatch
 from ppi.embedding.batching import budget_batches
-from ppi.embedding.engine import EmbeddedUnits
+from ppi.embedding.sources import UnitEmbeddings
 from ppi.embedding.units import EncodedComplex
 
 
@@ -88,7 +88,7 @@ class AffinityData(lightning.LightningDataModule):
 
     def __init__(
         self,
-        units: EmbeddedUnits,
+        units: UnitEmbeddings,
         train: Examples,
         validation: Examples,
         *,

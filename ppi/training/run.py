@@ -21,10 +21,10 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from data_curation.files import check_writable_folder
 from heads.base import Head
 from heads.registry import HEADS, build_head, find
-from ppi.backbones.registry import build_backbone
 from ppi.datasets import SHIPPED_DATASET, split_dataset
 from ppi.devices import choose_device
-from ppi.embedding.engine import EmbeddedUnits
+from ppi.embedding.run import open_embeddings
+from ppi.embedding.store import default_root
 from ppi.embedding.units import EncodedComplex, encode_complexes
 from ppi.errors import InputError
 from ppi.evaluation.metrics import METRICS
@@ -63,6 +63,7 @@ def train(
     split: str | os.PathLike[str] | None = None,
     settings: TrainSettings | None = None,
     device: str = "auto",
+    store: str | os.PathLike[str] | None = None,
 ) -> TrainedModel:
     """Train an ensemble of heads over a frozen backbone and write its model folder.
 
@@ -79,6 +80,8 @@ def train(
         Of the run; the defaults are described there.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    store
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
 
     Returns
     -------
@@ -107,6 +110,8 @@ def train(
     mean, std = _label_scale(labels, draws)
     config = ModelConfig(
         backbone=settings.backbone,
+        layers=settings.layers,
+        precision=settings.precision,
         head=settings.head,
         mixer=settings.mixer,
         pooling=settings.pooling,
@@ -117,27 +122,25 @@ def train(
     model = AffinityModel(config)
     train_examples = _examples(model, train_part, labels, groups)
     validation_examples = _examples(model, validation_part, measured, np.arange(len(validation_part)))
-    units = EmbeddedUnits(
-        model.backbone.to(place),
-        _all_units(train_examples.encoded, validation_examples.encoded),
-        settings.batch_residues,
-    )
+    root = default_root() if store is None else store
+    units = _all_units(train_examples.encoded, validation_examples.encoded)
     members = []
-    for number, head in enumerate(model.heads):
-        seed = settings.seed + number
-        data_module = AffinityData(
-            units,
-            train_examples,
-            validation_examples,
-            per_group=settings.per_group if settings.balance != "none" else len(train_part),
-            budget=settings.batch_residues,
-            seed=seed,
-        )
-        member = _train_member(model, number, data_module, settings, seed, place)
-        head.load_state_dict(member.weights)
-        members.append(member)
+    with open_embeddings(model.backbone, units, store=root, device=place) as embeddings:
+        for number, head in enumerate(model.heads):
+            seed = settings.seed + number
+            data_module = AffinityData(
+                embeddings,
+                train_examples,
+                validation_examples,
+                per_group=settings.per_group if settings.balance != "none" else len(train_part),
+                budget=settings.batch_residues,
+                seed=seed,
+            )
+            member = _train_member(model, number, data_module, settings, seed, place)
+            head.load_state_dict(member.weights)
+            members.append(member)
 
-    predicted = predict_members(model, validation_part.complexes, device=place)[0].mean(axis=0)
+    predicted = predict_members(model, validation_part.complexes, device=place, store=root)[0].mean(axis=0)
     calibration = calibrate(measured, predicted)
     manifest = _manifest(model.backbone.identity, table, settings, members, measured, predicted)
     chains = {chain for item in train_part.complexes for chain in item.chains}
@@ -213,7 +216,7 @@ def _train_member(
 ) -> Member:
     _quiet_lightning()
     lightning.seed_everything(seed, workers=True, verbose=False)
-    head = _fresh_head(model.config)
+    head = _fresh_head(model)
     steps = len(data.sampler.batches(0)) * settings.max_epochs
     stopping = EarlyStopping(MONITOR, mode="max", patience=settings.patience)
     started = time.perf_counter()
@@ -244,9 +247,10 @@ def _train_member(
     return Member(weights, seed, best_epoch, epochs, score, time.perf_counter() - started)
 
 
-def _fresh_head(config: ModelConfig) -> Head:
+def _fresh_head(model: AffinityModel) -> Head:
     """Make one head after the seed is set, so that a member does not depend on how many there are."""
-    return build_head(config.head, build_backbone(config.backbone).dim, config.mixer, config.pooling)
+    config = model.config
+    return build_head(config.head, model.backbone.dim, config.mixer, config.pooling)
 
 
 def _quiet_lightning() -> None:

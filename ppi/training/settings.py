@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from heads.registry import HeadName, MixerName, PoolingName
-from ppi.backbones.registry import BackboneName
+from ppi.backbones.registry import check_spec
+from ppi.devices import Precision
 from ppi.errors import SettingsError
 
 
@@ -20,7 +21,12 @@ class TrainSettings(BaseModel):
     Parameters
     ----------
     backbone
-        Frozen backbone whose residue embeddings the head is trained on.
+        Frozen backbone whose residue embeddings the head is trained on: a name of `ppi info backbones`,
+        NAME@REVISION, random-NAME-seed0, or the path of a checkpoint.
+    layers
+        Hidden layers of the backbone whose embeddings are put side by side; -1 is the last.
+    precision
+        Of the backbone. auto: bfloat16 where the hardware multiplies it natively, else float32.
     head
         Architecture: ec, sc, hp or pad.
     mixer
@@ -52,7 +58,9 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backbone: BackboneName = "residue"
+    backbone: Annotated[str, AfterValidator(check_spec)] = "residue"
+    layers: tuple[int, ...] = Field(default=(-1,), min_length=1)
+    precision: Precision = "auto"
     head: HeadName = "pad"
     mixer: MixerName = "convbert"
     pooling: PoolingName = "attention"

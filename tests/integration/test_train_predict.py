@@ -37,7 +37,7 @@ def test_saved_model_predicts_bit_equal(tmp_path: Path, table_path: Path, head: 
         model,
         calibration=Calibration(0.9, 2.0, 10),
         training_chains=["MKV"],
-        manifest={"name": "m"},
+        manifest={"name": "m", "backbone_identity": model.backbone.identity},
         card="card",
     )
     complexes = read_complexes(table_path).complexes[:6]

@@ -13,7 +13,7 @@ from ppi.backbones.base import Unit
 from ppi.backbones.residue import ResidueBackbone
 from ppi.complexes import Complex
 from ppi.embedding.batching import budget_batches
-from ppi.embedding.engine import EmbeddedUnits
+from ppi.embedding.sources import EmbeddedUnits
 from ppi.embedding.units import encode_complexes, split_into_units, unit_length
 from ppi.errors import InputError
 
@@ -35,20 +35,22 @@ def test_units_of_each_kind() -> None:
 
 def test_a_unit_over_the_limit_is_refused_or_cut_in_proportion() -> None:
     item = Complex("big", ("E" * 300, "D" * 100), ("K" * 90,))
-    with pytest.raises(InputError, match="'big' has a side of 400 residues, .* takes 100 .*--truncate"):
+    with pytest.raises(
+        InputError, match="'big' has a side of 400 residues in 2 chains, .* takes 100 .*--truncate"
+    ):
         encode_complexes([item], "side", 100)
     encoded, truncated = encode_complexes([item, ANTIBODY], "side", 100, truncate=True)
     assert truncated == [True, False]
-    assert encoded[0].units == (("E" * 75, "D" * 25), ("K" * 90,))
+    assert encoded[0].units == (("E" * 74, "D" * 24), ("K" * 90,))
     assert encoded[1].units == split_into_units(ANTIBODY, "side").units
 
 
 def test_every_chain_keeps_a_residue_and_the_limit_holds() -> None:
     item = Complex("uneven", ("E" * 1000, "D", "F"), ("K",))
     unit = encode_complexes([item], "side", 10, truncate=True)[0][0].units[0]
-    assert [len(chain) for chain in unit] == [8, 1, 1]
+    assert [len(chain) for chain in unit] == [6, 1, 1]
     with pytest.raises(InputError, match="3 chains cannot be shortened to 2"):
-        encode_complexes([item], "side", 2, truncate=True)
+        encode_complexes([item], "side", 4, truncate=True)
 
 
 def test_budget_is_kept_and_nothing_lost() -> None:

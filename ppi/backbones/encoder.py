@@ -1,0 +1,85 @@
+"""What all language models share: units to tokens, tokens through the layers, residues out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ppi.backbones.base import Backbone, Unit
+from ppi.backbones.packing import Pack
+from ppi.backbones.vocabulary import Vocabulary
+from ppi.errors import BackboneError
+
+
+class PackedEncoder(Backbone):
+    """A transformer encoder over packed tokens; a family says what its layers do.
+
+    Parameters
+    ----------
+    spec
+        See `Backbone`.
+    identity
+        Of the weights, without layers and data type.
+    vocabulary
+        Of the family.
+    width, depth
+        Of a hidden state, and number of layers.
+    layers
+        Hidden states that `embed` returns, side by side: 0 is the input of the first layer, `depth` or -1
+        what leaves the last one (normalised where the family does so).
+    dtype
+        Of weights and computation.
+
+    Raises
+    ------
+    BackboneError
+        If a layer is not there.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: str,
+        identity: str,
+        vocabulary: Vocabulary,
+        width: int,
+        depth: int,
+        layers: Sequence[int],
+        dtype: torch.dtype,
+    ) -> None:
+        super().__init__()
+        self.spec, self.vocabulary, self.dtype = spec, vocabulary, dtype
+        self.layers = [_layer(layer, depth, spec) for layer in layers]
+        self.dim = width * len(self.layers)
+        self._identity = identity
+
+    @property
+    def identity(self) -> str:
+        layers = ",".join(map(str, self.layers))
+        return f"{self._identity} layers {layers} {str(self.dtype).removeprefix('torch.')}"
+
+    @abstractmethod
+    def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:
+        """Yield the ``(N, D)`` hidden states of ``(N,)`` token ids: before the first layer, after each."""
+
+    def embed(self, units: Sequence[Unit]) -> Tensor:
+        tokens = self.vocabulary.encode(units)
+        device = next(self.parameters()).device
+        ids, residue = (torch.from_numpy(part).to(device) for part in (tokens.ids, tokens.residue))
+        rows = residue.nonzero().squeeze(1)
+        chosen: dict[int, Tensor] = {}
+        for depth, state in enumerate(self.states(ids, Pack(tokens.lengths, device))):
+            if depth in self.layers:
+                chosen[depth] = state[rows]
+            if depth == max(self.layers):
+                break
+        return torch.cat([chosen[layer] for layer in self.layers], dim=1)
+
+
+def _layer(layer: int, depth: int, spec: str) -> int:
+    if not -depth - 1 <= layer <= depth:
+        raise BackboneError(f"{spec} has hidden layers 0 to {depth}; {layer} was asked for")
+    return layer % (depth + 1)

@@ -1,0 +1,121 @@
+"""ESM-2, ESM-1b and ESM-1v (Lin et al. 2023, Rives et al. 2021, Meier et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+from torch.nn.functional import gelu
+from transformers import EsmConfig, EsmModel
+
+from ppi.backbones.checkpoints import Checkpoint
+from ppi.backbones.encoder import PackedEncoder
+from ppi.backbones.loading import Source, obtain
+from ppi.backbones.packing import Pack, Rotary
+from ppi.backbones.vocabulary import Vocabulary
+
+#: Published order of the tokens; a dot marks one that no residue stands for.
+_TOKENS = "....LAGVSERTIDPKQNFYMHWCXBUZO"
+_CLS, _PAD, _EOS, _MASK = 0, 1, 2, 32
+_SIZE = 33
+#: Tokens of training sequences that were masked, and zeroed under "token dropout": 15 % times 80 %.
+_KEPT_IN_TRAINING = 1 - 0.15 * 0.8
+
+
+class Esm2Backbone(PackedEncoder):
+    """ESM-2 and its predecessors with the same layers, over packed tokens.
+
+    A unit is ``<cls> chain <eos> chain <eos>``: what the model was trained on for one chain, with the
+    separator of arXiv 2505.20036 between several.
+    """
+
+    def __init__(self, model: EsmModel, source: Source, spec: str, identity: str) -> None:
+        vocabulary = Vocabulary(
+            {residue: token for token, residue in enumerate(_TOKENS) if residue != "."},
+            start=_CLS,
+            separator=_EOS,
+            end=_EOS,
+        )
+        config = model.config
+        super().__init__(
+            vocabulary=vocabulary,
+            width=config.hidden_size,
+            depth=config.num_hidden_layers,
+            spec=spec,
+            identity=identity,
+            layers=source.layers,
+            dtype=source.dtype,
+        )
+        self.model, self.licence = model, source.licence
+        self.heads = config.num_attention_heads
+        self.rotary = config.position_embedding_type == "rotary"
+        # The table of positions starts behind the padding token, and <cls> and one <eos> take two places.
+        self.max_residues = source.limit if self.rotary else config.max_position_embeddings - _PAD - 1 - 2
+
+    def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:
+        width = self.model.config.hidden_size // self.heads
+        hidden = self._embeddings(ids, pack)
+        rotary = Rotary(width, pack.positions, hidden.dtype) if self.rotary else None
+        yield hidden
+        last = len(self.model.encoder.layer) - 1
+        for number, layer in enumerate(self.model.encoder.layer):
+            attention = layer.attention
+            normed = attention.LayerNorm(hidden)
+            query, key, value = (
+                project(normed).unflatten(1, (self.heads, width))
+                for project in (attention.self.query, attention.self.key, attention.self.value)
+            )
+            if rotary is not None:
+                query, key = rotary.turn(query), rotary.turn(key)
+            hidden = hidden + attention.output.dense(pack.attend(query, key, value, scale=width**-0.5))
+            expanded = gelu(layer.intermediate.dense(layer.LayerNorm(hidden)))
+            hidden = hidden + layer.output.dense(expanded)
+            yield self.model.encoder.emb_layer_norm_after(hidden) if number == last else hidden
+
+    def _embeddings(self, ids: Tensor, pack: Pack) -> Tensor:
+        table = self.model.embeddings
+        hidden = table.word_embeddings(ids)
+        if table.token_dropout:
+            hidden = hidden * _KEPT_IN_TRAINING
+        if not self.rotary:
+            hidden = hidden + table.position_embeddings(pack.positions + _PAD + 1)
+        return hidden if table.layer_norm is None else table.layer_norm(hidden)
+
+
+def build(source: Source) -> Esm2Backbone:
+    """Load a checkpoint, or make one with random weights.
+
+    Raises
+    ------
+    BackboneError
+        If it cannot be had.
+    """
+    load = partial(EsmModel.from_pretrained, add_pooling_layer=False)
+    model, spec, identity = obtain(
+        source, load, lambda checkpoint: EsmModel(esm2_config(checkpoint), add_pooling_layer=False)
+    )
+    return Esm2Backbone(model, source, spec, identity)
+
+
+def esm2_config(checkpoint: Checkpoint) -> EsmConfig:
+    """Return the configuration of a published checkpoint."""
+    settings: dict[str, Any] = {
+        "position_embedding_type": "rotary",
+        "emb_layer_norm_before": False,
+        **checkpoint.architecture,
+    }
+    return EsmConfig(
+        vocab_size=_SIZE,
+        mask_token_id=_MASK,
+        pad_token_id=_PAD,
+        hidden_size=checkpoint.width,
+        num_hidden_layers=checkpoint.depth,
+        num_attention_heads=checkpoint.heads,
+        intermediate_size=4 * checkpoint.width,
+        max_position_embeddings=1026,
+        layer_norm_eps=1e-5,
+        token_dropout=True,
+        **settings,
+    )

@@ -1,0 +1,95 @@
+"""ESM C (ESM Cambrian; Candido et al. 2026)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+from transformers import EsmcConfig, EsmcModel
+
+from ppi.backbones.checkpoints import Checkpoint
+from ppi.backbones.encoder import PackedEncoder
+from ppi.backbones.loading import Source, obtain
+from ppi.backbones.packing import Pack, Rotary
+from ppi.backbones.vocabulary import Vocabulary
+
+#: Published order of the tokens; a dot marks one that no residue stands for.
+_TOKENS = "....LAGVSERTIDPKQNFYMHWCXBUZO"
+_CLS, _EOS, _CHAIN_BREAK = 0, 2, 31
+#: Of ESM C and ESM3: ``<cls> chain | chain <eos>``.
+VOCABULARY = Vocabulary(
+    {residue: token for token, residue in enumerate(_TOKENS) if residue != "."},
+    start=_CLS,
+    separator=_CHAIN_BREAK,
+    end=_EOS,
+)
+
+
+class EsmcBackbone(PackedEncoder):
+    """ESM C over packed tokens.
+
+    A unit is ``<cls> chain | chain <eos>``, with the published chain break. Positions run on over the whole
+    unit, as in the published model; attention crosses chains, which is what a unit of several is for.
+    """
+
+    def __init__(self, model: EsmcModel, source: Source, spec: str, identity: str) -> None:
+        config = model.config
+        super().__init__(
+            vocabulary=VOCABULARY,
+            width=config.hidden_size,
+            depth=config.num_hidden_layers,
+            spec=spec,
+            identity=identity,
+            layers=source.layers,
+            dtype=source.dtype,
+        )
+        self.model, self.licence, self.max_residues = model, source.licence, source.limit
+
+    def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:
+        config = self.model.config
+        hidden = self.model.embed_tokens(ids)
+        base = config.rope_parameters["rope_theta"]
+        rotary = Rotary(config.head_dim, pack.positions, hidden.dtype, base)
+        yield hidden
+        last = len(self.model.layers) - 1
+        for number, layer in enumerate(self.model.layers):
+            attention = layer.self_attn
+            normed = layer.input_layernorm(hidden)
+            # Queries and keys are normalised over all heads together, then turned head by head.
+            query, key, value = (
+                projected.unflatten(1, (-1, config.head_dim))
+                for projected in (
+                    attention.q_norm(attention.q_proj(normed)),
+                    attention.k_norm(attention.k_proj(normed)),
+                    attention.v_proj(normed),
+                )
+            )
+            attended = pack.attend(rotary.turn(query), rotary.turn(key), value, scale=attention.scaling)
+            hidden = hidden + attention.o_proj(attended) / layer.scaling_factor
+            expanded = layer.mlp(layer.post_attention_layernorm(hidden))
+            hidden = hidden + expanded / layer.scaling_factor
+            yield self.model.norm(hidden) if number == last else hidden
+
+
+def build(source: Source) -> EsmcBackbone:
+    """Load a checkpoint, or make one with random weights.
+
+    Raises
+    ------
+    BackboneError
+        If it cannot be had.
+    """
+    model, spec, identity = obtain(
+        source, EsmcModel.from_pretrained, lambda checkpoint: EsmcModel(esmc_config(checkpoint))
+    )
+    return EsmcBackbone(model, source, spec, identity)
+
+
+def esmc_config(checkpoint: Checkpoint) -> EsmcConfig:
+    """Return the configuration of a published checkpoint."""
+    return EsmcConfig(
+        hidden_size=checkpoint.width,
+        num_hidden_layers=checkpoint.depth,
+        num_attention_heads=checkpoint.heads,
+        **checkpoint.architecture,
+    )

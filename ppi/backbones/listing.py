@@ -1,0 +1,54 @@
+"""The backbones that can be named, as a table."""
+
+from __future__ import annotations
+
+import pandas as pd
+from huggingface_hub import try_to_load_from_cache
+
+from ppi.backbones.checkpoints import CHECKPOINTS, Checkpoint
+from ppi.backbones.residue import ResidueBackbone
+
+
+def backbone_table() -> pd.DataFrame:
+    """Return one row a backbone: ``name, family, millions`` (of parameters), ``width, layers, context``
+    (residues it was trained on), ``limit`` (residues of a unit), ``licence, cached``.
+    """
+    residue = ResidueBackbone()
+    first = {
+        "name": residue.spec,
+        "family": residue.spec,
+        "millions": 0,
+        "width": residue.dim,
+        "layers": 0,
+        "context": 1,
+        "limit": residue.max_residues,
+        "licence": residue.licence,
+        "cached": "in the package",
+    }
+    return pd.DataFrame([first, *(_row(name, checkpoint) for name, checkpoint in CHECKPOINTS.items())])
+
+
+def _row(name: str, checkpoint: Checkpoint) -> dict[str, object]:
+    return {
+        "name": name,
+        "family": checkpoint.family,
+        "millions": checkpoint.millions,
+        "width": checkpoint.width,
+        "layers": checkpoint.depth,
+        "context": checkpoint.context,
+        "limit": checkpoint.max_residues,
+        "licence": checkpoint.licence,
+        "cached": "yes" if _is_cached(checkpoint) else "no",
+    }
+
+
+def _is_cached(checkpoint: Checkpoint) -> bool:
+    names: tuple[str, ...] = (
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    )
+    if checkpoint.family == "esm3":
+        names = ("data/weights/esm3_sm_open_v1.pth",)
+    return any(isinstance(try_to_load_from_cache(checkpoint.repository, name), str) for name in names)

@@ -1,0 +1,114 @@
+"""Sequences packed one after another, without padding, and attention inside each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.util import find_spec
+from itertools import groupby
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+#: From the length of a sequence to ``(H, L, L)``, what is added to its attention scores.
+AttentionBias = Callable[[int], Tensor]
+
+
+class Pack:
+    """Where each of ``S`` sequences lies among ``N`` packed tokens.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each sequence. Neighbours of one length are computed together, so sorting them pays.
+    device
+        Of the tokens.
+    """
+
+    def __init__(self, lengths: Sequence[int], device: torch.device | str) -> None:
+        self.longest = max(lengths)
+        counts = torch.tensor(lengths)
+        self.offsets = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]).to(device)
+        starts = torch.repeat_interleave(self.offsets[:-1], counts.to(device))
+        #: ``(N,)`` int64: the place of each token in its own sequence, from 0.
+        self.positions = torch.arange(int(counts.sum()), device=device) - starts
+        self._runs = [(length, len(list(run))) for length, run in groupby(lengths)]
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, *, scale: float, bias: AttentionBias | None = None
+    ) -> Tensor:
+        """Let each token attend the tokens of its own sequence.
+
+        Parameters
+        ----------
+        query, key, value
+            ``(N, H, E)`` for ``H`` heads of width ``E``.
+        scale
+            Factor of the scores.
+        bias
+            Added to the scores of a sequence.
+
+        Returns
+        -------
+        Tensor
+            ``(N, H * E)``.
+        """
+        if bias is None and _flash_takes(query):
+            return self._flash(query, key, value, scale)
+        outputs, start = [], 0
+        for length, count in self._runs:
+            end = start + length * count
+            # Views, (G, H, L, E): equal lengths stand together, so nothing is copied or padded.
+            q, k, v = (
+                part[start:end].unflatten(0, (count, length)).transpose(1, 2) for part in (query, key, value)
+            )
+            mask = None if bias is None else bias(length).unsqueeze(0)
+            attended = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+            outputs.append(attended.transpose(1, 2).reshape(length * count, -1))
+            start = end
+        return torch.cat(outputs)
+
+    def _flash(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        from torch.nn.attention.varlen import varlen_attn
+
+        offsets = self.offsets.to(torch.int32)
+        # Its own scale is E ** -0.5 in every version of torch that has it.
+        query = query * (scale * query.shape[2] ** 0.5)
+        attended = varlen_attn(query, key, value, offsets, offsets, self.longest, self.longest)
+        assert isinstance(attended, Tensor)  # a pair only on request
+        return attended.flatten(1)
+
+
+def _flash_takes(query: Tensor) -> bool:
+    return query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and _has_flash()
+
+
+@cache
+def _has_flash() -> bool:
+    """Say whether this torch has attention over sequences of variable length (2.10 and newer)."""
+    return find_spec("torch.nn.attention.varlen") is not None
+
+
+class Rotary:
+    """Rotary position embedding (Su et al. 2021): halves of each head turned by position.
+
+    Parameters
+    ----------
+    width
+        Of a head, ``E``, even.
+    positions
+        ``(N,)`` place of each token.
+    dtype
+        Of what is turned.
+    """
+
+    def __init__(self, width: int, positions: Tensor, dtype: torch.dtype, base: float = 10_000.0) -> None:
+        steps = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width
+        angles = (positions.float().unsqueeze(1) * base**-steps).repeat(1, 2).unsqueeze(1)
+        self.cosine, self.sine = angles.cos().to(dtype), angles.sin().to(dtype)
+
+    def turn(self, heads: Tensor) -> Tensor:
+        """Turn ``(N, H, E)``."""
+        first, second = heads.chunk(2, dim=2)
+        return heads * self.cosine + torch.cat([-second, first], dim=2) * self.sine

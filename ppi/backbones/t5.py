@@ -1,0 +1,179 @@
+"""ProtT5 (Elnaggar et al. 2021) and Ankh (Elnaggar et al. 2023): the encoders of T5 models."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import T5Config, T5EncoderModel
+
+from ppi.backbones.checkpoints import Checkpoint
+from ppi.backbones.encoder import PackedEncoder
+from ppi.backbones.loading import Source, obtain
+from ppi.backbones.packing import AttentionBias, Pack
+from ppi.backbones.vocabulary import Vocabulary
+from ppi.complexes import AMINO_ACIDS, UNKNOWN
+from ppi.errors import BackboneError
+
+#: Published order of the tokens; a dot marks one that no residue stands for.
+_TOKENS = "...ALGVSREDTIPKFQNYMHWCXBOUZ"
+#: Tokens of ProtT5, and of Ankh and Ankh2: the same order, then masks.
+_PUBLISHED_SIZES = (128, 144)
+_PAD, _END = 0, 1
+_END_PIECE = "</s>"
+#: Ankh3 was trained on two tasks, told apart by the first token (arXiv 2505.20052): this is for embeddings.
+_TASK_PIECE = "[NLU]"
+#: What sentencepiece writes before a piece that starts a word; ProtT5 reads each residue as a word.
+_WORD_START = "\u2581"
+
+
+class T5Backbone(PackedEncoder):
+    """The encoder of a T5 model, over packed tokens.
+
+    A unit is ``chain </s> chain </s>``: what the model was trained on for one chain, with the separator of
+    arXiv 2505.20036 between several. Where the tokenizer of the checkpoint has Ankh3's ``[NLU]``, that comes
+    first.
+    """
+
+    def __init__(self, model: T5EncoderModel, source: Source, spec: str, identity: str) -> None:
+        config = model.config
+        super().__init__(
+            vocabulary=_vocabulary(source, config.vocab_size),
+            width=config.d_model,
+            depth=config.num_layers,
+            spec=spec,
+            identity=identity,
+            layers=source.layers,
+            dtype=source.dtype,
+        )
+        self.model, self.licence = model, source.licence
+        self.heads = config.num_heads
+        self.max_residues = source.limit
+
+    def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:
+        encoder = self.model.encoder
+        bias = self._position_bias(pack.longest)
+        hidden = encoder.dropout(encoder.embed_tokens(ids))
+        yield hidden
+        last = len(encoder.block) - 1
+        for number, block in enumerate(encoder.block):
+            attend, feed_forward = block.layer
+            normed = attend.layer_norm(hidden)
+            attention = attend.SelfAttention
+            query, key, value = (
+                project(normed).unflatten(1, (self.heads, -1))
+                for project in (attention.q, attention.k, attention.v)
+            )
+            # T5 learns the scale of the scores in its projections.
+            attended = attention.o(pack.attend(query, key, value, scale=1.0, bias=bias))
+            hidden = feed_forward(hidden + attend.dropout(attended))
+            yield encoder.dropout(encoder.final_layer_norm(hidden)) if number == last else hidden
+
+    def _position_bias(self, longest: int) -> AttentionBias:
+        """Return the learnt bias of the first block, which all blocks share."""
+        config = self.model.config
+        table = self.model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias
+        # Attention on a GPU takes a bias only with aligned rows; 16 numbers are enough for any data type.
+        side = math.ceil(longest / 16) * 16
+        distances = torch.arange(1 - side, side, device=table.weight.device)
+        buckets = relative_buckets(
+            distances, config.relative_attention_num_buckets, config.relative_attention_max_distance
+        )
+        # The first window holds the most negative distances, those of the last token: hence the flip.
+        bias = table(buckets).T.unfold(1, side, 1).flip(1)
+        # A bias depends on nothing but the distance: that of a shorter sequence is a corner of it.
+        return lambda length: bias[:, :length, :length]
+
+
+def relative_buckets(distances: Tensor, count: int, furthest: int) -> Tensor:
+    """Return the bucket of each distance between tokens (Raffel et al. 2020, section 2.1).
+
+    Parameters
+    ----------
+    distances
+        Int64, of any shape: place of the attended token less that of the attending one.
+    count
+        Buckets, half of them for positive distances.
+    furthest
+        Distance from which on all share one bucket.
+
+    Returns
+    -------
+    Tensor
+        As `distances`; small distances have a bucket each, larger ones share in logarithmic steps.
+    """
+    half = count // 2
+    exact = half // 2
+    size = distances.abs()
+    steps = torch.log(size.clamp(min=exact).float() / exact) / math.log(furthest / exact) * (half - exact)
+    shared = (exact + steps.to(torch.int64)).clamp(max=half - 1)
+    return torch.where(size < exact, size, shared) + half * (distances > 0)
+
+
+def build(source: Source) -> T5Backbone:
+    """Load a checkpoint, or make one with random weights.
+
+    Raises
+    ------
+    BackboneError
+        If it cannot be had.
+    """
+    model, spec, identity = obtain(
+        source, T5EncoderModel.from_pretrained, lambda checkpoint: T5EncoderModel(t5_config(checkpoint))
+    )
+    return T5Backbone(model, source, spec, identity)
+
+
+def t5_config(checkpoint: Checkpoint) -> T5Config:
+    """Return the configuration of a published checkpoint."""
+    settings: dict[str, Any] = dict(checkpoint.architecture)
+    return T5Config(
+        d_model=checkpoint.width,
+        num_layers=checkpoint.depth,
+        num_heads=checkpoint.heads,
+        pad_token_id=_PAD,
+        eos_token_id=_END,
+        **settings,
+    )
+
+
+def _vocabulary(source: Source, size: int) -> Vocabulary:
+    """Return the vocabulary in the ``tokenizer.json`` of a folder, the published one where there is none."""
+    file = None if source.path is None else source.path / "tokenizer.json"
+    if file is not None and file.is_file():
+        return _read_vocabulary(file)
+    if size not in _PUBLISHED_SIZES:
+        raise BackboneError(
+            f"{source.spec}: a vocabulary of {size} tokens is neither ProtT5's nor Ankh's; "
+            "a tokenizer.json beside the weights was expected"
+        )
+    tokens = {residue: token for token, residue in enumerate(_TOKENS) if residue != "."}
+    return Vocabulary(tokens, start=None, separator=_END, end=_END)
+
+
+def _read_vocabulary(file: Path) -> Vocabulary:
+    pieces = _pieces(file)
+    absent = [piece for piece in (*AMINO_ACIDS, UNKNOWN, _END_PIECE) if piece not in pieces]
+    if absent:
+        raise BackboneError(f"{file}: not the tokenizer of a protein language model: no {', '.join(absent)}")
+    end = pieces[_END_PIECE]
+    return Vocabulary(pieces, start=pieces.get(_TASK_PIECE), separator=end, end=end)
+
+
+def _pieces(file: Path) -> Mapping[str, int]:
+    """Return the tokens of a ``tokenizer.json``; a piece that starts a word goes before one that does not."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        vocabulary = content["model"]["vocab"]
+        if isinstance(vocabulary, list):
+            vocabulary = {piece: token for token, (piece, _) in enumerate(vocabulary)}
+        added = {piece["content"]: piece["id"] for piece in content.get("added_tokens", [])}
+        words = {piece[1:]: token for piece, token in vocabulary.items() if piece.startswith(_WORD_START)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackboneError(f"{file}: not a tokenizer of the tokenizers library") from error
+    return {**vocabulary, **words, **added}

@@ -1,0 +1,73 @@
+"""Tokenisation as a table look-up: a residue is a byte, its token a row of 256."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ppi.backbones.base import Unit
+from ppi.complexes import AMINO_ACIDS, REPLACED_BY_UNKNOWN, UNKNOWN
+from ppi.errors import InputError
+
+# Stand for the special tokens in the text that is looked up; no chain holds them.
+_START, _SEPARATOR, _END = "\x01", "\x02", "\x03"
+_NO_TOKEN = -1
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens of units, one after another, ``N`` in all.
+
+    Attributes
+    ----------
+    ids
+        ``(N,)`` int64.
+    lengths
+        Tokens of each unit.
+    residue
+        ``(N,)`` bool: which tokens are residues, not special ones.
+    """
+
+    ids: np.ndarray
+    lengths: list[int]
+    residue: np.ndarray
+
+
+class Vocabulary:
+    """The tokens of a backbone and what it puts around and between the chains of a unit.
+
+    Parameters
+    ----------
+    tokens
+        Token of each one-letter residue; B, O, U and Z are read as X whatever it says of them.
+    start, separator, end
+        Tokens before the first chain (None for no such token), between two chains, and after the last.
+    """
+
+    def __init__(self, tokens: Mapping[str, int], *, start: int | None, separator: int, end: int) -> None:
+        self._start = _START if start is not None else ""
+        self._table = np.full(256, _NO_TOKEN, dtype=np.int64)
+        for residue in AMINO_ACIDS + UNKNOWN:
+            self._table[ord(residue)] = tokens[residue]
+        for residue in REPLACED_BY_UNKNOWN:
+            self._table[ord(residue)] = tokens[UNKNOWN]
+        for symbol, token in ((_START, start), (_SEPARATOR, separator), (_END, end)):
+            self._table[ord(symbol)] = _NO_TOKEN if token is None else token
+
+    def encode(self, units: Sequence[Unit]) -> Tokens:
+        """Return the tokens of units.
+
+        Raises
+        ------
+        InputError
+            If a chain holds a character that is no residue.
+        """
+        texts = [f"{self._start}{_SEPARATOR.join(unit)}{_END}" for unit in units]
+        codes = np.frombuffer("".join(texts).encode("ascii", "replace"), dtype=np.uint8)
+        ids = self._table[codes]
+        if ids.min(initial=0) == _NO_TOKEN:
+            wrong = chr(codes[int((ids == _NO_TOKEN).argmax())])
+            raise InputError(f"{wrong!r} is not a residue; {AMINO_ACIDS}{UNKNOWN} in upper case was expected")
+        return Tokens(ids, [len(text) for text in texts], codes > ord(_END))

@@ -1,0 +1,105 @@
+"""`ppi embed`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from heads.registry import EncodingUnit
+from ppi.devices import Precision
+from ppi.embedding import Pool
+from ppi.errors import InputError
+
+
+def embed(
+    data: str | None = None,
+    *,
+    backbone: str = "esm2-650m",
+    unit: EncodingUnit = "chain",
+    output: Path | None = None,
+    pool: Pool = "none",
+    layers: tuple[int, ...] = (-1,),
+    precision: Precision = "auto",
+    store: Path | None = None,
+    device: str = "auto",
+    token_budget: int | None = None,
+    truncate: bool = False,
+    list_stores: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    prune: str | None = None,
+) -> None:
+    """Embed complexes with a language model: into the store, which training reads, and into a file.
+
+    What is in the store is not computed again; a run that is killed goes on where it stopped.
+
+    ```
+    ppi embed complexes.csv --backbone esm2-650m
+    ppi embed antibody.fasta --backbone ./checkpoint --output out.npz --pool mean
+    ppi embed ppb-affinity --backbone random-esm2-8m-seed0 --unit side
+    ppi embed --list
+    ppi embed --prune random-esm2-8m-seed0-layers-6-bfloat16-0123456789ab
+    ```
+
+    Parameters
+    ----------
+    data
+        FASTA, CSV, TSV or Parquet of complexes, or ppb-affinity, the data set in the package.
+    backbone
+        Name of `ppi info backbones` (NAME@REVISION for a revision of the hub), random-NAME-seed0 for random
+        weights, or the path of a checkpoint.
+    unit
+        What is encoded in one go: chain (for head hp), side (ec, pad) or complex (sc).
+    output
+        File for the embeddings: .npz, .h5 or .parquet.
+    pool
+        none: a row for each residue. mean: their average.
+    layers
+        Hidden layers to put side by side; -1 is the last.
+    precision
+        auto: bfloat16 where the hardware multiplies it natively, else float32.
+    store
+        Folder of the stores; by default in the user's cache (or in PPI_CACHE).
+    device
+        auto, cpu, cuda, cuda:N, cuda:all, or several joined by commas, each with its own process.
+    token_budget
+        Most residues in a batch; by default by the device.
+    truncate
+        Shorten units over the backbone's limit instead of refusing them.
+    list_stores
+        List the stores with their sizes and stop.
+    prune
+        Delete the store of this name and stop.
+    """
+    from ppi.embedding.store import default_root, format_stores, prune_store
+
+    root = default_root() if store is None else store
+    if list_stores:
+        print(format_stores(root))
+        return
+    if prune is not None:
+        prune_store(root, prune)
+        print(f"deleted {prune}", file=sys.stderr)
+        return
+    if data is None:
+        raise InputError("give complexes to embed, or --list or --prune")
+
+    from ppi.embedding.embed import embed as run
+
+    done = run(
+        data,
+        backbone=backbone,
+        unit=unit,
+        output=output,
+        pool=pool,
+        layers=layers,
+        precision=precision,
+        store=store,
+        device=device,
+        token_budget=token_budget,
+        truncate=truncate,
+    )
+    print(f"{done.units} unit(s), {done.embedded} of them embedded now, in {done.store}", file=sys.stderr)
+    if output is not None:
+        print(f"written to {output}", file=sys.stderr)

@@ -1,0 +1,105 @@
+"""Embed complexes: into the store, and from there into a file."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from data_curation.files import check_writable_file
+from heads.ragged import LIGAND
+from heads.registry import EncodingUnit
+from ppi.backbones.base import Unit
+from ppi.backbones.registry import build_backbone
+from ppi.complexes import Complex
+from ppi.datasets import open_dataset
+from ppi.devices import Precision, choose_devices
+from ppi.embedding import Pool
+from ppi.embedding.export import check_suffix, export
+from ppi.embedding.run import fill_store
+from ppi.embedding.store import EmbeddingStore, default_root
+from ppi.embedding.units import EncodedComplex, encode_complexes
+from ppi.io.tables import ComplexTable
+
+
+class EmbeddingSummary(NamedTuple):
+    """Distinct units, how many of them were embedded now, and the folder of their store."""
+
+    units: int
+    embedded: int
+    store: str
+
+
+def embed(
+    data: str | os.PathLike[str] | ComplexTable,
+    *,
+    backbone: str,
+    unit: EncodingUnit = "chain",
+    output: str | os.PathLike[str] | None = None,
+    pool: Pool = "none",
+    layers: Sequence[int] = (-1,),
+    precision: Precision = "auto",
+    store: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    token_budget: int | None = None,
+    truncate: bool = False,
+) -> EmbeddingSummary:
+    """Embed the units of complexes that are not in the store yet.
+
+    Parameters
+    ----------
+    data
+        FASTA, CSV, TSV or Parquet file, ``ppb-affinity``, or complexes.
+    backbone, layers, precision
+        See `ppi.backbones.registry.build_backbone`.
+    unit
+        What is encoded in one go: ``chain`` (HP), ``side`` (EC, PAD) or ``complex`` (SC).
+    output, pool
+        File to write, and what becomes of the residues of a unit; see `ppi.embedding.export`. Keys are
+        ``ID/ligand/1`` (chains, from 1), ``ID/ligand`` (sides) or ``ID``.
+    store
+        Folder of the stores; by default in the user's cache.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N``, or several joined by ``,``, each with its own process.
+    token_budget
+        Most residues in a batch; by default by the device.
+    truncate
+        Shorten units over the backbone's limit instead of refusing them.
+
+    Returns
+    -------
+    EmbeddingSummary
+        What was done.
+
+    Raises
+    ------
+    ppi.errors.PpiError
+        If the data, an option, the backbone or the store is wrong.
+    """
+    if output is not None:
+        check_writable_file(check_suffix(output))
+    devices = choose_devices(device)
+    complexes = open_dataset(data).complexes
+    model = build_backbone(backbone, layers=layers, precision=precision)
+    encoded, _ = encode_complexes(complexes, unit, model.max_residues, truncate=truncate)
+    units = [part for item in encoded for part in item.units]
+    with EmbeddingStore(default_root() if store is None else store, model) as kept:
+        done = fill_store(kept, model, units, devices=devices, token_budget=token_budget)
+        if output is not None:
+            export(output, _keyed(complexes, encoded, unit), kept, pool)
+        return EmbeddingSummary(len(set(units)), done, str(kept.folder))
+
+
+def _keyed(
+    complexes: Sequence[Complex], encoded: Sequence[EncodedComplex], unit: EncodingUnit
+) -> Iterator[tuple[str, Unit]]:
+    for item, cut in zip(complexes, encoded, strict=True):
+        if unit == "complex":
+            yield item.id, cut.units[0]
+            continue
+        chains: Counter[str] = Counter()
+        for part, role in zip(cut.units, cut.roles, strict=True):
+            side = "ligand" if role == LIGAND else "receptor"
+            chains[side] += 1
+            yield f"{item.id}/{side}/{chains[side]}" if unit == "chain" else f"{item.id}/{side}", part

@@ -1,0 +1,269 @@
+"""Embeddings on disk, addressed by content: one LMDB environment for each backbone.
+
+LMDB keeps what was committed through a kill of the process or a crash, lets many processes read beside one
+that writes, and hands out pages of the file without a copy. An entry is the checksum of its values and the
+values; its key is the SHA-256 of the unit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import torch
+import xxhash
+from torch import Tensor
+
+from data_curation.files import atomic_file
+from ppi.backbones.base import Backbone, Unit
+from ppi.complexes import CHAIN_SEPARATOR
+from ppi.embedding.sources import UnitEmbeddings
+from ppi.embedding.units import unit_length
+from ppi.errors import PpiWarning, StoreError
+
+FORMAT_VERSION = 1
+HEADER_FILE = "store.json"
+_CHECKSUM_BYTES = 8
+# A range of addresses, not of the disk: the file is as large as what is in it.
+_MAP_SIZE = 2**40
+_ON_DISK = {torch.bfloat16: "bfloat16", torch.float32: "float16"}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a store holds: the embeddings of one backbone, in one data type."""
+
+    format_version: int
+    identity: str
+    dim: int
+    dtype: str
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder: readable, and distinct."""
+        digest = hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+        return f"{re.sub(r'[^A-Za-z0-9.]+', '-', self.identity)[:60].strip('-')}-{digest}"
+
+
+@dataclass(frozen=True)
+class StoreEntry:
+    """A store as it is listed: name of the folder, header, number of units, bytes on disk."""
+
+    name: str
+    header: Header
+    units: int
+    size: int
+
+
+def default_root() -> Path:
+    """Return the folder of all stores: in ``PPI_CACHE``, else in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("PPI_CACHE") or Path(cache) / "ppi") / "embeddings"
+
+
+class EmbeddingStore(UnitEmbeddings):
+    """The store of one backbone; a context manager, open once in a process.
+
+    What was computed in bfloat16 lies on disk so, what was computed in float32 as float16.
+
+    Parameters
+    ----------
+    root
+        Folder of all stores.
+    backbone
+        Whose embeddings these are.
+
+    Raises
+    ------
+    StoreError
+        If the folder is of another backbone or version, or cannot be opened.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], backbone: Backbone) -> None:
+        self.header = Header(FORMAT_VERSION, backbone.identity, backbone.dim, _ON_DISK[backbone.dtype])
+        self.folder = Path(root) / self.header.folder
+        self._dtype: torch.dtype = getattr(torch, self.header.dtype)
+        self._row_bytes = self.header.dim * self._dtype.itemsize
+        with _said(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _check_header(self.folder, self.header)
+            self._environment = _open(self.folder)
+
+    def __enter__(self) -> EmbeddingStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store; nothing can be read from it afterwards."""
+        self._environment.close()
+
+    def __len__(self) -> int:
+        return int(self._environment.stat()["entries"])
+
+    def size_of(self, units: Iterable[Unit]) -> int:
+        """Return the bytes that units take on disk."""
+        return sum(unit_length(unit) * self._row_bytes + _CHECKSUM_BYTES for unit in units)
+
+    def missing(self, units: Iterable[Unit]) -> list[Unit]:
+        """Return the distinct units that are not in the store, or whose entry is damaged (this is said)."""
+        absent, damaged = [], 0
+        with self._environment.begin(buffers=True) as transaction:
+            for unit in dict.fromkeys(units):
+                value = transaction.get(_key(unit))
+                if value is None or not self._is_whole(value, unit):
+                    damaged += value is not None
+                    absent.append(unit)
+        if damaged:
+            warnings.warn(
+                f"{self.folder}: {damaged} damaged embedding(s), to be computed again",
+                PpiWarning,
+                stacklevel=2,
+            )
+        return absent
+
+    def check_room(self, units: Iterable[Unit]) -> None:
+        """Raise now if units cannot fit the disk.
+
+        Raises
+        ------
+        StoreError
+            With what they need and what there is.
+        """
+        needed, free = self.size_of(units), shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise StoreError(f"{self.folder}: {needed / 1e9:.2f} GB are needed, {free / 1e9:.2f} GB are free")
+
+    def put(self, embedded: Iterable[tuple[Unit, Tensor]]) -> None:
+        """Write units in one step: after a kill all of them are there or none.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full, or a value does not fit the data type on disk.
+        """
+        with _said(self.folder), self._environment.begin(write=True) as transaction:
+            for unit, values in embedded:
+                transaction.put(_key(unit), self._packed(values))
+
+    def rows(self, units: Sequence[Unit]) -> Tensor:
+        raw = np.empty((sum(map(unit_length, units)), self._row_bytes), dtype=np.uint8)
+        start = 0
+        with self._environment.begin(buffers=True) as transaction:
+            for unit in units:
+                value = transaction.get(_key(unit))
+                if value is None or not self._is_whole(value, unit):
+                    state = "is not in the store" if value is None else "is damaged"
+                    raise StoreError(f"{self.folder}: the embedding of {_text(unit)[:30]}... {state}")
+                end = start + unit_length(unit)
+                raw[start:end] = np.frombuffer(value, np.uint8, offset=_CHECKSUM_BYTES).reshape(
+                    end - start, -1
+                )
+                start = end
+        return torch.from_numpy(raw).view(self._dtype).float()
+
+    def _packed(self, values: Tensor) -> bytes:
+        stored = values.to(self._dtype)
+        if not bool(torch.isfinite(stored).all()):
+            raise StoreError(f"an embedding has values that {self.header.dtype} cannot hold")
+        content = stored.contiguous().view(torch.uint8).numpy().tobytes()
+        return xxhash.xxh3_64_digest(content) + content
+
+    def _is_whole(self, value: memoryview, unit: Unit) -> bool:
+        content = value[_CHECKSUM_BYTES:]
+        return (
+            len(content) == unit_length(unit) * self._row_bytes
+            and xxhash.xxh3_64_digest(content) == value[:_CHECKSUM_BYTES]
+        )
+
+
+def list_stores(root: str | os.PathLike[str]) -> list[StoreEntry]:
+    """Return the stores in a folder, by name.
+
+    Raises
+    ------
+    StoreError
+        If one cannot be read.
+    """
+    found = []
+    for path in sorted(Path(root).glob(f"*/{HEADER_FILE}")):
+        with _said(path.parent):
+            header = Header(**json.loads(path.read_text()))
+            environment = _open(path.parent, readonly=True)
+            units = int(environment.stat()["entries"])
+            environment.close()
+            size = sum(file.stat().st_size for file in path.parent.iterdir())
+        found.append(StoreEntry(path.parent.name, header, units, size))
+    return found
+
+
+def format_stores(root: str | os.PathLike[str]) -> str:
+    """Return the stores in a folder as lines of text, with their sum."""
+    entries = list_stores(root)
+    lines = [f"{entry.size / 1e9:9.3f} GB {entry.units:9,} units  {entry.name}" for entry in entries]
+    total = sum(entry.size for entry in entries)
+    return "\n".join([*lines, f"{total / 1e9:9.3f} GB in {len(entries)} store(s) in {root}"])
+
+
+def prune_store(root: str | os.PathLike[str], name: str) -> None:
+    """Delete a store of a folder.
+
+    Raises
+    ------
+    StoreError
+        If there is none of this name.
+    """
+    folder = Path(root) / name
+    if folder.parent != Path(root) or not (folder / HEADER_FILE).is_file():
+        names = ", ".join(entry.name for entry in list_stores(root)) or "none"
+        raise StoreError(f"{root}: no store {name!r}; there are {names}")
+    with _said(folder):
+        (folder / HEADER_FILE).unlink()
+        shutil.rmtree(folder)
+
+
+def _open(folder: Path, *, readonly: bool = False) -> lmdb.Environment:
+    return lmdb.open(str(folder), map_size=_MAP_SIZE, metasync=False, readahead=False, readonly=readonly)
+
+
+def _check_header(folder: Path, header: Header) -> None:
+    path = folder / HEADER_FILE
+    if not path.exists():
+        with atomic_file(path) as temporary:
+            temporary.write_text(json.dumps(asdict(header), indent=2) + "\n")
+        return
+    found = json.loads(path.read_text())
+    if found != asdict(header):
+        raise StoreError(
+            f"{folder}: the store is of {found}, not of {asdict(header)}; prune it or choose another"
+        )
+
+
+def _text(unit: Unit) -> str:
+    return CHAIN_SEPARATOR.join(unit)
+
+
+def _key(unit: Unit) -> bytes:
+    return hashlib.sha256(_text(unit).encode("ascii")).digest()
+
+
+@contextmanager
+def _said(folder: Path) -> Iterator[None]:
+    """Turn what LMDB or the system says into an error that names the store."""
+    try:
+        yield
+    except lmdb.MapFullError as error:
+        raise StoreError(f"{folder}: the store is full") from error
+    except (lmdb.Error, OSError, ValueError, TypeError) as error:
+        raise StoreError(f"{folder}: {error}; what was finished stays in the store") from error
