@@ -55,7 +55,7 @@ def _esm2(repository: str, millions: int, width: int, depth: int, heads: int) ->
 def _esm1(repository: str, *, norm_before: bool) -> Checkpoint:
     absolute = {"position_embedding_type": "absolute", "emb_layer_norm_before": norm_before}
     return Checkpoint(
-        "esm2", f"facebook/{repository}", 650, 1280, 33, 20, "MIT", 1022, 1022, architecture=absolute
+        "esm2", f"facebook/{repository}", 651, 1280, 33, 20, "MIT", 1022, 1022, architecture=absolute
     )
 
 
@@ -83,12 +83,12 @@ def _ankh(repository: str, millions: int, width: int, heads: int, inner: int, ga
 
 
 CHECKPOINTS: dict[str, Checkpoint] = {
-    "esm2-8m": _esm2("esm2_t6_8M_UR50D", 8, 320, 6, 20),
-    "esm2-35m": _esm2("esm2_t12_35M_UR50D", 34, 480, 12, 20),
+    "esm2-8m": _esm2("esm2_t6_8M_UR50D", 7, 320, 6, 20),
+    "esm2-35m": _esm2("esm2_t12_35M_UR50D", 33, 480, 12, 20),
     "esm2-150m": _esm2("esm2_t30_150M_UR50D", 148, 640, 30, 20),
-    "esm2-650m": _esm2("esm2_t33_650M_UR50D", 651, 1280, 33, 20),
-    "esm2-3b": _esm2("esm2_t36_3B_UR50D", 2839, 2560, 36, 40),
-    "esm2-15b": _esm2("esm2_t48_15B_UR50D", 15134, 5120, 48, 40),
+    "esm2-650m": _esm2("esm2_t33_650M_UR50D", 649, 1280, 33, 20),
+    "esm2-3b": _esm2("esm2_t36_3B_UR50D", 2832, 2560, 36, 40),
+    "esm2-15b": _esm2("esm2_t48_15B_UR50D", 15103, 5120, 48, 40),
     "esm1b": _esm1("esm1b_t33_650M_UR50S", norm_before=True),
     **{f"esm1v-{n}": _esm1(f"esm1v_t33_650M_UR90S_{n}", norm_before=False) for n in range(1, 6)},
     "esmc-300m": _biohub("esmc", "ESMC-300M", 332, 960, 30, inner=2560),

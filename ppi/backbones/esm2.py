@@ -14,10 +14,8 @@ from ppi.backbones.checkpoints import Checkpoint
 from ppi.backbones.encoder import PackedEncoder
 from ppi.backbones.loading import Source, obtain
 from ppi.backbones.packing import Pack, Rotary
-from ppi.backbones.vocabulary import Vocabulary
+from ppi.backbones.vocabulary import ESM_TOKENS, Vocabulary, in_order
 
-#: Published order of the tokens; a dot marks one that no residue stands for.
-_TOKENS = "....LAGVSERTIDPKQNFYMHWCXBUZO"
 _CLS, _PAD, _EOS, _MASK = 0, 1, 2, 32
 _SIZE = 33
 #: Tokens of training sequences that were masked, and zeroed under "token dropout": 15 % times 80 %.
@@ -32,15 +30,9 @@ class Esm2Backbone(PackedEncoder):
     """
 
     def __init__(self, model: EsmModel, source: Source, spec: str, identity: str) -> None:
-        vocabulary = Vocabulary(
-            {residue: token for token, residue in enumerate(_TOKENS) if residue != "."},
-            start=_CLS,
-            separator=_EOS,
-            end=_EOS,
-        )
         config = model.config
         super().__init__(
-            vocabulary=vocabulary,
+            vocabulary=Vocabulary(in_order(ESM_TOKENS), start=_CLS, separator=_EOS, end=_EOS),
             width=config.hidden_size,
             depth=config.num_hidden_layers,
             spec=spec,
@@ -48,6 +40,7 @@ class Esm2Backbone(PackedEncoder):
             layers=source.layers,
             dtype=source.dtype,
         )
+        del model.contact_head  # no part of an embedding
         self.model, self.licence = model, source.licence
         self.heads = config.num_attention_heads
         self.rotary = config.position_embedding_type == "rotary"
@@ -92,9 +85,11 @@ def build(source: Source) -> Esm2Backbone:
     BackboneError
         If it cannot be had.
     """
-    load = partial(EsmModel.from_pretrained, add_pooling_layer=False)
     model, spec, identity = obtain(
-        source, load, lambda checkpoint: EsmModel(esm2_config(checkpoint), add_pooling_layer=False)
+        source,
+        partial(EsmModel.from_pretrained, add_pooling_layer=False),
+        lambda checkpoint: EsmModel(esm2_config(checkpoint), add_pooling_layer=False),
+        unused="contact_head.",
     )
     return Esm2Backbone(model, source, spec, identity)
 

@@ -11,18 +11,11 @@ from ppi.backbones.checkpoints import Checkpoint
 from ppi.backbones.encoder import PackedEncoder
 from ppi.backbones.loading import Source, obtain
 from ppi.backbones.packing import Pack, Rotary
-from ppi.backbones.vocabulary import Vocabulary
+from ppi.backbones.vocabulary import ESM_TOKENS, Vocabulary, in_order
 
-#: Published order of the tokens; a dot marks one that no residue stands for.
-_TOKENS = "....LAGVSERTIDPKQNFYMHWCXBUZO"
 _CLS, _EOS, _CHAIN_BREAK = 0, 2, 31
 #: Of ESM C and ESM3: ``<cls> chain | chain <eos>``.
-VOCABULARY = Vocabulary(
-    {residue: token for token, residue in enumerate(_TOKENS) if residue != "."},
-    start=_CLS,
-    separator=_CHAIN_BREAK,
-    end=_EOS,
-)
+VOCABULARY = Vocabulary(in_order(ESM_TOKENS), start=_CLS, separator=_CHAIN_BREAK, end=_EOS)
 
 
 class EsmcBackbone(PackedEncoder):

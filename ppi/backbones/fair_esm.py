@@ -64,9 +64,13 @@ def _load(path: Path) -> Any:
     except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise unavailable(str(path), error) from error
     kind = _kind(path, data)
-    # Imported late: another package has the same import name, and only these files need this one.
-    from esm.pretrained import load_model_and_alphabet_core
-
+    try:
+        from esm.pretrained import load_model_and_alphabet_core
+    except ImportError as error:
+        raise BackboneError(
+            f"{path}: the package fair-esm is needed for it; what is installed as `esm` is another package "
+            f"of that import name, or nothing: pip uninstall esm, then pip install fair-esm"
+        ) from error
     try:
         with warnings.catch_warnings():
             # It misses the weights of contact prediction, which lie in another file.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from transformers.utils import logging
 
 from data_curation.files import sha256_of
 from ppi.backbones.checkpoints import NO_LIMIT, Checkpoint
@@ -17,7 +19,7 @@ from ppi.errors import BackboneError
 
 Model = TypeVar("Model", bound=nn.Module)
 
-_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "data/weights/esm3_sm_open*.pth")
+_WEIGHTS = ("*.safetensors", "*.bin")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Source:
 
 
 def obtain(
-    source: Source, load: Callable[..., Any], make: Callable[[Checkpoint], Model]
+    source: Source, load: Callable[..., Any], make: Callable[[Checkpoint], Model], *, unused: str = "-"
 ) -> tuple[Any, str, str]:
     """Load or make a model of the `transformers` library.
 
@@ -72,6 +74,8 @@ def obtain(
         The library's ``from_pretrained``.
     make
         Makes the model of a published checkpoint with random weights.
+    unused
+        How the names of tensors begin that an embedding does not need: they may be missing.
 
     Returns
     -------
@@ -89,13 +93,13 @@ def obtain(
     """
     checkpoint = source.checkpoint
     if source.path is not None:
-        model = _load(load, str(source.path), None, source.dtype)
+        model = _load(load, str(source.path), None, source.dtype, unused)
         return model, source.spec, f"{model.config.model_type} {content_hash(source.path)}"
     assert checkpoint is not None
     if source.seed is not None:
         model = with_random_weights(lambda: make(checkpoint), source.seed, source.dtype)
         return model, source.spec, source.spec
-    model = _load(load, checkpoint.repository, source.revision, source.dtype)
+    model = _load(load, checkpoint.repository, source.revision, source.dtype, unused)
     spec = pinned(source, getattr(model.config, "_commit_hash", None))
     return model, spec, spec
 
@@ -105,13 +109,34 @@ def pinned(source: Source, commit: str | None) -> str:
     return f"{source.spec.partition('@')[0]}@{commit or source.revision}"
 
 
-def _load(load: Callable[..., Any], place: str, revision: str | None, dtype: torch.dtype) -> Any:
+def _load(load: Callable[..., Any], place: str, revision: str | None, dtype: torch.dtype, unused: str) -> Any:
     try:
-        model, info = load(place, revision=revision or "main", dtype=dtype, output_loading_info=True)
+        with _quiet():
+            model, info = load(
+                place,
+                revision=revision or "main",
+                dtype=dtype,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # refused below, with their names
+            )
     except (OSError, ValueError, RuntimeError) as error:
         raise unavailable(place, error) from error
-    refuse_foreign_keys(place, info["missing_keys"], [key for key, *_ in info["mismatched_keys"]])
+    missing = [key for key in info["missing_keys"] if not key.startswith(unused)]
+    refuse_foreign_keys(place, missing, [key for key, *_ in info["mismatched_keys"]])
     return model.eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library from reporting tensors that are not needed, and from drawing bars; errors are ours."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        logging.enable_progress_bar()
 
 
 def unavailable(place: str, error: Exception) -> BackboneError:

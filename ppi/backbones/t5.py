@@ -16,11 +16,11 @@ from ppi.backbones.checkpoints import Checkpoint
 from ppi.backbones.encoder import PackedEncoder
 from ppi.backbones.loading import Source, obtain
 from ppi.backbones.packing import AttentionBias, Pack
-from ppi.backbones.vocabulary import Vocabulary
+from ppi.backbones.vocabulary import Vocabulary, in_order
 from ppi.complexes import AMINO_ACIDS, UNKNOWN
 from ppi.errors import BackboneError
 
-#: Published order of the tokens; a dot marks one that no residue stands for.
+#: Published order of the tokens; a dot marks one that is no residue's.
 _TOKENS = "...ALGVSREDTIPKFQNYMHWCXBOUZ"
 #: Tokens of ProtT5, and of Ankh and Ankh2: the same order, then masks.
 _PUBLISHED_SIZES = (128, 144)
@@ -152,8 +152,7 @@ def _vocabulary(source: Source, size: int) -> Vocabulary:
             f"{source.spec}: a vocabulary of {size} tokens is neither ProtT5's nor Ankh's; "
             "a tokenizer.json beside the weights was expected"
         )
-    tokens = {residue: token for token, residue in enumerate(_TOKENS) if residue != "."}
-    return Vocabulary(tokens, start=None, separator=_END, end=_END)
+    return Vocabulary(in_order(_TOKENS), start=None, separator=_END, end=_END)
 
 
 def _read_vocabulary(file: Path) -> Vocabulary:

@@ -15,6 +15,9 @@ from ppi.errors import InputError
 _START, _SEPARATOR, _END = "\x01", "\x02", "\x03"
 _NO_TOKEN = -1
 
+#: Published order of the tokens of ESM-1b, ESM-2, ESM C and ESM3; a dot marks one that is no residue's.
+ESM_TOKENS = "....LAGVSERTIDPKQNFYMHWCXBUZO"
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -33,6 +36,11 @@ class Tokens:
     ids: np.ndarray
     lengths: list[int]
     residue: np.ndarray
+
+
+def in_order(tokens: str) -> dict[str, int]:
+    """Return the token of each residue of a string with one character a token; a dot is no residue."""
+    return {residue: token for token, residue in enumerate(tokens) if residue != "."}
 
 
 class Vocabulary:

@@ -12,7 +12,7 @@ from transformers import EsmcTokenizer
 
 from ppi.backbones.checkpoints import CHECKPOINTS, Checkpoint
 from ppi.backbones.encoder import PackedEncoder
-from ppi.backbones.esm3 import Esm3Trunk
+from ppi.backbones.esm3 import Esm3Trunk, esm3_trunk
 from ppi.backbones.registry import build_backbone
 from ppi.complexes import AMINO_ACIDS
 from ppi.errors import BackboneError
@@ -267,6 +267,13 @@ def test_files_without_tensors_are_refused(tmp_path: Path) -> None:
     text.write_text("nothing")
     with pytest.raises(BackboneError, match="not a checkpoint that can be loaded"):
         load(text)
+
+
+def test_published_size() -> None:
+    checkpoint = CHECKPOINTS["esm3-sm-open"]
+    with torch.device("meta"):
+        trunk = esm3_trunk(checkpoint)
+    assert round(sum(parameter.numel() for parameter in trunk.parameters()) / 1e6) == checkpoint.millions
 
 
 @pytest.fixture

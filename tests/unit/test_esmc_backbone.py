@@ -11,6 +11,7 @@ from transformers import EsmcConfig, EsmcForMaskedLM, EsmcModel, EsmcTokenizer
 
 from ppi.backbones.checkpoints import CHECKPOINTS, Checkpoint
 from ppi.backbones.encoder import PackedEncoder
+from ppi.backbones.esmc import esmc_config
 from ppi.backbones.registry import build_backbone
 from ppi.complexes import AMINO_ACIDS
 from ppi.errors import BackboneError
@@ -113,6 +114,14 @@ def test_weights_of_another_layout_are_refused(tiny_random_folder: Path, tmp_pat
         BackboneError, match=r"lacks 18 of its tensors \(layers\.0\.self_attn\.k_norm\.weight"
     ):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["esmc-300m", "esmc-600m"])
+def test_published_sizes(name: str) -> None:
+    checkpoint = CHECKPOINTS[name]
+    with torch.device("meta"):
+        model = EsmcModel(esmc_config(checkpoint))
+    assert round(sum(parameter.numel() for parameter in model.parameters()) / 1e6) == checkpoint.millions
 
 
 def test_random_weights_follow_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:

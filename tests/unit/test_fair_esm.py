@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import esm
@@ -192,6 +194,14 @@ def test_other_files_are_refused(contents: object, message: str, tmp_path: Path)
     torch.save(contents, tmp_path / "other.pt")
     with pytest.raises(BackboneError, match=message):
         load(tmp_path / "other.pt")
+
+
+def test_another_package_of_the_same_name_is_no_traceback(
+    published: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "esm.pretrained", ModuleType("esm.pretrained"))
+    with pytest.raises(BackboneError, match="the package fair-esm is needed"):
+        load(published[1])
 
 
 def test_files_that_run_code_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""Backbones by name: what a spec may be, and what is said of one that is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import EsmConfig, EsmModel
+
+from ppi.backbones.checkpoints import CHECKPOINTS
+from ppi.backbones.listing import backbone_table
+from ppi.backbones.registry import build_backbone, check_spec
+from ppi.devices import native_dtype
+from ppi.errors import BackboneError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    config = EsmConfig(
+        vocab_size=33,
+        mask_token_id=32,
+        pad_token_id=1,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        position_embedding_type="rotary",
+    )
+    path = tmp_path / "tiny_random_esm2"
+    EsmModel(config, add_pooling_layer=False).save_pretrained(path)
+    return path
+
+
+def test_names_are_known_and_near_ones_suggested() -> None:
+    for spec in ("residue", "esm2-8m", "esm2-8m@abc", "random-ankh-base-seed12", "prott5-xl-u50"):
+        assert check_spec(spec) == spec
+    with pytest.raises(BackboneError, match=r"unknown backbone 'esm2-8'; did you mean esm2-8m"):
+        check_spec("esm2-8")
+    with pytest.raises(BackboneError, match="unknown backbone 'random-esm2-9m-seed0'; did you mean esm2-"):
+        check_spec("random-esm2-9m-seed0")
+    with pytest.raises(BackboneError, match="unknown backbone 'qqq'; there are residue, esm2-8m"):
+        check_spec("qqq")
+
+
+def test_a_checkpoint_that_cannot_be_had_says_the_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    for spec in ("esm2-8m", "ankh-base", "esm3-sm-open"):
+        with pytest.raises(BackboneError, match=r"neither in the local cache .*hf download .* --local-dir"):
+            build_backbone(spec)
+
+
+def test_random_weights_follow_the_seed() -> None:
+    units = [("MKVLA",)]
+    with torch.inference_mode():
+        first, again, other = (
+            build_backbone(f"random-esm2-8m-seed{seed}").embed(units).float() for seed in (0, 0, 1)
+        )
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other, atol=0.1)
+    assert build_backbone("random-esm2-8m-seed0", layers=(1, -1)).identity.startswith(
+        "random-esm2-8m-seed0 layers 1,6"
+    )
+
+
+def test_a_layer_that_is_not_there() -> None:
+    with pytest.raises(BackboneError, match="has hidden layers 0 to 6; 7 was asked for"):
+        build_backbone("random-esm2-8m-seed0", layers=(7,))
+
+
+def test_identity_follows_the_content_of_a_folder(folder: Path) -> None:
+    before = build_backbone(str(folder)).identity
+    assert build_backbone(str(folder)).identity == before
+    weights = load_file(folder / "model.safetensors")
+    weights["encoder.layer.0.output.dense.bias"] += 1
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert build_backbone(str(folder)).identity != before
+
+
+def test_foreign_weights_are_named(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["other.weight"] = weights.pop("encoder.layer.0.output.dense.weight")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        BackboneError, match=r"lacks 1 of its tensors \(encoder.layer.0.output.dense.weight\)"
+    ):
+        build_backbone(str(folder))
+
+
+def test_a_tensor_of_another_shape_is_named(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["encoder.layer.0.output.dense.bias"] = torch.zeros(3)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        BackboneError, match=r"has another shape for 1 of its tensors \(encoder.layer.0.output.dense.bias"
+    ):
+        build_backbone(str(folder))
+
+
+def test_folders_that_are_no_checkpoints(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BackboneError, match=r"empty: not a checkpoint; a folder with a config.json"):
+        build_backbone(str(tmp_path / "empty"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(BackboneError, match="not a checkpoint that can be loaded"):
+        build_backbone(str(folder))
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
+    with pytest.raises(BackboneError, match="model_type is 'bert'; esm, esmc, t5 are supported"):
+        build_backbone(str(folder))
+
+
+def test_the_table_lists_every_name() -> None:
+    table = backbone_table().set_index("name")
+    assert list(table.index) == ["residue", *CHECKPOINTS]
+    assert table.loc["esm2-650m", ["millions", "width", "layers"]].tolist() == [649, 1280, 33]
+    assert table.loc["esm1b", "limit"] == 1022
+    assert set(table["cached"]) <= {"yes", "no", "in the package"}
+
+
+def test_precision() -> None:
+    assert native_dtype("float32") == torch.float32
+    assert native_dtype("bfloat16") == torch.bfloat16
+    assert native_dtype("auto") in (torch.float32, torch.bfloat16)
