@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from heads.ragged import RaggedBatch
 from ppi.complexes import AMINO_ACIDS, Complex
+from ppi.embedding.engine import embed_units
 from ppi.embedding.sources import EmbeddedUnits
 from ppi.embedding.units import split_into_units
 
@@ -30,8 +32,16 @@ def random_complex(random: np.random.Generator, name: str, ligand: int = 1, rece
 
 def batch_of(backbone: torch.nn.Module, complexes: list[Complex], encoding_unit: str) -> RaggedBatch:
     encoded = [split_into_units(item, encoding_unit) for item in complexes]
-    units = EmbeddedUnits(backbone, [unit for item in encoded for unit in item.units], token_budget=500)
-    return units.gather(encoded)
+    units = [unit for item in encoded for unit in item.units]
+    return EmbeddedUnits(embed_units(backbone, units, token_budget=500)).gather(encoded)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep embeddings out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PPI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def build(source: Source) -> Esm2Backbone:
         source,
         partial(EsmModel.from_pretrained, add_pooling_layer=False),
         lambda checkpoint: EsmModel(esm2_config(checkpoint), add_pooling_layer=False),
-        unused="contact_head.",
+        unused=("contact_head.",),
     )
     return Esm2Backbone(model, source, spec, identity)
 

@@ -62,7 +62,11 @@ class Source:
 
 
 def obtain(
-    source: Source, load: Callable[..., Any], make: Callable[[Checkpoint], Model], *, unused: str = "-"
+    source: Source,
+    load: Callable[..., Any],
+    make: Callable[[Checkpoint], Model],
+    *,
+    unused: tuple[str, ...] = (),
 ) -> tuple[Any, str, str]:
     """Load or make a model of the `transformers` library.
 
@@ -109,7 +113,13 @@ def pinned(source: Source, commit: str | None) -> str:
     return f"{source.spec.partition('@')[0]}@{commit or source.revision}"
 
 
-def _load(load: Callable[..., Any], place: str, revision: str | None, dtype: torch.dtype, unused: str) -> Any:
+def _load(
+    load: Callable[..., Any],
+    place: str,
+    revision: str | None,
+    dtype: torch.dtype,
+    unused: tuple[str, ...],
+) -> Any:
     try:
         with _quiet():
             model, info = load(

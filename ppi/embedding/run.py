@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ppi.backbones.base import Backbone, Unit
-from ppi.embedding.engine import embed_units
+from ppi.embedding.engine import Embedded, embed_units
 from ppi.embedding.sources import EmbeddedUnits, UnitEmbeddings
 from ppi.embedding.store import EmbeddingStore
 from ppi.embedding.units import unit_length
@@ -48,12 +48,14 @@ def open_embeddings(
     BackboneError
         If a unit does not fit the memory of a GPU.
     """
-    if store is None or not backbone.costly:
-        yield EmbeddedUnits(backbone, units, device=device)
-        return
-    with EmbeddingStore(store, backbone) as kept:
-        fill_store(kept, backbone, units, devices=[device])
-        yield kept
+    if not backbone.costly:
+        yield EmbeddedUnits(embed_units(backbone, units, devices=[device]))
+    elif store is None:
+        yield EmbeddedUnits(_with_progress(backbone, units, [device], None))
+    else:
+        with EmbeddingStore(store, backbone) as kept:
+            fill_store(kept, backbone, units, devices=[device])
+            yield kept
 
 
 def fill_store(
@@ -97,8 +99,16 @@ def fill_store(
         f"{backbone.identity}: {store.size_of(missing) / 1e9:.3f} GB in {store.folder}",
         file=sys.stderr,
     )
-    with progress_bar("embedding", residues, "residues") as advance:
-        for batch in embed_units(backbone, missing, token_budget=token_budget, devices=devices):
-            store.put(batch)
-            advance(sum(len(values) for _, values in batch))
+    for batch in _with_progress(backbone, missing, devices, token_budget):
+        store.put(batch)
     return len(missing)
+
+
+def _with_progress(
+    backbone: Backbone, units: Sequence[Unit], devices: Sequence[str], token_budget: int | None
+) -> Iterator[Embedded]:
+    residues = sum(map(unit_length, set(units)))
+    with progress_bar("embedding", residues, "residues") as advance:
+        for batch in embed_units(backbone, units, token_budget=token_budget, devices=devices):
+            yield batch
+            advance(sum(len(values) for _, values in batch))

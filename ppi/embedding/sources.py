@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from heads.ragged import RaggedBatch
-from ppi.backbones.base import Backbone, Unit
-from ppi.embedding.engine import embed_units
+from ppi.backbones.base import Unit
+from ppi.embedding.engine import Embedded
 from ppi.embedding.units import EncodedComplex, unit_length
 
 
@@ -39,22 +39,11 @@ class EmbeddedUnits(UnitEmbeddings):
 
     Parameters
     ----------
-    backbone
-        Embeds the units, without gradients, where it is.
-    units
-        May repeat; each distinct one is embedded once, longest first.
-    token_budget, device
-        See `ppi.embedding.engine.embed_units`.
+    batches
+        From `ppi.embedding.engine.embed_units`.
     """
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        units: Iterable[Unit],
-        token_budget: int | None = None,
-        device: str = "cpu",
-    ) -> None:
-        batches = embed_units(backbone, units, token_budget=token_budget, devices=[device])
+    def __init__(self, batches: Iterable[Embedded]) -> None:
         self._values = {unit: values for batch in batches for unit, values in batch}
 
     def __len__(self) -> int:

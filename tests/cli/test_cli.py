@@ -7,12 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import REPOSITORY
 
+from ppi.backbones.residue import ResidueBackbone
 from ppi.cli import main
 from ppi.io.predictions import COLUMNS
+from ppi.io.tables import read_complexes
 
 EXAMPLES = REPOSITORY / "examples"
 ROWS = REPOSITORY / "tests" / "data" / "measured_rows.csv.gz"
@@ -118,6 +123,13 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (["train", "--output", "x", "--learning-rate", "-1"], 2, "--learning-rate: Input should be greater"),
         (["train", "--output", "x", "--config", "absent.yaml"], 1, "absent.yaml: cannot be read"),
         (["train"], 2, "--output"),
+        (["train", "--output", "x", "--backbone", "esm2-8"], 1, "'esm2-8'; did you mean esm2-8m"),
+        (["embed"], 1, "give complexes to embed, or --list or --prune"),
+        (["embed", "x.csv", "--output", "x.txt"], 1, "unknown suffix '.txt'; .npz, .h5, .parquet"),
+        (["embed", "absent.csv"], 1, "absent.csv: no such file"),
+        (["embed", "--prune", "absent"], 1, "no store 'absent'"),
+        (["embed", "x.csv", "--device", "cpu,tpu"], 1, "device 'tpu'"),
+        (["info", "weather"], 2, "backbones"),
         (["predikt"], 2, 'Did you mean "predict"'),
         (["curate", "--sequences", "absent.csv", "--output", "x"], 1, "absent.csv: no such file"),
     ],
@@ -193,13 +205,13 @@ def test_nucleotide_warning_is_one_line(tmp_path: Path, model_path: Path) -> Non
 def test_version_and_help_import_nothing_heavy() -> None:
     code = "import sys; from ppi.cli import app; app('{}'); print([m for m in {} if m in sys.modules])"
     heavy = ("torch", "lightning", "pandas", "sklearn", "transformers")
-    for words in ("--help", "train --help", "predict --help", "--version"):
+    for words in ("--help", "train --help", "predict --help", "embed --help", "--version"):
         command = [sys.executable, "-c", code.format(words, heavy)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout.rstrip().endswith("[]"), words
 
 
-@pytest.mark.parametrize("verb", ["curate", "train", "evaluate", "predict"])
+@pytest.mark.parametrize("verb", ["curate", "embed", "info", "train", "evaluate", "predict"])
 def test_scripts_are_the_same_doors(verb: str) -> None:
     command = [sys.executable, REPOSITORY / "scripts" / f"{verb}.py", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -223,3 +235,97 @@ def test_split_and_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     }
     assert run("audit", table, "--split", tmp_path / "absent.csv") == 1
     assert run("split", table, "--protocol", "loose", "--output", split) == 2
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5", ".parquet"])
+@pytest.mark.parametrize("pool", ["none", "mean"])
+def test_embed_into_a_file(
+    tmp_path: Path, suffix: str, pool: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / f"out{suffix}"
+    fasta = EXAMPLES / "hyhel10_lysozyme.fasta"
+    options = ("--backbone", "residue", "--store", tmp_path / "store", "--pool", pool)
+    assert run("embed", fasta, *options, "--output", output) == 0
+    assert "3 unit(s), 3 of them embedded now" in capsys.readouterr().err
+    found = read_embeddings(output, pool)
+    (item,) = read_complexes(fasta).complexes
+    names = ("ligand/1", "ligand/2", "receptor/1")
+    assert list(found) == [f"hyhel10_lysozyme/{name}" for name in names]
+    for chain, values in zip(item.chains, found.values(), strict=True):
+        expected = ResidueBackbone().embed([(chain,)])
+        assert torch.allclose(
+            torch.tensor(values), expected if pool == "none" else expected.mean(dim=0), atol=2e-3
+        )
+
+
+def read_embeddings(path: Path, pool: str) -> dict[str, np.ndarray]:
+    if path.suffix == ".parquet":
+        table = pd.read_parquet(path)
+        grouped = table.groupby("key", sort=False)["embedding"]
+        stacked = {str(key): np.stack(list(rows)) for key, rows in grouped}
+        if pool == "none":
+            assert "".join(table["residue"]).startswith("DVQLQES")
+            assert table["position"].tolist()[:2] == [1, 2]
+        return stacked if pool == "none" else {key: rows[0] for key, rows in stacked.items()}
+    if path.suffix == ".npz":
+        with np.load(path) as archive:
+            content = dict(archive)
+    else:
+        content = {}
+        with h5py.File(path) as file:
+            file.visititems(
+                lambda name, node: content.update({name: node[()]}) if hasattr(node, "dtype") else None
+            )
+    if pool == "none":
+        return content
+    keys = [key.decode() if isinstance(key, bytes) else str(key) for key in content["keys"]]
+    return dict(zip(keys, content["embeddings"], strict=True))
+
+
+def test_embed_list_and_prune(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = ("--store", tmp_path)
+    complexes = EXAMPLES / "barnase_barstar.fasta"
+    for unit, message in (
+        ("chain", "2 unit(s), 2 of"),
+        ("side", "2 unit(s), 0 of"),
+        ("complex", "1 unit(s), 1 of"),
+    ):
+        words = ("--backbone", "random-esm2-8m-seed3", "--unit", unit, "--layers", 3, "--layers", -1)
+        assert run("embed", complexes, *words, *place) == 0
+        assert message in capsys.readouterr().err
+    assert run("embed", "--list", *place) == 0
+    listed = capsys.readouterr().out
+    assert "3 units  random-esm2-8m-seed3-layers-3-6-" in listed
+    assert run("embed", "--prune", listed.splitlines()[0].split()[-1], *place) == 0
+    assert run("embed", "--list", *place) == 0
+    assert "in 0 store(s)" in capsys.readouterr().out
+
+
+def test_info_lists_the_backbones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("info") == 0
+    printed = capsys.readouterr().out
+    assert all(
+        name in printed for name in ("residue", "esm2-650m", "prott5-xl-u50", "esm3-sm-open", "licence")
+    )
+
+
+def test_train_on_a_language_model_and_predict(
+    tmp_path: Path, table_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--backbone", "random-esm2-8m-seed0", "--head", "hp", "--mixer", "none", "--max-epochs", 1)
+    data, place = ("--data", table_path), ("--store", tmp_path / "store")
+    assert run("train", *data, *place, *options, "--output", tmp_path / "m") == 0
+    assert "with random-esm2-8m-seed0 layers 6" in capsys.readouterr().err
+    assert run("train", *data, *place, *options, "--output", tmp_path / "again") == 0
+    assert "embedding" not in capsys.readouterr().err
+    assert run("predict", table_path, "--model", tmp_path / "m", "--output", tmp_path / "a.csv") == 0
+    assert run("predict", table_path, "--model", tmp_path / "again", "--output", tmp_path / "b.csv") == 0
+    columns = ["id", "pkd", "pkd_lower"]
+    first, second = (pd.read_csv(tmp_path / name)[columns] for name in ("a.csv", "b.csv"))
+    assert first.equals(second)
+    assert run("evaluate", tmp_path / "m", *data, *place) == 0
+    manifest = tmp_path / "m" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("seed0 layers 6", "seed1 layers 6"))
+    capsys.readouterr()
+    assert run("predict", table_path, "--model", tmp_path / "m") == 1
+    assert "trained on random-esm2-8m-seed1 layers 6" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from ppi.backbones.base import Unit
 from ppi.backbones.residue import ResidueBackbone
 from ppi.complexes import Complex
 from ppi.embedding.batching import budget_batches
+from ppi.embedding.engine import embed_units
 from ppi.embedding.sources import EmbeddedUnits
 from ppi.embedding.units import encode_complexes, split_into_units, unit_length
 from ppi.errors import InputError
@@ -73,7 +74,8 @@ def test_each_distinct_unit_is_embedded_once_within_the_budget() -> None:
 
     mutant = Complex("mutant", ("EVQL", "DIQMA"), ("KVF",))
     encoded, _ = encode_complexes([ANTIBODY, mutant], "chain", 99)
-    units = EmbeddedUnits(Counting(), [unit for item in encoded for unit in item.units], token_budget=9)
+    batches = embed_units(Counting(), [unit for item in encoded for unit in item.units], token_budget=9)
+    units = EmbeddedUnits(batches)
     embedded = [unit for call in calls for unit in call]
     assert sorted(embedded) == [("DIQMA",), ("DIQMT",), ("EVQL",), ("KVF",)]
     assert len(units) == 4
