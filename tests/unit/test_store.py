@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,6 +73,37 @@ def test_a_second_run_and_a_reader_compute_nothing(tmp_path: Path) -> None:
         assert fill_store(store, again, UNITS, devices=["cpu"]) == 0
         assert fill_store(store, again, [*UNITS, ("YY",)], devices=["cpu"]) == 1
     assert again.embedded == 1
+
+
+_READER = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_store import TinyRandomBackbone, UNITS
+from ppi.embedding.store import EmbeddingStore
+with EmbeddingStore({root!r}, TinyRandomBackbone()) as store:
+    for line in sys.stdin:
+        print(len(store), float(store.rows(UNITS[:int(line)]).sum()), flush=True)
+"""
+
+
+def test_another_process_reads_while_this_one_writes(tmp_path: Path) -> None:
+    backbone = TinyRandomBackbone()
+    code = _READER.format(tests=str(Path(__file__).parent), root=str(tmp_path))
+    command = [sys.executable, "-c", code]
+    with (
+        EmbeddingStore(tmp_path, backbone) as store,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader,
+    ):
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        for count in (1, 2):
+            store.put([(UNITS[count - 1], backbone.embed([UNITS[count - 1]]))])
+            reader.stdin.write(f"{count}\n")
+            reader.stdin.flush()
+            entries, total = reader.stdout.readline().split()
+            assert int(entries) == count
+            assert float(total) == pytest.approx(float(backbone.embed(UNITS[:count]).float().sum()), abs=1e-4)
+        reader.stdin.close()
 
 
 def test_backbones_do_not_share_a_store(tmp_path: Path) -> None:
