@@ -12,10 +12,16 @@ from pathlib import Path
 
 from data_curation.errors import OutputError
 
+_BLOCK = 2**20
+
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def check_writable_file(path: str | os.PathLike[str]) -> Path:

@@ -22,6 +22,7 @@ from ppi.backbones.base import Unit
 from ppi.backbones.encoder import PackedEncoder
 from ppi.backbones.esm2 import Esm2Backbone
 from ppi.backbones.registry import build_backbone
+from ppi.backbones.vocabulary import Vocabulary
 from ppi.embedding.batching import budget_batches
 from ppi.embedding.engine import embed_units
 from ppi.embedding.store import EmbeddingStore
@@ -61,8 +62,15 @@ def main() -> None:
     for name in options.backbones:
         spec = f"random-{name}-seed0"
         print(f"\n{spec}")
+        exact = build_backbone(spec, precision="float32")
+        if not isinstance(exact, Esm2Backbone):
+            parser.error(f"{name} is not an ESM-2 checkpoint, which the plain loop runs")
+        model = exact.to(options.device).model
+        model.set_attn_implementation("eager")
         plain = report(
-            "plain loop, float32", residues, lambda spec=spec: plain_loop(spec, units, options.device)
+            "plain loop, float32",
+            residues,
+            lambda exact=exact, model=model: plain_loop(model, exact.vocabulary, units),
         )
         for precision in ("float32", "bfloat16"):
             backbone = build_backbone(spec, precision=precision)
@@ -91,14 +99,10 @@ def report(what: str, residues: int, work: Callable[[], None]) -> float:
     return speed
 
 
-def plain_loop(spec: str, units: Sequence[Unit], device: str) -> None:
-    backbone = build_backbone(spec, precision="float32")
-    assert isinstance(backbone, Esm2Backbone)
-    model: EsmModel = backbone.model.to(device)
-    model.set_attn_implementation("eager")
+def plain_loop(model: EsmModel, vocabulary: Vocabulary, units: Sequence[Unit]) -> None:
     with torch.inference_mode():
         for unit in units:
-            ids = torch.from_numpy(backbone.vocabulary.encode([unit]).ids).unsqueeze(0).to(device)
+            ids = torch.from_numpy(vocabulary.encode([unit]).ids).unsqueeze(0).to(model.device)
             model(ids, attention_mask=torch.ones_like(ids)).last_hidden_state.cpu()
 
 

@@ -28,6 +28,8 @@ class Backbone(nn.Module, ABC):
         Licence of the weights.
     dtype
         Of the embeddings.
+    layers
+        Hidden layers that are put side by side.
     costly
         Whether its embeddings are worth keeping on disk.
     """
@@ -37,6 +39,7 @@ class Backbone(nn.Module, ABC):
     max_residues: int
     licence: str
     dtype: torch.dtype
+    layers: tuple[int, ...] = (-1,)
     costly: ClassVar[bool] = True
 
     @property

@@ -11,6 +11,10 @@ Family = Literal["esm2", "esmc", "esm3", "t5"]
 #: Where the architecture sets no limit; it bounds the memory of attention over one unit.
 NO_LIMIT = 10_000
 
+#: Where the weights of ESM3 lie on the hub, and in a folder.
+ESM3_FILE = "data/weights/esm3_sm_open_v1.pth"
+ESM3_FILES = "data/weights/esm3_sm_open*.pth"
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,11 +34,18 @@ class PackedEncoder(Backbone):
     dtype
         Of weights and computation.
 
+    Attributes
+    ----------
+    version
+        Of what this code makes of the same weights: raised whenever that changes.
+
     Raises
     ------
     BackboneError
         If a layer is not there.
     """
+
+    version: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -52,14 +60,14 @@ class PackedEncoder(Backbone):
     ) -> None:
         super().__init__()
         self.spec, self.vocabulary, self.dtype = spec, vocabulary, dtype
-        self.layers = [_layer(layer, depth, spec) for layer in layers]
+        self.layers = tuple(_layer(layer, depth, spec) for layer in layers)
         self.dim = width * len(self.layers)
         self._identity = identity
 
     @property
     def identity(self) -> str:
         layers = ",".join(map(str, self.layers))
-        return f"{self._identity} layers {layers} {str(self.dtype).removeprefix('torch.')}"
+        return f"{self._identity} v{self.version} layers {layers} {str(self.dtype).removeprefix('torch.')}"
 
     @abstractmethod
     def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:

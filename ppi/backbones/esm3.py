@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from huggingface_hub import hf_hub_download
 from torch import Tensor, nn
 from torch.nn.functional import embedding, silu
 
-from ppi.backbones.checkpoints import Checkpoint
+from ppi.backbones.checkpoints import ESM3_FILE, ESM3_FILES, Checkpoint
 from ppi.backbones.encoder import PackedEncoder
 from ppi.backbones.esmc import VOCABULARY
 from ppi.backbones.loading import (
     Source,
     content_hash,
+    fetch,
     pinned,
     refuse_foreign_keys,
     unavailable,
@@ -26,8 +26,6 @@ from ppi.backbones.loading import (
 from ppi.backbones.packing import Pack, Rotary
 from ppi.errors import BackboneError
 
-_HUB_FILE = "data/weights/esm3_sm_open_v1.pth"
-_FOLDER_FILES = "data/weights/esm3_sm_open*.pth"
 _HEAD_WIDTH = 64
 #: Depth at which residual branches are added unscaled.
 _UNSCALED_DEPTH = 36
@@ -206,15 +204,14 @@ def build(source: Source) -> Esm3Backbone:
     checkpoint = source.checkpoint
     if source.path is not None:
         file = _weights_file(source.path)
-        trunk = _load(str(source.path), file).to(source.dtype)
+        trunk = _load(source.path, file).to(source.dtype)
         return Esm3Backbone(trunk.eval(), source, source.spec, f"esm3 {content_hash(file)}")
     assert checkpoint is not None
     if source.seed is not None:
-        trunk = with_random_weights(lambda: esm3_trunk(checkpoint), source.seed, source.dtype)
-        return Esm3Backbone(trunk, source, source.spec, source.spec)
-    file = _download(checkpoint.repository, source.revision)
-    # A file in the cache of the hub lies below the folder of its commit.
-    spec = pinned(source, file.parents[_HUB_FILE.count("/")].name)
+        trunk, digest = with_random_weights(lambda: esm3_trunk(checkpoint), source.seed, source.dtype)
+        return Esm3Backbone(trunk, source, source.spec, f"{source.spec} {digest}")
+    file = fetch(checkpoint.repository, ESM3_FILE, source.revision)
+    spec = pinned(source, file.parents[ESM3_FILE.count("/")])
     trunk = _load(checkpoint.repository, file).to(source.dtype)
     return Esm3Backbone(trunk.eval(), source, spec, spec)
 
@@ -227,17 +224,10 @@ def esm3_trunk(checkpoint: Checkpoint) -> Esm3Trunk:
 
 
 def _weights_file(path: Path) -> Path:
-    return path if path.is_file() else max(path.glob(_FOLDER_FILES))
+    return path if path.is_file() else max(path.glob(ESM3_FILES))
 
 
-def _download(repository: str, revision: str | None) -> Path:
-    try:
-        return Path(hf_hub_download(repository, _HUB_FILE, revision=revision))
-    except (OSError, ValueError) as error:
-        raise unavailable(repository, error) from error
-
-
-def _load(place: str, file: Path) -> Esm3Trunk:
+def _load(place: str | Path, file: Path) -> Esm3Trunk:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
@@ -251,7 +241,7 @@ def _load(place: str, file: Path) -> Esm3Trunk:
     return trunk
 
 
-def _trunk_of(place: str, state: dict[str, Tensor]) -> Esm3Trunk:
+def _trunk_of(place: str | Path, state: dict[str, Tensor]) -> Esm3Trunk:
     """Make the trunk that tensors belong to, told by their names and shapes."""
     shaping = ("transformer.norm.weight", "transformer.blocks.0.ffn.3.weight")
     refuse_foreign_keys(place, [name for name in shaping if name not in state])

@@ -62,7 +62,7 @@ def _load(path: Path) -> Any:
         with torch.serialization.safe_globals([argparse.Namespace]):
             data = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise unavailable(str(path), error) from error
+        raise unavailable(path, error) from error
     kind = _kind(path, data)
     try:
         from esm.pretrained import load_model_and_alphabet_core

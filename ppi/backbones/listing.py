@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from huggingface_hub import try_to_load_from_cache
 
-from ppi.backbones.checkpoints import CHECKPOINTS, Checkpoint
+from ppi.backbones.checkpoints import CHECKPOINTS, ESM3_FILE, Checkpoint
+from ppi.backbones.loading import WEIGHT_FILES
 from ppi.backbones.residue import ResidueBackbone
 
 
@@ -43,12 +44,5 @@ def _row(name: str, checkpoint: Checkpoint) -> dict[str, object]:
 
 
 def _is_cached(checkpoint: Checkpoint) -> bool:
-    names: tuple[str, ...] = (
-        "model.safetensors",
-        "model.safetensors.index.json",
-        "pytorch_model.bin",
-        "pytorch_model.bin.index.json",
-    )
-    if checkpoint.family == "esm3":
-        names = ("data/weights/esm3_sm_open_v1.pth",)
+    names = [ESM3_FILE] if checkpoint.family == "esm3" else [name for name, _ in WEIGHT_FILES]
     return any(isinstance(try_to_load_from_cache(checkpoint.repository, name), str) for name in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from huggingface_hub import hf_hub_download, snapshot_download
+from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.utils import logging as hub_logging
 from torch import nn
 from transformers.utils import logging
 
@@ -20,6 +24,13 @@ from ppi.errors import BackboneError
 Model = TypeVar("Model", bound=nn.Module)
 
 _WEIGHTS = ("*.safetensors", "*.bin")
+#: Forms of weights on the hub, best first: a file, and the pattern of its shards where it is an index.
+WEIGHT_FILES = (
+    ("model.safetensors", None),
+    ("model.safetensors.index.json", "*.safetensors"),
+    ("pytorch_model.bin", None),
+    ("pytorch_model.bin.index.json", "*.bin"),
+)
 
 
 @dataclass(frozen=True)
@@ -95,41 +106,72 @@ def obtain(
     BackboneError
         If the weights cannot be had or are not those of this model.
     """
-    checkpoint = source.checkpoint
     if source.path is not None:
-        model = _load(load, str(source.path), None, source.dtype, unused)
+        model = _load(load, source.path, source.path, source.dtype, unused)
         return model, source.spec, f"{model.config.model_type} {content_hash(source.path)}"
+    checkpoint = source.checkpoint
     assert checkpoint is not None
     if source.seed is not None:
-        model = with_random_weights(lambda: make(checkpoint), source.seed, source.dtype)
-        return model, source.spec, source.spec
-    model = _load(load, checkpoint.repository, source.revision, source.dtype, unused)
-    spec = pinned(source, getattr(model.config, "_commit_hash", None))
-    return model, spec, spec
+        model, digest = with_random_weights(lambda: make(checkpoint), source.seed, source.dtype)
+        return model, source.spec, f"{source.spec} {digest}"
+    repository = checkpoint.repository
+    folder = _fetch_folder(repository, source.revision)
+    spec = pinned(source, folder)
+    return _load(load, repository, folder, source.dtype, unused), spec, spec
 
 
-def pinned(source: Source, commit: str | None) -> str:
-    """Return the spec with the commit that a branch or tag stood for."""
-    return f"{source.spec.partition('@')[0]}@{commit or source.revision}"
+def fetch(repository: str, file: str, revision: str | None) -> Path:
+    """Return the path of a file of the hub in the local cache, below a folder named by its commit.
+
+    Raises
+    ------
+    BackboneError
+        If it is not there and cannot be fetched.
+    """
+    try:
+        with _quiet():
+            return Path(hf_hub_download(repository, file, revision=revision))
+    except (OSError, ValueError) as error:
+        raise unavailable(repository, error) from error
+
+
+def pinned(source: Source, snapshot: Path) -> str:
+    """Return the spec with the commit that a branch or tag stood for, from a folder of the hub's cache."""
+    return f"{source.spec.partition('@')[0]}@{snapshot.name}"
+
+
+def _fetch_folder(repository: str, revision: str | None) -> Path:
+    """Return the folder with configuration and weights, the first form of weights that there is."""
+    # By files, because a folder of the user's named like the repository must not be taken for it.
+    folder = fetch(repository, "config.json", revision).parent
+    lacking: Exception | None = None
+    for first, shards in WEIGHT_FILES:
+        try:
+            with _quiet():
+                hf_hub_download(repository, first, revision=folder.name)
+                if shards is not None:
+                    snapshot_download(repository, revision=folder.name, allow_patterns=[shards])
+            return folder
+        except EntryNotFoundError as error:
+            lacking = lacking or error
+        except (OSError, ValueError) as error:
+            raise unavailable(repository, error) from error
+    assert lacking is not None
+    raise unavailable(repository, lacking) from lacking
 
 
 def _load(
-    load: Callable[..., Any],
-    place: str,
-    revision: str | None,
-    dtype: torch.dtype,
-    unused: tuple[str, ...],
+    load: Callable[..., Any], place: str | Path, folder: Path, dtype: torch.dtype, unused: tuple[str, ...]
 ) -> Any:
     try:
         with _quiet():
             model, info = load(
-                place,
-                revision=revision or "main",
+                str(folder),
                 dtype=dtype,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # refused below, with their names
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # the library lets through whatever its parsers raise
         raise unavailable(place, error) from error
     missing = [key for key in info["missing_keys"] if not key.startswith(unused)]
     refuse_foreign_keys(place, missing, [key for key, *_ in info["mismatched_keys"]])
@@ -138,21 +180,26 @@ def _load(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the library from reporting tensors that are not needed, and from drawing bars; errors are ours."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
+    """Keep the libraries from reporting retries and spare tensors, and from drawing bars; errors are ours."""
+    loud = [(library, library.get_verbosity()) for library in (hub_logging, logging)]
+    for library, _ in loud:
+        library.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(verbosity)
+        for library, verbosity in loud:
+            library.set_verbosity(verbosity)
         logging.enable_progress_bar()
 
 
-def unavailable(place: str, error: Exception) -> BackboneError:
-    """Return the error for weights that cannot be loaded, with the ways out."""
-    reason = " ".join(str(error).split())
-    if Path(place).exists():
+def unavailable(place: str | Path, error: Exception) -> BackboneError:
+    """Return the error for weights that cannot be loaded, with the ways out; a string is a repository."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, pickle.UnpicklingError):
+        # What torch says of it ends in the advice to load it all the same.
+        reason = "it holds more than weights, or is damaged."
+    if isinstance(place, Path):
         return BackboneError(f"{place}: not a checkpoint that can be loaded: {reason}")
     return BackboneError(
         f"{place} is neither in the local cache nor can it be fetched: {reason} Two ways out: run once where "
@@ -161,7 +208,7 @@ def unavailable(place: str, error: Exception) -> BackboneError:
     )
 
 
-def refuse_foreign_keys(place: str, missing: Any, other_shape: Any = ()) -> None:
+def refuse_foreign_keys(place: str | Path, missing: Any, other_shape: Any = ()) -> None:
     """Raise if weights that the model needs are not in a checkpoint, or have another shape.
 
     Raises
@@ -189,8 +236,15 @@ def content_hash(path: Path) -> str:
     return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
 
-def with_random_weights(make: Callable[[], Model], seed: int, dtype: torch.dtype) -> Model:
-    """Make a model whose weights depend on nothing but the seed."""
+def with_random_weights(make: Callable[[], Model], seed: int, dtype: torch.dtype) -> tuple[Model, str]:
+    """Make a model whose weights follow the seed; return it and a hash of them.
+
+    How weights are drawn is up to the libraries and may change with their version: the hash tells.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return make().to(dtype).eval()
+        model = make()
+    digest = hashlib.sha256()
+    for weight in model.parameters():
+        digest.update(weight.detach().numpy().tobytes())
+    return model.to(dtype).eval(), digest.hexdigest()[:16]

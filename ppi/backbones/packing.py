@@ -28,11 +28,11 @@ class Pack:
 
     def __init__(self, lengths: Sequence[int], device: torch.device | str) -> None:
         self.longest = max(lengths)
-        counts = torch.tensor(lengths)
+        total, counts = sum(lengths), torch.tensor(lengths)
         self.offsets = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]).to(device)
-        starts = torch.repeat_interleave(self.offsets[:-1], counts.to(device))
+        starts = torch.repeat_interleave(self.offsets[:-1], counts.to(device), output_size=total)
         #: ``(N,)`` int64: the place of each token in its own sequence, from 0.
-        self.positions = torch.arange(int(counts.sum()), device=device) - starts
+        self.positions = torch.arange(total, device=device) - starts
         self._runs = [(length, len(list(run))) for length, run in groupby(lengths)]
 
     def attend(
@@ -81,13 +81,19 @@ class Pack:
 
 
 def _flash_takes(query: Tensor) -> bool:
-    return query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and _has_flash()
+    half = query.dtype in (torch.float16, torch.bfloat16)
+    width = query.shape[2]
+    return query.is_cuda and half and width % 8 == 0 and width <= 256 and _has_flash(query.device)
 
 
 @cache
-def _has_flash() -> bool:
-    """Say whether this torch has attention over sequences of variable length (2.10 and newer)."""
-    return find_spec("torch.nn.attention.varlen") is not None
+def _has_flash(device: torch.device) -> bool:
+    """Say whether GPU and torch (2.10 and newer) have flash attention over sequences of variable length."""
+    return (
+        find_spec("torch.nn.attention.varlen") is not None
+        and torch.backends.cuda.is_flash_attention_available()
+        and torch.cuda.get_device_capability(device) >= (8, 0)
+    )
 
 
 class Rotary:

@@ -1,8 +1,8 @@
 """From the name of a backbone to the backbone.
 
 A backbone is named by a *spec*: ``residue``; a published checkpoint (``esm2-8m``), with a revision of the hub
-where one is wanted (``esm2-8m@c731040``); ``random-esm2-8m-seed0`` for the same architecture with random
-weights; or the path of a folder or file with a checkpoint.
+where one is wanted (``esm2-8m@main``; its commit is kept); ``random-esm2-8m-seed0`` for the same architecture
+with random weights; or the path of a folder or file with a checkpoint.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heads.registry import find
-from ppi.backbones.checkpoints import CHECKPOINTS
+from ppi.backbones.checkpoints import CHECKPOINTS, ESM3_FILES
 from ppi.devices import Precision, native_dtype
 from ppi.errors import BackboneError
 
@@ -33,8 +33,7 @@ FAMILIES: dict[str, str] = {
 }
 #: ``model_type`` of a ``config.json`` to family.
 _MODEL_TYPES = {"esm": "esm2", "esmc": "esmc", "t5": "t5"}
-_ESM3_WEIGHTS = "data/weights/esm3_sm_open*.pth"
-_RANDOM = re.compile(r"random-(?P<name>.+)-seed(?P<seed>[0-9]+)")
+_RANDOM = re.compile(r"random-(?P<name>.+)-seed(?P<seed>[0-9]{1,18})")
 
 
 def build_backbone(spec: str, *, layers: Sequence[int] = (-1,), precision: Precision = "auto") -> Backbone:
@@ -57,6 +56,10 @@ def build_backbone(spec: str, *, layers: Sequence[int] = (-1,), precision: Preci
     if spec == RESIDUE:
         from ppi.backbones.residue import ResidueBackbone
 
+        if tuple(layers) != (-1,) or precision == "bfloat16":
+            raise BackboneError(
+                "the residue descriptors have one layer, in float32; leave layers and precision"
+            )
         return ResidueBackbone()
     return _build_language_model(spec, layers, precision)
 
@@ -81,6 +84,8 @@ def check_spec(spec: str) -> str:
 
 
 def _build_language_model(spec: str, layers: Sequence[int], precision: Precision) -> Backbone:
+    if not layers:
+        raise BackboneError("no hidden layer was asked for; at least one was expected, -1 for the last")
     from ppi.backbones.loading import Source
 
     name, _, revision = check_spec(spec).partition("@")
@@ -88,7 +93,8 @@ def _build_language_model(spec: str, layers: Sequence[int], precision: Precision
     checkpoint = CHECKPOINTS.get(random["name"] if random else name)
     path = None if checkpoint else Path(spec)
     source = Source(
-        spec=spec,
+        # A model that is trained over a local checkpoint may be used from another folder.
+        spec=spec if path is None else str(path.resolve()),
         checkpoint=checkpoint,
         path=path,
         revision=revision or None if checkpoint else None,
@@ -104,14 +110,14 @@ def _build_language_model(spec: str, layers: Sequence[int], precision: Precision
 def _family_of(path: Path) -> str:
     if path.suffix == ".pt":
         return "fair-esm"
-    if path.suffix == ".pth" or (path.is_dir() and list(path.glob(_ESM3_WEIGHTS))):
+    if path.suffix == ".pth" or (path.is_dir() and list(path.glob(ESM3_FILES))):
         return "esm3"
     try:
         kind = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackboneError(
             f"{path}: not a checkpoint; a folder with a config.json that says its model_type, one with "
-            f"{_ESM3_WEIGHTS}, or a .pt file of fair-esm was expected"
+            f"{ESM3_FILES}, or a .pt file of fair-esm was expected"
         ) from error
     if kind not in _MODEL_TYPES:
         supported = ", ".join(_MODEL_TYPES)

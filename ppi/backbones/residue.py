@@ -11,6 +11,7 @@ from Bio.SeqUtils import IsoelectricPoint, ProtParamData, molecular_weight
 from torch import Tensor
 
 from ppi.backbones.base import Backbone, Unit
+from ppi.backbones.checkpoints import NO_LIMIT
 from ppi.complexes import AMINO_ACIDS, UNKNOWN
 
 _HYDROPHOBICITY = "kd"  # Kyte & Doolittle 1982
@@ -35,7 +36,7 @@ class ResidueBackbone(Backbone):
     costly = False
     table: Tensor
     # No limit of its own; this bounds the quadratic attention of what stands behind it.
-    max_residues = 10_000
+    max_residues = NO_LIMIT
 
     def __init__(self) -> None:
         super().__init__()

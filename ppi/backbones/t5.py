@@ -85,7 +85,7 @@ class T5Backbone(PackedEncoder):
             distances, config.relative_attention_num_buckets, config.relative_attention_max_distance
         )
         # The first window holds the most negative distances, those of the last token: hence the flip.
-        bias = table(buckets).T.unfold(1, side, 1).flip(1)
+        bias = table(buckets).T.unfold(1, side, 1).flip(1).contiguous()
         # A bias depends on nothing but the distance: that of a shorter sequence is a corner of it.
         return lambda length: bias[:, :length, :length]
 

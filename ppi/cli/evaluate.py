@@ -12,6 +12,7 @@ def evaluate(
     split: str | None = None,
     part: str = "test",
     output: Path | None = None,
+    truncate: bool = False,
     device: str = "auto",
     store: Path | None = None,
 ) -> None:
@@ -39,6 +40,8 @@ def evaluate(
         Part of the split to score.
     output
         File for the whole report, JSON.
+    truncate
+        Shorten complexes over the backbone's limit instead of refusing them.
     device
         auto, cpu, cuda or cuda:N.
     store
@@ -49,7 +52,16 @@ def evaluate(
 
     print(
         format_report(
-            run(model, data=data, split=split, part=part, output=output, device=device, store=store)
+            run(
+                model,
+                data=data,
+                split=split,
+                part=part,
+                output=output,
+                truncate=truncate,
+                device=device,
+                store=store,
+            )
         ),
         end="",
     )

@@ -18,6 +18,7 @@ def predict(
     temperature_kelvin: float = 298.15,
     truncate: bool = False,
     device: str = "auto",
+    store: Path | None = None,
 ) -> None:
     """Predict pKd = -log10(Kd / M) of complexes, with an interval.
 
@@ -48,6 +49,8 @@ def predict(
         Shorten complexes over the model's limit, and say so in the output, instead of refusing them.
     device
         auto, cpu, cuda or cuda:N.
+    store
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     """
     from data_curation.files import check_writable_file
     from ppi.io.fasta import read_side_pairs
@@ -70,6 +73,7 @@ def predict(
         temperature_kelvin=temperature_kelvin,
         truncate=truncate,
         device=device,
+        store=store,
     )
     if output is None:
         sys.stdout.write(format_csv(table) or "")

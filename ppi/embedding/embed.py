@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from data_curation.files import check_writable_file
 from heads.ragged import LIGAND
@@ -19,15 +19,17 @@ from ppi.embedding import Pool
 from ppi.embedding.export import check_suffix, export
 from ppi.embedding.run import fill_store
 from ppi.embedding.store import EmbeddingStore, default_root
-from ppi.embedding.units import EncodedComplex, encode_complexes
+from ppi.embedding.units import EncodedComplex, encode_complexes, say_truncated
+from ppi.errors import InputError
 from ppi.io.tables import ComplexTable
 
 
 class EmbeddingSummary(NamedTuple):
-    """Distinct units, how many of them were embedded now, and the folder of their store."""
+    """Distinct units, those embedded now, complexes that were shortened, and the folder of the store."""
 
     units: int
     embedded: int
+    truncated: int
     store: str
 
 
@@ -77,18 +79,22 @@ def embed(
     ppi.errors.PpiError
         If the data, an option, the backbone or the store is wrong.
     """
+    for value, choices in ((unit, EncodingUnit), (pool, Pool), (precision, Precision)):
+        if value not in get_args(choices):
+            raise InputError(f"{value!r} is none of {', '.join(get_args(choices))}")
     if output is not None:
         check_writable_file(check_suffix(output))
     devices = choose_devices(device)
     complexes = open_dataset(data).complexes
     model = build_backbone(backbone, layers=layers, precision=precision)
-    encoded, _ = encode_complexes(complexes, unit, model.max_residues, truncate=truncate)
+    encoded, truncated = encode_complexes(complexes, unit, model.max_residues, truncate=truncate)
+    say_truncated(complexes, truncated)
     units = [part for item in encoded for part in item.units]
     with EmbeddingStore(default_root() if store is None else store, model) as kept:
         done = fill_store(kept, model, units, devices=devices, token_budget=token_budget)
         if output is not None:
             export(output, _keyed(complexes, encoded, unit), kept, pool)
-        return EmbeddingSummary(len(set(units)), done, str(kept.folder))
+        return EmbeddingSummary(len(set(units)), done, sum(truncated), str(kept.folder))
 
 
 def _keyed(

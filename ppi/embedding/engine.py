@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Any
 
 import torch
@@ -13,7 +16,7 @@ from torch import Tensor
 from ppi.backbones.base import Backbone, Unit
 from ppi.embedding.batching import budget_batches
 from ppi.embedding.units import unit_length
-from ppi.errors import BackboneError, PpiWarning
+from ppi.errors import BackboneError, InputError, PpiWarning
 
 Embedded = list[tuple[Unit, Tensor]]
 
@@ -22,6 +25,8 @@ CPU_BUDGET = 2048
 # On a GPU a batch may take half of the free memory, at about so many values of a state for each residue.
 _GPU_SHARE, _STATES = 0.5, 24
 _GPU_BUDGETS = (4096, 262_144)
+# Residues that a process gets at a time; it cuts them into batches of its own.
+_TASK = 65_536
 
 
 def embed_units(
@@ -36,7 +41,7 @@ def embed_units(
     Parameters
     ----------
     backbone
-        Moved to the device; for several devices each gets a process with a copy.
+        Moved to the device; for several devices each gets a process that makes it again from its spec.
     units
         May repeat.
     token_budget
@@ -53,18 +58,21 @@ def embed_units(
     Raises
     ------
     BackboneError
-        If one unit alone does not fit the memory of a GPU.
+        If the backbone, or one unit alone, does not fit the memory of a GPU.
+    InputError
+        If the token budget is not above zero.
     """
+    if token_budget is not None and token_budget < 1:
+        raise InputError(f"the token budget is {token_budget}; at least 1 residue was expected")
     distinct = sorted(set(units), key=lambda unit: (-unit_length(unit), unit))
-    budget = token_budget or default_budget(backbone, devices[0])
     if len(devices) == 1:
-        yield from _embed_here(backbone.to(devices[0]), distinct, budget)
+        yield from _embed_here(_moved(backbone, devices[0]), distinct, devices[0], token_budget)
     else:
-        yield from _embed_in_processes(backbone, distinct, budget, devices)
+        yield from _embed_in_processes(backbone, distinct, devices, token_budget)
 
 
 def default_budget(backbone: Backbone, device: str) -> int:
-    """Return how many residues a batch on this device should have."""
+    """Return how many residues a batch should have on the device where the backbone is."""
     if not device.startswith("cuda"):
         return CPU_BUDGET
     free, _ = torch.cuda.mem_get_info(device)
@@ -72,7 +80,17 @@ def default_budget(backbone: Backbone, device: str) -> int:
     return max(least, min(most, int(free * _GPU_SHARE / (_STATES * backbone.dim * 4))))
 
 
-def _embed_here(backbone: Backbone, units: Sequence[Unit], budget: int) -> Iterator[Embedded]:
+def _moved(backbone: Backbone, device: str) -> Backbone:
+    try:
+        return backbone.to(device)
+    except torch.OutOfMemoryError as error:
+        raise BackboneError(f"{backbone.spec} does not fit the memory of {device}") from error
+
+
+def _embed_here(
+    backbone: Backbone, units: Sequence[Unit], device: str, token_budget: int | None
+) -> Iterator[Embedded]:
+    budget = token_budget or default_budget(backbone, device)
     pending: tuple[list[Unit], Callable[[], Tensor]] | None = None
     done = 0
     while done < len(units):
@@ -121,11 +139,11 @@ def _to_host(values: Tensor) -> Callable[[], Tensor]:
     host = torch.empty_like(values, device="cpu", pin_memory=True)
     host.copy_(values, non_blocking=True)
     arrived = torch.cuda.Event()
-    arrived.record()
+    arrived.record(torch.cuda.current_stream(values.device))
 
     def wait() -> Tensor:
         arrived.synchronize()
-        return host
+        return host.clone()  # page-locked memory is scarce: it goes back
 
     return wait
 
@@ -135,36 +153,63 @@ def _split(batch: Sequence[Unit], arriving: Callable[[], Tensor]) -> Embedded:
     return list(zip(batch, pieces, strict=True))
 
 
-# The backbone of a worker process.
+# What a worker process holds: its backbone, where that is, and the budget of its batches.
 _backbone: Backbone
+_device: str
+_budget: int | None
 
 
 def _embed_in_processes(
-    backbone: Backbone, units: Sequence[Unit], budget: int, devices: Sequence[str]
+    backbone: Backbone, units: Sequence[Unit], devices: Sequence[str], token_budget: int | None
 ) -> Iterator[Embedded]:
     context = torch.multiprocessing.get_context("spawn")
     places = context.SimpleQueue()
     for device in devices:
         places.put(device)
     threads = max(1, torch.get_num_threads() // len(devices))
-    batches = [[units[i] for i in rows] for rows in budget_batches([unit_length(u) for u in units], budget)]
-    with ProcessPoolExecutor(
-        len(devices), mp_context=context, initializer=_start_worker, initargs=(backbone, places, threads)
-    ) as pool:
-        for batch, raw in zip(batches, pool.map(_embed_in_worker, batches), strict=True):
-            values = torch.from_numpy(raw).view(backbone.dtype)
-            yield _split(batch, lambda values=values: values)  # type: ignore[misc]
+    recipe = (backbone.spec, backbone.layers, str(backbone.dtype).removeprefix("torch."))
+    lengths = [unit_length(unit) for unit in units]
+    batches = ([units[row] for row in rows] for rows in budget_batches(lengths, token_budget or _TASK))
+    pool = ProcessPoolExecutor(
+        len(devices),
+        mp_context=context,
+        initializer=_start_worker,
+        initargs=(recipe, places, threads, token_budget),
+    )
+    with pool:
+        # Two batches a worker in flight: results do not pile up where they are taken slowly.
+        flight = deque(
+            (batch, pool.submit(_embed_in_worker, batch)) for batch in islice(batches, 2 * len(devices))
+        )
+        while flight:
+            batch, result = flight.popleft()
+            try:
+                values = torch.from_numpy(result.result()).view(backbone.dtype)
+            except BrokenProcessPool as error:
+                raise BackboneError(
+                    f"a process that embeds on one of {', '.join(devices)} ended early; it may have run out "
+                    "of memory"
+                ) from error
+            for following in islice(batches, 1):
+                flight.append((following, pool.submit(_embed_in_worker, following)))
+            yield list(zip(batch, values.split([unit_length(unit) for unit in batch]), strict=True))
 
 
-def _start_worker(backbone: Backbone, places: Any, threads: int) -> None:
-    global _backbone
+def _start_worker(recipe: tuple[str, Any, Any], places: Any, threads: int, token_budget: int | None) -> None:
+    from ppi.backbones.registry import build_backbone
+
+    global _backbone, _device, _budget
     torch.set_num_threads(threads)
-    _backbone = backbone.to(places.get())
+    _device, _budget = places.get(), token_budget
+    if _device.startswith("cuda"):
+        torch.cuda.set_device(_device)
+    spec, layers, precision = recipe
+    _backbone = _moved(build_backbone(spec, layers=layers, precision=precision), _device)
 
 
-def _embed_in_worker(batch: list[Unit]) -> Any:
-    pieces = [
-        values for part in _embed_here(_backbone, batch, sum(map(unit_length, batch))) for _, values in part
-    ]
+def _embed_in_worker(units: list[Unit]) -> Any:
+    pieces = []
+    for batch in _embed_here(_backbone, units, _device, _budget):
+        pieces += [values for _, values in batch]
     # numpy has no bfloat16, and bytes need no file descriptor for each tensor.
     return torch.cat(pieces).view(torch.uint8).numpy()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from ppi.embedding.sources import UnitEmbeddings
 from ppi.errors import InputError
 
 SUFFIXES = (".npz", ".h5", ".parquet")
+# Values in one row group of Parquet: 64 MiB.
+_GROUP_VALUES = 2**24
 
 
 class Item(NamedTuple):
@@ -99,7 +102,10 @@ def _write_hdf5(path: Path, items: Iterator[Item], pool: Pool) -> None:
 
     with h5py.File(path, "w") as file:
         for name, values in _arrays(items, pool):
-            file[name] = values.astype("S") if values.dtype.kind == "U" else values
+            if values.dtype.kind == "U":
+                file.create_dataset(name, data=values.tolist(), dtype=h5py.string_dtype())
+            else:
+                file[name] = values
 
 
 def _arrays(items: Iterator[Item], pool: Pool) -> Iterator[tuple[str, np.ndarray]]:
@@ -120,12 +126,27 @@ def _write_parquet(path: Path, items: Iterator[Item], pool: Pool) -> None:
         fields[1:1] = [("position", pa.int32()), ("residue", pa.string())]
     schema = pa.schema(fields)
     with pa.parquet.ParquetWriter(path, schema) as writer:
-        for item in (first, *items):
-            rows = 1 if pool == "mean" else len(item.residues)
-            columns = {
-                "key": pa.array([item.key] * rows),
-                "position": pa.array(range(1, rows + 1), pa.int32()),
-                "residue": pa.array(list(item.residues) if pool == "none" else [""]),
-                "embedding": pa.FixedSizeListArray.from_arrays(pa.array(item.values.ravel()), type=embedding),
-            }
-            writer.write_table(pa.table([columns[name] for name in schema.names], schema=schema))
+        group: list[Item] = []
+        values = 0
+        for item in chain([first], items):
+            group.append(item)
+            values += item.values.size
+            if values >= _GROUP_VALUES:
+                writer.write_table(_table(group, schema))
+                group, values = [], 0
+        if group:
+            writer.write_table(_table(group, schema))
+
+
+def _table(items: Sequence[Item], schema: pa.Schema) -> pa.Table:
+    by_residue = "position" in schema.names
+    rows = [len(item.residues) if by_residue else 1 for item in items]
+    values = pa.array(np.concatenate([item.values.ravel() for item in items]))
+    columns = {
+        "key": pa.array([item.key for item, count in zip(items, rows, strict=True) for _ in range(count)]),
+        "embedding": pa.FixedSizeListArray.from_arrays(values, type=schema.field("embedding").type),
+    }
+    if by_residue:
+        columns["position"] = pa.array([n for count in rows for n in range(1, count + 1)], pa.int32())
+        columns["residue"] = pa.array(list("".join(item.residues for item in items)))
+    return pa.table([columns[name] for name in schema.names], schema=schema)

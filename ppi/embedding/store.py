@@ -34,8 +34,9 @@ from ppi.errors import PpiWarning, StoreError
 FORMAT_VERSION = 1
 HEADER_FILE = "store.json"
 _CHECKSUM_BYTES = 8
-# A range of addresses, not of the disk: the file is as large as what is in it.
-_MAP_SIZE = 2**40
+# A range of addresses, not of the disk: the file is as large as what is in it. The first that is granted:
+# schedulers of clusters may limit it.
+_MAP_SIZES = (2**40, 2**36, 2**33)
 _ON_DISK = {torch.bfloat16: "bfloat16", torch.float32: "float16"}
 
 
@@ -57,12 +58,12 @@ class Header:
 
 @dataclass(frozen=True)
 class StoreEntry:
-    """A store as it is listed: name of the folder, header, number of units, bytes on disk."""
+    """A store as it is listed: name of the folder, units, bytes on disk, and why it cannot be read if so."""
 
     name: str
-    header: Header
     units: int
     size: int
+    problem: str
 
 
 def default_root() -> Path:
@@ -119,7 +120,7 @@ class EmbeddingStore(UnitEmbeddings):
     def missing(self, units: Iterable[Unit]) -> list[Unit]:
         """Return the distinct units that are not in the store, or whose entry is damaged (this is said)."""
         absent, damaged = [], 0
-        with self._environment.begin(buffers=True) as transaction:
+        with _said(self.folder), self._environment.begin(buffers=True) as transaction:
             for unit in dict.fromkeys(units):
                 value = transaction.get(_key(unit))
                 if value is None or not self._is_whole(value, unit):
@@ -153,14 +154,15 @@ class EmbeddingStore(UnitEmbeddings):
         StoreError
             If the disk is full, or a value does not fit the data type on disk.
         """
-        with _said(self.folder), self._environment.begin(write=True) as transaction:
+        stays = "; what was finished stays in the store"
+        with _said(self.folder, stays), self._environment.begin(write=True) as transaction:
             for unit, values in embedded:
                 transaction.put(_key(unit), self._packed(values))
 
     def rows(self, units: Sequence[Unit]) -> Tensor:
         raw = np.empty((sum(map(unit_length, units)), self._row_bytes), dtype=np.uint8)
         start = 0
-        with self._environment.begin(buffers=True) as transaction:
+        with _said(self.folder), self._environment.begin(buffers=True) as transaction:
             for unit in units:
                 value = transaction.get(_key(unit))
                 if value is None or not self._is_whole(value, unit):
@@ -176,7 +178,10 @@ class EmbeddingStore(UnitEmbeddings):
     def _packed(self, values: Tensor) -> bytes:
         stored = values.to(self._dtype)
         if not bool(torch.isfinite(stored).all()):
-            raise StoreError(f"an embedding has values that {self.header.dtype} cannot hold")
+            raise StoreError(
+                f"{self.header.identity}: an embedding has values that {self.header.dtype} cannot hold; "
+                "--precision bfloat16 can"
+            )
         content = stored.contiguous().view(torch.uint8).numpy().tobytes()
         return xxhash.xxh3_64_digest(content) + content
 
@@ -189,29 +194,30 @@ class EmbeddingStore(UnitEmbeddings):
 
 
 def list_stores(root: str | os.PathLike[str]) -> list[StoreEntry]:
-    """Return the stores in a folder, by name.
-
-    Raises
-    ------
-    StoreError
-        If one cannot be read.
-    """
+    """Return the stores in a folder, by name; one that cannot be read with the reason."""
     found = []
     for path in sorted(Path(root).glob(f"*/{HEADER_FILE}")):
-        with _said(path.parent):
-            header = Header(**json.loads(path.read_text()))
-            environment = _open(path.parent, readonly=True)
-            units = int(environment.stat()["entries"])
-            environment.close()
-            size = sum(file.stat().st_size for file in path.parent.iterdir())
-        found.append(StoreEntry(path.parent.name, header, units, size))
+        folder, units, problem = path.parent, 0, ""
+        try:
+            with _said(folder):
+                environment = _open(folder, readonly=True)
+                units = int(environment.stat()["entries"])
+                environment.close()
+        except StoreError as error:
+            problem = str(error)
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        found.append(StoreEntry(folder.name, units, size, problem))
     return found
 
 
 def format_stores(root: str | os.PathLike[str]) -> str:
     """Return the stores in a folder as lines of text, with their sum."""
     entries = list_stores(root)
-    lines = [f"{entry.size / 1e9:9.3f} GB {entry.units:9,} units  {entry.name}" for entry in entries]
+    lines = [
+        f"{entry.size / 1e9:9.3f} GB {entry.units:9,} units  {entry.name}"
+        + (f"  (cannot be read: {entry.problem})" if entry.problem else "")
+        for entry in entries
+    ]
     total = sum(entry.size for entry in entries)
     return "\n".join([*lines, f"{total / 1e9:9.3f} GB in {len(entries)} store(s) in {root}"])
 
@@ -234,7 +240,19 @@ def prune_store(root: str | os.PathLike[str], name: str) -> None:
 
 
 def _open(folder: Path, *, readonly: bool = False) -> lmdb.Environment:
-    return lmdb.open(str(folder), map_size=_MAP_SIZE, metasync=False, readahead=False, readonly=readonly)
+    for map_size in _MAP_SIZES:
+        try:
+            environment = lmdb.open(str(folder), map_size=map_size, readahead=False, readonly=readonly)
+            break
+        except lmdb.MemoryError:
+            if map_size == _MAP_SIZES[-1]:
+                raise
+    # A page that is not in the file would end the process when it is read.
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    if (folder / "data.mdb").stat().st_size < needed:
+        environment.close()
+        raise StoreError(f"{folder}: the store was cut off; prune it")
+    return environment
 
 
 def _check_header(folder: Path, header: Header) -> None:
@@ -259,11 +277,12 @@ def _key(unit: Unit) -> bytes:
 
 
 @contextmanager
-def _said(folder: Path) -> Iterator[None]:
-    """Turn what LMDB or the system says into an error that names the store."""
+def _said(folder: Path, after: str = "") -> Iterator[None]:
+    """Turn what LMDB or the system says into an error that names the store, with something to add."""
     try:
         yield
     except lmdb.MapFullError as error:
-        raise StoreError(f"{folder}: the store is full") from error
+        raise StoreError(f"{folder}: the store is full{after}") from error
     except (lmdb.Error, OSError, ValueError, TypeError) as error:
-        raise StoreError(f"{folder}: {error}; what was finished stays in the store") from error
+        reason = str(error).removeprefix(f"{folder}: ")
+        raise StoreError(f"{folder}: {reason}{after}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from heads.ragged import BOTH, LIGAND, RECEPTOR
 from heads.registry import EncodingUnit
 from ppi.backbones.base import Unit
 from ppi.complexes import Complex
-from ppi.errors import InputError
+from ppi.errors import InputError, PpiWarning
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,14 @@ def encode_complexes(
         encoded.append(cut)
         truncated.append(over)
     return encoded, truncated
+
+
+def say_truncated(complexes: Sequence[Complex], truncated: Sequence[bool]) -> None:
+    """Warn of complexes that were shortened, if there are any."""
+    names = [item.id for item, cut in zip(complexes, truncated, strict=True) if cut]
+    if names:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        warnings.warn(f"{len(names)} complex(es) were shortened: {shown}", PpiWarning, stacklevel=3)
 
 
 def _places(unit: Unit) -> int:

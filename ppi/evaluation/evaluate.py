@@ -14,6 +14,7 @@ from data_curation.leakage import nearest_identity
 from ppi.datasets import SHIPPED_DATASET, split_dataset
 from ppi.devices import choose_device
 from ppi.embedding.store import default_root
+from ppi.embedding.units import say_truncated
 from ppi.evaluation.baselines import baseline_predictions
 from ppi.evaluation.metrics import Score, score
 from ppi.io.tables import ComplexTable
@@ -41,6 +42,7 @@ def evaluate(
     split: str | os.PathLike[str] | None = None,
     part: str = "test",
     output: str | os.PathLike[str] | None = None,
+    truncate: bool = False,
     device: str = "auto",
     store: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
@@ -59,6 +61,8 @@ def evaluate(
         Part to score.
     output
         JSON file for the report.
+    truncate
+        Shorten complexes over the backbone's limit instead of refusing them.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     store
@@ -86,7 +90,11 @@ def evaluate(
     scored = table.part(part)
     measured = scored.measured_pkd(part)
     root = default_root() if store is None else store
-    predicted = predict_members(trained.model, scored.complexes, device=place, store=root)[0].mean(axis=0)
+    members, truncated = predict_members(
+        trained.model, scored.complexes, truncate=truncate, device=place, store=root
+    )
+    say_truncated(scored.complexes, truncated)
+    predicted = members.mean(axis=0)
     predictors = {trained.name: predicted, **_baselines(table, scored)}
     strata = list(_strata(scored, trained.training_chains))
     calibration = trained.calibration

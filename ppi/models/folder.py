@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_curation.files import atomic_folder
-from ppi.errors import ModelError
+from ppi.errors import BackboneError, ModelError
 
 if TYPE_CHECKING:
     from ppi.models.affinity import AffinityModel
@@ -124,6 +124,11 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
         raise ModelError(
             f"{folder}/{CONFIG_FILE}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         ) from error
+    except BackboneError as error:
+        raise ModelError(
+            f"{folder}: its backbone cannot be had (if it is a local checkpoint that was moved, put the new "
+            f"path into {CONFIG_FILE}; its content is checked): {error}"
+        ) from error
     except KeyError as error:
         raise ModelError(f"{folder}/{MANIFEST_FILE}: there is no {error}") from error
     except (OSError, ValueError, TypeError, RuntimeError, EOFError, zlib.error, SafetensorError) as error:
@@ -134,9 +139,13 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
 
 
 def _check_backbone(folder: Path, found: str, trained_on: str) -> None:
-    # The last word is the data type, which follows the machine.
-    if found.rpartition(" ")[0] != trained_on.rpartition(" ")[0]:
+    if _without_dtype(found) != _without_dtype(trained_on):
         raise ModelError(f"{folder}: the heads were trained on {trained_on}, but the backbone is {found} now")
+
+
+def _without_dtype(identity: str) -> str:
+    # The data type follows the machine.
+    return identity.removesuffix(" float32").removesuffix(" bfloat16")
 
 
 def _folder(path: str | os.PathLike[str]) -> Path:

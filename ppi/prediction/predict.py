@@ -13,6 +13,7 @@ from data_curation.errors import MMseqsError
 from data_curation.leakage import nearest_identity
 from ppi.complexes import Complex
 from ppi.devices import choose_device
+from ppi.embedding.store import default_root
 from ppi.errors import InputError, PpiWarning
 from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_from_pkd
 from ppi.io.tables import ComplexTable, read_complexes
@@ -27,6 +28,7 @@ def predict(
     temperature_kelvin: float = STANDARD_TEMPERATURE,
     truncate: bool = False,
     device: str = "auto",
+    store: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
     """Predict pKd with its interval.
 
@@ -42,6 +44,8 @@ def predict(
         Shorten complexes over the backbone's limit instead of refusing them.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    store
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
 
     Returns
     -------
@@ -63,7 +67,10 @@ def predict(
     _say_notes(table.complexes)
     place = choose_device(device)
     trained = model if isinstance(model, TrainedModel) else load_model(model)
-    members, truncated = predict_members(trained.model, table.complexes, truncate=truncate, device=place)
+    root = default_root() if store is None else store
+    members, truncated = predict_members(
+        trained.model, table.complexes, truncate=truncate, device=place, store=root
+    )
     pkd = pd.Series(members.mean(axis=0))
     spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(len(pkd), np.nan)
     result = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Training data: embeddings cached once, batches by a token budget, groups drawn alike on request."""
+"""Training data: units embedded once, batches by a token budget, groups drawn alike on request."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class BalancedBatches(Sampler[list[int]]):
 
 
 class AffinityData(lightning.LightningDataModule):
-    """Loaders over embeddings that were computed once.
+    """Loaders over embedded units.
 
     Parameters
     ----------

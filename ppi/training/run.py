@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning
@@ -25,7 +26,7 @@ from ppi.datasets import SHIPPED_DATASET, split_dataset
 from ppi.devices import choose_device
 from ppi.embedding.run import open_embeddings
 from ppi.embedding.store import default_root
-from ppi.embedding.units import EncodedComplex, encode_complexes
+from ppi.embedding.units import EncodedComplex, encode_complexes, say_truncated
 from ppi.errors import InputError
 from ppi.evaluation.metrics import METRICS
 from ppi.io.tables import ComplexTable
@@ -120,8 +121,9 @@ def train(
         label_std=std,
     )
     model = AffinityModel(config)
-    train_examples = _examples(model, train_part, labels, groups)
-    validation_examples = _examples(model, validation_part, measured, np.arange(len(validation_part)))
+    cut = settings.truncate
+    train_examples = _examples(model, train_part, labels, groups, cut)
+    validation_examples = _examples(model, validation_part, measured, np.arange(len(validation_part)), cut)
     root = default_root() if store is None else store
     units = _all_units(train_examples.encoded, validation_examples.encoded)
     members = []
@@ -140,7 +142,8 @@ def train(
             head.load_state_dict(member.weights)
             members.append(member)
 
-    predicted = predict_members(model, validation_part.complexes, device=place, store=root)[0].mean(axis=0)
+    again, _ = predict_members(model, validation_part.complexes, truncate=cut, device=place, store=root)
+    predicted = again.mean(axis=0)
     calibration = calibrate(measured, predicted)
     manifest = _manifest(model.backbone.identity, table, settings, members, measured, predicted)
     chains = {chain for item in train_part.complexes for chain in item.chains}
@@ -150,7 +153,7 @@ def train(
         calibration=calibration,
         training_chains=chains,
         manifest=manifest,
-        card=model_card(config, find(HEADS, config.head).swap_invariant, calibration, manifest),
+        card=model_card(model.config, find(HEADS, config.head).swap_invariant, calibration, manifest),
     )
     return load_model(target)
 
@@ -191,8 +194,13 @@ def _label_scale(labels: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
     return mean, float(np.sqrt(np.average((labels - mean) ** 2, weights=draws)))
 
 
-def _examples(model: AffinityModel, part: ComplexTable, labels: np.ndarray, group: np.ndarray) -> Examples:
-    encoded, _ = encode_complexes(part.complexes, model.encoding_unit, model.backbone.max_residues)
+def _examples(
+    model: AffinityModel, part: ComplexTable, labels: np.ndarray, group: np.ndarray, truncate: bool
+) -> Examples:
+    encoded, truncated = encode_complexes(
+        part.complexes, model.encoding_unit, model.backbone.max_residues, truncate=truncate
+    )
+    say_truncated(part.complexes, truncated)
     target = (labels - model.config.label_mean) / model.config.label_std
     weight: np.ndarray = np.ones(len(part))
     if "weight" in part.columns:
@@ -255,7 +263,7 @@ def _fresh_head(model: AffinityModel) -> Head:
 
 def _quiet_lightning() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    # The embeddings are in memory: loader processes would only copy them.
+    # Embeddings come at memory speed: loader processes would only copy them.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
 
@@ -269,7 +277,7 @@ def _manifest(
     predicted: np.ndarray,
 ) -> dict[str, Any]:
     return {
-        "name": f"{settings.backbone}-{settings.mixer}-{settings.head}-x{settings.members}",
+        "name": f"{Path(settings.backbone).name}-{settings.mixer}-{settings.head}-x{settings.members}",
         "settings": settings.model_dump(),
         "backbone_identity": backbone_identity,
         "data_sha256": table_sha256(table),

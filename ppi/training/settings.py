@@ -33,6 +33,8 @@ class TrainSettings(BaseModel):
         What stands between backbone and pooling.
     pooling
         How residues become one vector.
+    truncate
+        Shorten complexes over the backbone's limit, and say so, instead of refusing them.
     members
         Heads to train, with seeds `seed`, `seed` + 1, ...; predictions are their mean.
     seed
@@ -64,6 +66,7 @@ class TrainSettings(BaseModel):
     head: HeadName = "pad"
     mixer: MixerName = "convbert"
     pooling: PoolingName = "attention"
+    truncate: bool = False
     members: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0, le=2**31)
     balance: Literal["none", "pdb", "cluster"] = "none"

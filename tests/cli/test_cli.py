@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from conftest import REPOSITORY
 
 from ppi.backbones.residue import ResidueBackbone
 from ppi.cli import main
+from ppi.errors import PpiWarning
 from ppi.io.predictions import COLUMNS
 from ppi.io.tables import read_complexes
 
@@ -295,10 +297,20 @@ def test_embed_list_and_prune(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert message in capsys.readouterr().err
     assert run("embed", "--list", *place) == 0
     listed = capsys.readouterr().out
-    assert "3 units  random-esm2-8m-seed3-layers-3-6-" in listed
+    assert "3 units  random-esm2-8m-seed3-" in listed
     assert run("embed", "--prune", listed.splitlines()[0].split()[-1], *place) == 0
     assert run("embed", "--list", *place) == 0
     assert "in 0 store(s)" in capsys.readouterr().out
+
+
+def test_embed_says_what_it_shortened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(f"id,ligand,receptor\nlong,{'MKVLA' * 2001},GGS\nshort,MKV,GGS\n")
+    words = ("embed", table, "--backbone", "residue", "--store", tmp_path / "store")
+    assert run(*words) == 1
+    assert "'long' has a chain of 10005 residues, the backbone takes 10000" in capsys.readouterr().err
+    with pytest.warns(PpiWarning, match=r"1 complex\(es\) were shortened: long"):
+        assert run(*words, "--truncate") == 0
 
 
 def test_info_lists_the_backbones(capsys: pytest.CaptureFixture[str]) -> None:
@@ -315,7 +327,7 @@ def test_train_on_a_language_model_and_predict(
     options = ("--backbone", "random-esm2-8m-seed0", "--head", "hp", "--mixer", "none", "--max-epochs", 1)
     data, place = ("--data", table_path), ("--store", tmp_path / "store")
     assert run("train", *data, *place, *options, "--output", tmp_path / "m") == 0
-    assert "with random-esm2-8m-seed0 layers 6" in capsys.readouterr().err
+    assert "with random-esm2-8m-seed0 " in capsys.readouterr().err
     assert run("train", *data, *place, *options, "--output", tmp_path / "again") == 0
     assert "embedding" not in capsys.readouterr().err
     assert run("predict", table_path, "--model", tmp_path / "m", "--output", tmp_path / "a.csv") == 0
@@ -325,7 +337,7 @@ def test_train_on_a_language_model_and_predict(
     assert first.equals(second)
     assert run("evaluate", tmp_path / "m", *data, *place) == 0
     manifest = tmp_path / "m" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace("seed0 layers 6", "seed1 layers 6"))
+    manifest.write_text(re.sub("seed0 [0-9a-f]+ v1", "seed1 v1", manifest.read_text()))
     capsys.readouterr()
     assert run("predict", table_path, "--model", tmp_path / "m") == 1
-    assert "trained on random-esm2-8m-seed1 layers 6" in capsys.readouterr().err
+    assert "trained on random-esm2-8m-seed1 v1 layers 6" in capsys.readouterr().err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,63 @@ def test_a_checkpoint_that_cannot_be_had_says_the_ways_out(
             build_backbone(spec)
 
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache of the hub, with the checkpoint in place of ESM-2 8M, and no network."""
+    cache = tmp_path / "hub"
+    repository = cache / "models--facebook--esm2_t6_8M_UR50D"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(COMMIT)
+    shutil.copytree(folder, repository / "snapshots" / COMMIT)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    return repository
+
+
+def test_the_hub_is_pinned_to_the_commit(
+    hub_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A folder named like the repository is not taken for it.
+    (tmp_path / "facebook" / "esm2_t6_8M_UR50D").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    backbone = build_backbone("esm2-8m", precision="float32")
+    assert backbone.spec == f"esm2-8m@{COMMIT}"
+    assert backbone.identity == f"esm2-8m@{COMMIT} v1 layers 1 float32"
+    assert build_backbone(backbone.spec, precision="float32").identity == backbone.identity
+    assert build_backbone("esm2-8m@main").spec == backbone.spec
+    with pytest.raises(BackboneError, match="neither in the local cache"):
+        build_backbone("esm2-8m@other")
+    (hub_cache / "snapshots" / COMMIT / "model.safetensors").unlink()
+    with pytest.raises(BackboneError, match="neither in the local cache"):
+        build_backbone("esm2-8m")
+
+
+def test_a_relative_path_is_kept_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert build_backbone(folder.name).spec == str(folder)
+
+
+def test_a_damaged_checkpoint_is_named(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(BackboneError, match=f"{folder}: not a checkpoint that can be loaded"):
+        build_backbone(str(folder))
+    (folder / "config.json").write_text('{"model_type": "esm"}')
+    with pytest.raises(BackboneError, match=f"{folder}: not a checkpoint that can be loaded"):
+        build_backbone(str(folder))
+
+
+def test_residue_descriptors_take_no_options() -> None:
+    for options in ({"layers": (0,)}, {"precision": "bfloat16"}):
+        with pytest.raises(BackboneError, match="one layer, in float32"):
+            build_backbone("residue", **options)  # type: ignore[arg-type]
+    with pytest.raises(BackboneError, match="no hidden layer"):
+        build_backbone("random-esm2-8m-seed0", layers=())
+
+
 def test_random_weights_follow_the_seed() -> None:
     units = [("MKVLA",)]
     with torch.inference_mode():
@@ -63,9 +122,8 @@ def test_random_weights_follow_the_seed() -> None:
         )
     assert torch.equal(first, again)
     assert not torch.allclose(first, other, atol=0.1)
-    assert build_backbone("random-esm2-8m-seed0", layers=(1, -1)).identity.startswith(
-        "random-esm2-8m-seed0 layers 1,6"
-    )
+    identity = build_backbone("random-esm2-8m-seed0", layers=(1, -1)).identity
+    assert re.match(r"random-esm2-8m-seed0 [0-9a-f]{16} v1 layers 1,6 ", identity)
 
 
 def test_a_layer_that_is_not_there() -> None:
@@ -123,7 +181,11 @@ def test_the_table_lists_every_name() -> None:
     assert set(table["cached"]) <= {"yes", "no", "in the package"}
 
 
-def test_precision() -> None:
+def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     assert native_dtype("float32") == torch.float32
     assert native_dtype("bfloat16") == torch.bfloat16
-    assert native_dtype("auto") in (torch.float32, torch.bfloat16)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+    for native, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda native=native: native)
+        assert native_dtype("auto") == expected

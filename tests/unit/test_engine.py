@@ -15,9 +15,10 @@ from test_store import TinyRandomBackbone
 from torch import Tensor
 
 from ppi.backbones.base import Unit
+from ppi.backbones.registry import build_backbone
 from ppi.embedding.engine import CPU_BUDGET, default_budget, embed_units
 from ppi.embedding.store import EmbeddingStore
-from ppi.errors import BackboneError, PpiWarning
+from ppi.errors import BackboneError, InputError, PpiWarning
 
 UNITS: list[Unit] = [("ACDEFGHIKL"[: 1 + n % 10] * (1 + n % 3),) for n in range(40)]
 
@@ -48,10 +49,22 @@ def test_out_of_memory_halves_the_budget_and_goes_on() -> None:
 
 
 def test_processes_give_what_one_gives() -> None:
-    one = embedded(TinyRandomBackbone(), UNITS, token_budget=20)
-    two = embedded(TinyRandomBackbone(), UNITS, token_budget=20, devices=["cpu", "cpu"])
+    backbone = build_backbone("random-esm2-8m-seed0", layers=(2, -1), precision="bfloat16")
+    one = embedded(backbone, UNITS, token_budget=40)
+    two = embedded(backbone, UNITS, token_budget=40, devices=["cpu", "cpu"])
     assert list(two) == list(one)
     assert all(torch.equal(two[unit], one[unit]) for unit in one)
+
+
+def test_a_process_that_cannot_start_is_one_error() -> None:
+    with pytest.raises(BackboneError, match="a process that embeds on one of cpu, cpu ended early"):
+        embedded(TinyRandomBackbone(), UNITS, devices=["cpu", "cpu"])
+
+
+def test_a_budget_without_room_is_refused() -> None:
+    for budget in (0, -5):
+        with pytest.raises(InputError, match=f"the token budget is {budget}"):
+            embedded(TinyRandomBackbone(), UNITS, token_budget=budget)
 
 
 def test_nothing_to_embed() -> None:
@@ -104,8 +117,6 @@ def test_a_killed_run_loses_the_batch_in_flight_only(tmp_path: Path) -> None:
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_gpu_gives_what_the_cpu_gives() -> None:
-    from ppi.backbones.registry import build_backbone
-
     units: list[Unit] = [("MKVLAW" * n, "GGS") for n in (1, 7, 30)]
     exact = embedded(build_backbone("random-esm2-8m-seed0", precision="float32"), units)
     for precision, error in (("float32", 1e-3), ("bfloat16", 2e-2)):

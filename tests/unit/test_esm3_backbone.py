@@ -300,10 +300,10 @@ def test_hub_file_is_pinned_to_its_commit(
         assert (repository, revision) == ("nobody/tiny", "main2")
         return str(folder / file)
 
-    monkeypatch.setattr("ppi.backbones.esm3.hf_hub_download", fetch)
+    monkeypatch.setattr("ppi.backbones.loading.hf_hub_download", fetch)
     backbone = load("tiny@main2")
     assert backbone.spec == "tiny@0123abc"
-    assert backbone.identity == "tiny@0123abc layers 0,1,3 float32"
+    assert backbone.identity == "tiny@0123abc v1 layers 0,1,3 float32"
     assert backbone.licence == "MIT"
 
 
@@ -312,6 +312,6 @@ def test_weights_that_cannot_be_fetched_name_the_ways_out(monkeypatch: pytest.Mo
     def fail(*_: object, **__: object) -> str:
         raise OSError("access to this model is restricted.")
 
-    monkeypatch.setattr("ppi.backbones.esm3.hf_hub_download", fail)
+    monkeypatch.setattr("ppi.backbones.loading.hf_hub_download", fail)
     with pytest.raises(BackboneError, match="nobody/tiny .*restricted.*hf download nobody/tiny"):
         load("tiny")

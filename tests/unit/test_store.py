@@ -146,7 +146,7 @@ def test_a_damaged_entry_is_found_said_and_computed_again(tmp_path: Path, damage
 def test_values_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     backbone = TinyRandomBackbone(dtype=torch.float32, scale=1e6)
     with EmbeddingStore(tmp_path, backbone) as store:
-        with pytest.raises(StoreError, match="float16 cannot hold"):
+        with pytest.raises(StoreError, match="float16 cannot hold; --precision bfloat16 can"):
             fill_store(store, backbone, UNITS, devices=["cpu"])
         assert len(store) == 0
 
@@ -156,7 +156,7 @@ def test_a_full_disk_is_one_error_and_keeps_what_was_finished(
 ) -> None:
     backbone = TinyRandomBackbone(dim=4096)
     # As little room as LMDB needs to start: it then says what a full disk says.
-    monkeypatch.setattr("ppi.embedding.store._MAP_SIZE", 160 * 1024)
+    monkeypatch.setattr("ppi.embedding.store._MAP_SIZES", (160 * 1024,))
     units: list[Unit] = [(letter * 3,) for letter in "ACDEFGHIKLMNPQRSTVWY"]
     with EmbeddingStore(tmp_path, backbone) as store:
         with pytest.raises(StoreError, match="full"):
@@ -191,6 +191,22 @@ def test_list_and_prune(tmp_path: Path) -> None:
     prune_store(tmp_path, name)
     assert list_stores(tmp_path) == []
     assert "0.000 GB in 0 store(s)" in format_stores(tmp_path)
+
+
+def test_a_store_that_was_cut_off_is_refused_and_listed(tmp_path: Path) -> None:
+    filled(tmp_path, TinyRandomBackbone(dim=4096)).close()
+    with filled(tmp_path, TinyRandomBackbone(dim=4)) as sound:
+        pass
+    (data,) = (path for path in tmp_path.glob("*/data.mdb") if path.parent != sound.folder)
+    data.write_bytes(data.read_bytes()[:12_288])
+    with pytest.raises(StoreError, match="the store was cut off; prune it"):
+        EmbeddingStore(tmp_path, TinyRandomBackbone(dim=4096))
+    problems = {entry.name: entry.problem for entry in list_stores(tmp_path)}
+    assert problems[sound.folder.name] == ""
+    assert "cut off" in problems[data.parent.name]
+    assert "cannot be read" in format_stores(tmp_path)
+    prune_store(tmp_path, data.parent.name)
+    assert [entry.name for entry in list_stores(tmp_path)] == [sound.folder.name]
 
 
 def test_the_header_says_what_is_in_it(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from transformers import T5Config, T5EncoderModel, T5ForConditionalGeneration
 
 from ppi.backbones.base import Backbone, Unit
 from ppi.backbones.checkpoints import CHECKPOINTS
+from ppi.backbones.loading import Source
 from ppi.backbones.registry import build_backbone
 from ppi.backbones.t5 import T5Backbone, relative_buckets, t5_config
 from ppi.errors import BackboneError
@@ -210,3 +211,13 @@ def test_published_sizes(name: str) -> None:
     assert round(sum(parameter.numel() for parameter in model.parameters()) / 1e6) == checkpoint.millions
     assert model.encoder.block[0].layer[0].SelfAttention.o.weight.shape[0] == checkpoint.width
     assert len(model.encoder.block) == checkpoint.depth
+
+
+def test_the_bias_has_rows_that_gpu_attention_takes() -> None:
+    config = T5Config(d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4, vocab_size=128)
+    source = Source("tiny_random", None, None, None, 0, (-1,), torch.float32)
+    backbone = T5Backbone(T5EncoderModel(config).eval(), source, "tiny_random", "tiny_random")
+    bias = backbone._position_bias(21)(21)
+    assert bias.shape == (4, 21, 21)
+    assert bias.stride(2) == 1
+    assert bias.stride(1) % 16 == 0
