@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
-from heads.ragged import RaggedBatch
-from heads.registry import MIXERS, EncodingUnit, MixerName, find
+from heads.pooling import Pooling
+from heads.ragged import LIGAND, RaggedBatch, segment_ids
+from heads.registry import MIXERS, POOLINGS, EncodingUnit, MixerName, PoolingName, find, with_options
 
 
 class Head(nn.Module, ABC):
@@ -18,36 +21,95 @@ class Head(nn.Module, ABC):
     ----------
     dim
         Width of the residue embeddings, ``D``.
-    mixer
-        Name in `heads.registry.MIXERS`.
+    mixer, pooling
+        Names in `heads.registry.MIXERS` and `heads.registry.POOLINGS`.
+    mixer_options, pooling_options
+        For their constructors.
+    mixer_per_side
+        A mixer for the ligand and another one for the receptor, rather than one for both.
+    symmetric
+        Return the mean of both role orders, so that an exchange of ligand and receptor changes nothing.
 
     Attributes
     ----------
     encoding_unit
         What the backbone encodes in one go for this head.
-    swap_invariant
-        Whether exchanging ligand and receptor leaves the result unchanged.
-    chain_order_invariant
-        Whether the order of chains within a side leaves the result unchanged.
     """
 
     encoding_unit: ClassVar[EncodingUnit]
-    swap_invariant: ClassVar[bool]
-    chain_order_invariant: ClassVar[bool]
 
-    def __init__(self, dim: int, mixer: MixerName) -> None:
+    def __init__(
+        self,
+        dim: int,
+        mixer: MixerName = "convbert",
+        pooling: PoolingName = "attention",
+        *,
+        mixer_options: Mapping[str, Any] | None = None,
+        pooling_options: Mapping[str, Any] | None = None,
+        mixer_per_side: bool = False,
+        symmetric: bool = False,
+    ) -> None:
         super().__init__()
-        self.mixer = find(MIXERS, mixer)(dim)
+        self.symmetric, self.mixer_per_side = symmetric, mixer_per_side
+        self._pooling, self._pooling_options = pooling, dict(pooling_options or {})
+        make = find(MIXERS, mixer)
+        self.mixer = with_options(make, mixer, dim, **(mixer_options or {}))
+        if mixer_per_side:
+            self.receptor_mixer = with_options(make, mixer, dim, **(mixer_options or {}))
+
+    @property
+    def swap_invariant(self) -> bool:
+        """Whether exchanging ligand and receptor leaves the result unchanged."""
+        mixers_differ = self.mixer_per_side and any(True for _ in self.mixer.parameters())
+        return self.symmetric or (self._sides_alike() and not mixers_differ)
+
+    @property
+    @abstractmethod
+    def chain_order_invariant(self) -> bool:
+        """Whether the order of chains within a side leaves the result unchanged."""
 
     def forward(self, batch: RaggedBatch) -> Tensor:
         """Return ``(B,)`` scores, one a complex."""
-        return self.score(batch.with_values(self.mixer(batch.values, batch.unit_offsets))).squeeze(1)
+        scores = self.score(self.mixed(batch))
+        if self.symmetric:
+            scores = (scores + self._scores_of_exchanged(batch)) / 2
+        return scores.squeeze(1)
+
+    def mixed(self, batch: RaggedBatch) -> RaggedBatch:
+        """Return the batch with mixed residue embeddings."""
+        if not self.mixer_per_side:
+            return batch.with_values(self.mixer(batch.values, batch.unit_offsets))
+        lengths = batch.unit_offsets.diff()
+        ligand_rows = (batch.unit_role == LIGAND)[segment_ids(batch.unit_offsets)]
+        values = torch.empty_like(batch.values)
+        for mixer, rows, units in (
+            (self.mixer, ligand_rows, batch.unit_role == LIGAND),
+            (self.receptor_mixer, ~ligand_rows, batch.unit_role != LIGAND),
+        ):
+            if units.any():
+                offsets = torch.cat([lengths.new_zeros(1), lengths[units].cumsum(0)])
+                values = values.masked_scatter(rows.unsqueeze(1), mixer(batch.values[rows], offsets))
+        return batch.with_values(values)
 
     @abstractmethod
     def score(self, batch: RaggedBatch) -> Tensor:
         """Return ``(B, 1)`` scores from mixed residue embeddings."""
 
+    @abstractmethod
+    def _sides_alike(self) -> bool:
+        """Say whether `score` treats both sides alike."""
 
-def two_layers(dim_in: int, dim_out: int) -> nn.Sequential:
-    """Linear, SiLU, linear; the hidden layer is as wide as the input."""
-    return nn.Sequential(nn.Linear(dim_in, dim_in), nn.SiLU(), nn.Linear(dim_in, dim_out))
+    def _scores_of_exchanged(self, batch: RaggedBatch) -> Tensor:
+        return self.score(self.mixed(batch.exchanged()))
+
+    def _make_pooling(self, dim: int) -> Pooling:
+        made: Pooling = with_options(
+            find(POOLINGS, self._pooling), self._pooling, dim, **self._pooling_options
+        )
+        return made
+
+
+def two_layers(dim_in: int, dim_out: int, hidden: int | None = None) -> nn.Sequential:
+    """Linear, SiLU, linear; the hidden layer is as wide as the input by default."""
+    width = hidden or dim_in
+    return nn.Sequential(nn.Linear(dim_in, width), nn.SiLU(), nn.Linear(width, dim_out))

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from heads.base import Head, two_layers
 from heads.ragged import RaggedBatch
-from heads.registry import POOLINGS, MixerName, PoolingName, find
+from heads.registry import MixerName, PoolingName
 
 
 class EmbeddingsConcatenation(Head):
-    """Join the residues of both sides, pool once, then linear, SiLU, linear (arXiv 2505.20036, EC)."""
+    """Pool both sides, then linear, SiLU, linear (arXiv 2505.20036, EC).
+
+    Parameters
+    ----------
+    dim, mixer, pooling, options
+        See `Head`.
+    late
+        Pool each side and join the two vectors, rather than to join the residues of both sides and pool once.
+    """
 
     encoding_unit = "side"
-    swap_invariant = True
     chain_order_invariant = False
 
-    def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
-        super().__init__(dim, mixer)
-        self.pooling = find(POOLINGS, pooling)(dim)
-        self.regressor = two_layers(dim, 1)
+    def __init__(
+        self,
+        dim: int,
+        mixer: MixerName = "convbert",
+        pooling: PoolingName = "attention",
+        *,
+        late: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(dim, mixer, pooling, **options)
+        self.late = late
+        self.pooling = self._make_pooling(dim)
+        self.regressor = two_layers(self.pooling.dim * (2 if late else 1), 1)
 
     def score(self, batch: RaggedBatch) -> Tensor:
-        return self.regressor(self.pooling(batch.values, batch.complex_offsets))
+        if not self.late:
+            return self.regressor(self.pooling(batch.values, batch.complex_offsets))
+        return self.regressor(self.pooling(batch.values, batch.side_offsets).reshape(len(batch), -1))
+
+    def _sides_alike(self) -> bool:
+        # Where the order of rows matters, a joint pool begins with the ligand.
+        return not self.late and not self.pooling.ordered

@@ -2,30 +2,90 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import torch
 from torch import Tensor, nn
 
 from heads.base import Head, two_layers
+from heads.pooling import Pooling
 from heads.ragged import RaggedBatch
 from heads.registry import POOLINGS, MixerName, PoolingName, find
 
+Aggregation = Literal["concat", "add", "mean"]
+
 
 class HierarchicalPooling(Head):
-    """Pool each chain, pool the chains of each side, join the sides (arXiv 2505.20036, HP)."""
+    """Pool each chain, pool the chains of each side, join the sides (arXiv 2505.20036, HP).
+
+    Parameters
+    ----------
+    dim, mixer, pooling, options
+        See `Head`; `pooling` makes vectors of chains.
+    side_pooling
+        Makes vectors of sides from those of their chains; one without options.
+    per_side
+        Poolings for the ligand and others for the receptor, rather than the same for both.
+    aggregation
+        How the vectors of the sides are joined.
+    network
+        Linear, SiLU, linear between that and the last linear layer.
+    """
 
     encoding_unit = "chain"
-    swap_invariant = False
-    chain_order_invariant = True
 
-    def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
-        super().__init__(dim, mixer)
-        self.chain_pooling = find(POOLINGS, pooling)(dim)
-        self.side_pooling = find(POOLINGS, pooling)(dim)
-        self.network = two_layers(2 * dim, 2 * dim)
-        self.regressor = nn.Linear(2 * dim, 1)
+    def __init__(
+        self,
+        dim: int,
+        mixer: MixerName = "convbert",
+        pooling: PoolingName = "attention",
+        *,
+        side_pooling: PoolingName | None = None,
+        per_side: bool = False,
+        aggregation: Aggregation = "concat",
+        network: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(dim, mixer, pooling, **options)
+        if aggregation not in ("concat", "add", "mean"):
+            raise ValueError(f"aggregation is {aggregation!r}; concat, add or mean was expected")
+        self.per_side, self.aggregation = per_side, aggregation
+        plain = "attention" if pooling in ("token-aware", "layers") else pooling
+        make_side = find(POOLINGS, side_pooling or plain)
+        self.chain_pooling = self._make_pooling(dim)
+        width = self.chain_pooling.dim
+        self.side_pooling: Pooling = make_side(width)
+        if per_side:
+            self.receptor_chain_pooling = self._make_pooling(dim)
+            self.receptor_side_pooling: Pooling = make_side(width)
+        joined = 2 * width if aggregation == "concat" else width
+        self.network = two_layers(joined, joined) if network else nn.Identity()
+        self.regressor = nn.Linear(joined, 1)
+
+    @property
+    def chain_order_invariant(self) -> bool:
+        return not self.side_pooling.ordered
 
     def score(self, batch: RaggedBatch) -> Tensor:
-        chains = self.chain_pooling(batch.values, batch.unit_offsets)
+        return self.regressor(self.network(self._joined(self._sides(batch))))
+
+    def _sides(self, batch: RaggedBatch) -> Tensor:
+        """Return ``(B, 2, D)`` vectors of the sides."""
+        sides = self._pooled(batch, self.chain_pooling, self.side_pooling)
+        if self.per_side:
+            receptors = self._pooled(batch, self.receptor_chain_pooling, self.receptor_side_pooling)
+            sides = torch.stack([sides[:, 0], receptors[:, 1]], dim=1)
+        return sides
+
+    def _pooled(self, batch: RaggedBatch, chain_pooling: Pooling, side_pooling: Pooling) -> Tensor:
+        chains = chain_pooling(batch.values, batch.unit_offsets)
         chains_before = torch.searchsorted(batch.unit_offsets, batch.side_offsets)
-        sides = self.side_pooling(chains, chains_before)
-        return self.regressor(self.network(sides.reshape(len(batch), -1)))
+        return side_pooling(chains, chains_before).unflatten(0, (len(batch), 2))
+
+    def _joined(self, sides: Tensor) -> Tensor:
+        if self.aggregation == "concat":
+            return sides.flatten(1)
+        return sides.sum(dim=1) if self.aggregation == "add" else sides.mean(dim=1)
+
+    def _sides_alike(self) -> bool:
+        return self.aggregation != "concat" and not self.per_side

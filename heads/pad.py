@@ -2,52 +2,91 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from heads.attention import ragged_attention
 from heads.base import Head, two_layers
-from heads.ragged import RaggedBatch
-from heads.registry import POOLINGS, MixerName, PoolingName, find
+from heads.ragged import RECEPTOR, RaggedBatch, segment_ids
+from heads.registry import MixerName, PoolingName
+
+
+class CrossAttention(nn.Module):
+    """Projections of multi-head attention from the residues of one side to those of the other, no bias."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"width {dim} must be a multiple of {heads} attention heads")
+        self.heads = heads
+        self.query = nn.Linear(dim, dim, bias=False)
+        self.key = nn.Linear(dim, dim, bias=False)
+        self.value = nn.Linear(dim, dim, bias=False)
+        self.out = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, values: Tensor, partner: Tensor, offsets: Tensor, partner_offsets: Tensor) -> Tensor:
+        """Return ``(T, D)``: what each row of `values` finds in the same segment of `partner`."""
+        query, key, value = self.query(values), self.key(partner), self.value(partner)
+        return self.out(ragged_attention(query, key, value, offsets, partner_offsets, self.heads))
 
 
 class PooledAttentionAddition(Head):
     """Cross-attention both ways with residual, pool each side, add them (arXiv 2505.20036, PAD).
 
-    One set of projections (8 heads, no bias) serves both directions.
+    Parameters
+    ----------
+    dim, mixer, pooling, options
+        See `Head`.
+    heads
+        Of the attention.
+    separate_directions
+        Projections for the ligand that attends the receptor and others for the reverse, rather than one set.
+    network, network_width
+        Linear, SiLU, linear between the sum and the last linear layer, and the width inside it (that of the
+        sum by default).
     """
 
     encoding_unit = "side"
-    swap_invariant = True
     chain_order_invariant = False
-    heads = 8
 
-    def __init__(self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention") -> None:
-        super().__init__(dim, mixer)
-        if dim % self.heads:
-            raise ValueError(f"width {dim} must be a multiple of {self.heads} attention heads")
-        self.query = nn.Linear(dim, dim, bias=False)
-        self.key = nn.Linear(dim, dim, bias=False)
-        self.value = nn.Linear(dim, dim, bias=False)
-        self.out = nn.Linear(dim, dim, bias=False)
-        self.pooling = find(POOLINGS, pooling)(dim)
-        self.network = two_layers(dim, dim)
-        self.regressor = nn.Linear(dim, 1)
+    def __init__(
+        self,
+        dim: int,
+        mixer: MixerName = "convbert",
+        pooling: PoolingName = "attention",
+        *,
+        heads: int = 8,
+        separate_directions: bool = False,
+        network: bool = True,
+        network_width: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(dim, mixer, pooling, **options)
+        self.separate_directions = separate_directions
+        self.attention = CrossAttention(dim, heads)
+        if separate_directions:
+            self.receptor_attention = CrossAttention(dim, heads)
+        self.pooling = self._make_pooling(dim)
+        width = self.pooling.dim
+        self.network = two_layers(width, width, network_width) if network else nn.Identity()
+        self.regressor = nn.Linear(width, 1)
 
     def score(self, batch: RaggedBatch) -> Tensor:
         offsets, values = batch.side_offsets, batch.values
         partner_rows, partner_offsets = swap_sides(offsets)
         partner = values[partner_rows]
-        attended = ragged_attention(
-            self.query(values),
-            self.key(partner),
-            self.value(partner),
-            offsets,
-            partner_offsets,
-            self.heads,
-        )
-        sides = self.pooling(values + self.out(attended), offsets)
-        return self.regressor(self.network(sides.view(len(batch), 2, -1).sum(dim=1)))
+        attended = self.attention(values, partner, offsets, partner_offsets)
+        if self.separate_directions:
+            of_receptor = (segment_ids(offsets) % 2 == RECEPTOR).unsqueeze(1)
+            other = self.receptor_attention(values, partner, offsets, partner_offsets)
+            attended = torch.where(of_receptor, other, attended)
+        sides = self.pooling(values + attended, offsets)
+        return self.regressor(self.network(sides.unflatten(0, (len(batch), 2)).sum(dim=1)))
+
+    def _sides_alike(self) -> bool:
+        return not self.separate_directions
 
 
 def swap_sides(side_offsets: Tensor) -> tuple[Tensor, Tensor]:

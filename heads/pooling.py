@@ -1,34 +1,66 @@
-"""Pooling: the residues of a segment become one vector."""
+"""Pooling: the residues of a segment become one vector; what a pooling is, and those that learn nothing."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from heads.ragged import segment_mean, segment_softmax, segment_sum
+from heads.ragged import segment_ids, segment_max, segment_mean, segment_sum
 
 
-class MeanPooling(nn.Module):
+class Pooling(nn.Module, ABC):
+    """From the rows of each segment to one vector.
+
+    Parameters
+    ----------
+    dim
+        Width of the rows, ``D``.
+
+    Attributes
+    ----------
+    dim
+        Width of the vectors, ``D'``.
+    ordered
+        Whether the order of a segment's rows matters.
+    """
+
+    ordered: ClassVar[bool] = False
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    @abstractmethod
+    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
+        """Pool ``(T, D)`` to ``(S, D')``."""
+
+    @abstractmethod
+    def weights(self, values: Tensor, offsets: Tensor) -> Tensor:
+        """Return ``(T,)``, the part of each row in its segment's vector; they sum to 1 over a segment."""
+
+
+class MeanPooling(Pooling):
     """The average of a segment's rows."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-
     def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
-        """Pool ``(T, D)`` to ``(S, D)``."""
         return segment_mean(values, offsets)
 
+    def weights(self, values: Tensor, offsets: Tensor) -> Tensor:
+        return (1 / offsets.diff())[segment_ids(offsets)].to(values.dtype)
 
-class AttentionPooling(nn.Module):
-    """A weighted sum; the weights are a softmax over the segment of one linear score without bias."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.score = nn.Linear(dim, 1, bias=False)
+class MaxPooling(Pooling):
+    """The largest value of each column in a segment.
+
+    The weight of a row is the part of the columns whose largest value it has; rows that tie share.
+    """
 
     def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
-        """Pool ``(T, D)`` to ``(S, D)``."""
-        return segment_sum(values * self.weights(values, offsets).unsqueeze(1), offsets)
+        return segment_max(values, offsets)
 
     def weights(self, values: Tensor, offsets: Tensor) -> Tensor:
-        """Return ``(T,)`` weights that sum to 1 over each segment."""
-        return segment_softmax(self.score(values).squeeze(1), offsets)
+        ids = segment_ids(offsets)
+        reached = (values == segment_max(values, offsets)[ids]).to(values.dtype)
+        return (reached / segment_sum(reached, offsets)[ids]).mean(dim=1)

@@ -77,6 +77,16 @@ class RaggedBatch:
             self.unit_role.to(device),
         )
 
+    def exchanged(self) -> RaggedBatch:
+        """Return the batch with ligand and receptor of each complex exchanged."""
+        order = torch.argsort(self.unit_complex * 2 + (self.unit_role == LIGAND).long(), stable=True)
+        lengths = self.unit_offsets.diff()[order]
+        offsets = torch.cat([self.unit_offsets[:1], lengths.cumsum(0)])
+        shift = torch.repeat_interleave(self.unit_offsets[:-1][order] - offsets[:-1], lengths)
+        rows = torch.arange(shift.numel(), device=shift.device) + shift
+        role = LIGAND + RECEPTOR - self.unit_role[order]
+        return RaggedBatch(self.values[rows], offsets, self.unit_complex, role)
+
     @property
     def complex_offsets(self) -> Tensor:
         """``(B + 1,)`` offsets of the complexes: each segment spans all units of one complex."""
@@ -116,14 +126,18 @@ def segment_mean(values: Tensor, offsets: Tensor) -> Tensor:
     return segment_sum(values, offsets) / offsets.diff().unsqueeze(1)
 
 
+def segment_max(values: Tensor, offsets: Tensor) -> Tensor:
+    """Largest value of each column in each segment: ``(T, D)`` to ``(S, D)``."""
+    ids = segment_ids(offsets).unsqueeze(1).expand_as(values)
+    largest = values.new_full((offsets.numel() - 1, values.shape[1]), -torch.inf)
+    return largest.scatter_reduce(0, ids, values, "amax")
+
+
 def segment_softmax(scores: Tensor, offsets: Tensor) -> Tensor:
-    """Softmax over the rows of each segment: ``(T,)`` scores to ``(T,)`` weights that sum to 1."""
+    """Softmax over the rows of each segment: ``(T, H)`` scores to weights that sum to 1, column by column."""
     ids = segment_ids(offsets)
-    peak = scores.new_full((offsets.numel() - 1,), -torch.inf)
-    peak = peak.scatter_reduce(0, ids, scores.detach(), "amax")
-    raised = (scores - peak[ids]).exp()
-    total = raised.new_zeros(offsets.numel() - 1).index_add(0, ids, raised)
-    return raised / total[ids]
+    raised = (scores - segment_max(scores.detach(), offsets)[ids]).exp()
+    return raised / segment_sum(raised, offsets)[ids]
 
 
 def equal_length_groups(*offsets: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 EncodingUnit = Literal["chain", "side", "complex"]
 HeadName = Literal["ec", "sc", "hp", "pad"]
 MixerName = Literal["convbert", "none"]
-PoolingName = Literal["attention", "mean"]
+PoolingName = Literal["attention", "mean", "max", "sigmoid", "multihead", "gated", "token-aware", "layers"]
+
+#: Options of a head, mixer or pooling by name.
+ComponentOptions = dict[str, bool | int | float | str]
 
 HEADS: dict[HeadName, str] = {
     "ec": "heads.ec:EmbeddingsConcatenation",
@@ -29,8 +33,14 @@ MIXERS: dict[MixerName, str] = {
     "none": "heads.mixers:IdentityMixer",
 }
 POOLINGS: dict[PoolingName, str] = {
-    "attention": "heads.pooling:AttentionPooling",
+    "attention": "heads.attention_pooling:AttentionPooling",
     "mean": "heads.pooling:MeanPooling",
+    "max": "heads.pooling:MaxPooling",
+    "sigmoid": "heads.attention_pooling:SigmoidPooling",
+    "multihead": "heads.attention_pooling:MultiHeadAttentionPooling",
+    "gated": "heads.attention_pooling:GatedAttentionPooling",
+    "token-aware": "heads.attention_pooling:TokenAwarePooling",
+    "layers": "heads.layer_pooling:LayerPooling",
 }
 
 
@@ -48,15 +58,57 @@ def find(table: Mapping[Any, str], name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def build_head(
-    name: HeadName, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention"
-) -> Head:
-    """Make a head for residue embeddings of width `dim`.
+def with_options(make: Any, name: str, *arguments: Any, **options: Any) -> Any:
+    """Call a class of a table with options by name.
 
     Raises
     ------
     ValueError
-        If a name is not known or the width does not suit the head or the mixer.
+        If it has no such option; the message lists those that it has. Or if it refuses a value.
     """
-    head: Head = find(HEADS, name)(dim, mixer, pooling)
+    known = set(_options_of(make))
+    unknown = sorted(options.keys() - known)
+    if unknown:
+        raise ValueError(f"{name} has no option {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none'}")
+    return make(*arguments, **options)
+
+
+def build_head(
+    name: HeadName,
+    dim: int,
+    mixer: MixerName = "convbert",
+    pooling: PoolingName = "attention",
+    **options: Any,
+) -> Head:
+    """Make a head for residue embeddings of width `dim`.
+
+    Parameters
+    ----------
+    name, mixer, pooling
+        Names of the tables.
+    dim
+        Width of the residue embeddings.
+    options
+        Of the head; see the class of its name and `heads.base.Head`.
+
+    Raises
+    ------
+    ValueError
+        If a name or an option is not known, or the width does not suit the head or the mixer.
+    """
+    head: Head = with_options(find(HEADS, name), name, dim, mixer, pooling, **options)
     return head
+
+
+def _options_of(make: Any) -> list[str]:
+    """Return the names of the options of a class, those that it hands on to its base among them."""
+    positional = ("self", "dim", "mixer", "pooling")
+    names: list[str] = []
+    for base in make.__mro__:
+        if "__init__" not in vars(base) or base.__module__.partition(".")[0] != "heads":
+            break
+        parameters = signature(base.__init__).parameters.values()
+        names += [p.name for p in parameters if p.kind != p.VAR_KEYWORD and p.name not in positional]
+        if all(p.kind != p.VAR_KEYWORD for p in parameters):
+            break
+    return names

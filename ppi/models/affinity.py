@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from heads.ragged import RaggedBatch
-from heads.registry import HEADS, EncodingUnit, build_head, find
+from heads.registry import HEADS, EncodingUnit, find
 from ppi.backbones.registry import build_backbone
 from ppi.models.config import ModelConfig
 from ppi.models.folder import CONFIG_FILE, WEIGHTS_FILE
@@ -38,10 +38,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         self.backbone.requires_grad_(False)
         # With the commit of the hub, so that the same weights are loaded next time.
         self.config = config.model_copy(update={"backbone": self.backbone.spec})
-        self.heads = nn.ModuleList(
-            build_head(config.head, self.backbone.dim, config.mixer, config.pooling)
-            for _ in range(config.members)
-        )
+        self.heads = nn.ModuleList(config.build_head(self.backbone.dim) for _ in range(config.members))
 
     @property
     def encoding_unit(self) -> EncodingUnit:

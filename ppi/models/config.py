@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from heads.registry import HeadName, MixerName, PoolingName
+from heads.base import Head
+from heads.registry import ComponentOptions, HeadName, MixerName, PoolingName, build_head
 from ppi.devices import Precision
+from ppi.errors import SettingsError
 
 
 class ModelConfig(BaseModel):
@@ -21,6 +23,8 @@ class ModelConfig(BaseModel):
         See `ppi.backbones.registry.build_backbone`.
     head, mixer, pooling
         Names in the registries.
+    head_options, mixer_options, pooling_options
+        For their constructors.
     members
         Heads in the ensemble; they share the backbone and differ in their seed.
     label_mode
@@ -38,7 +42,36 @@ class ModelConfig(BaseModel):
     head: HeadName = "pad"
     mixer: MixerName = "convbert"
     pooling: PoolingName = "attention"
+    head_options: ComponentOptions = Field(default_factory=dict)
+    mixer_options: ComponentOptions = Field(default_factory=dict)
+    pooling_options: ComponentOptions = Field(default_factory=dict)
     members: int = Field(default=1, ge=1)
     label_mode: Literal["exact"] = "exact"
     label_mean: float = 0.0
     label_std: float = Field(default=1.0, gt=0.0)
+
+    def build_head(self, dim: int) -> Head:
+        """Make one head over residue embeddings of width `dim`.
+
+        Raises
+        ------
+        SettingsError
+            If an option is not known, or does not suit the width.
+        """
+        pooling_options = dict(self.pooling_options)
+        if self.pooling == "layers":
+            pooling_options.setdefault("layers", len(self.layers))
+        try:
+            return build_head(
+                self.head,
+                dim,
+                self.mixer,
+                self.pooling,
+                mixer_options=self.mixer_options,
+                pooling_options=pooling_options,
+                **self.head_options,
+            )
+        except (ValueError, TypeError) as error:
+            raise SettingsError(
+                f"head {self.head}, mixer {self.mixer}, pooling {self.pooling}: {error}"
+            ) from error

@@ -21,7 +21,6 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from data_curation.files import check_writable_folder
 from heads.base import Head
-from heads.registry import HEADS, build_head, find
 from ppi.datasets import SHIPPED_DATASET, split_dataset
 from ppi.devices import choose_device
 from ppi.embedding.run import open_embeddings
@@ -116,6 +115,9 @@ def train(
         head=settings.head,
         mixer=settings.mixer,
         pooling=settings.pooling,
+        head_options=settings.head_options,
+        mixer_options=settings.mixer_options,
+        pooling_options=settings.pooling_options,
         members=settings.members,
         label_mean=mean,
         label_std=std,
@@ -146,6 +148,7 @@ def train(
     predicted = again.mean(axis=0)
     calibration = calibrate(measured, predicted)
     manifest = _manifest(model.backbone.identity, table, settings, members, measured, predicted)
+    swap_invariant = all(head.swap_invariant for head in model.heads)
     chains = {chain for item in train_part.complexes for chain in item.chains}
     save_model(
         target,
@@ -153,7 +156,7 @@ def train(
         calibration=calibration,
         training_chains=chains,
         manifest=manifest,
-        card=model_card(model.config, find(HEADS, config.head).swap_invariant, calibration, manifest),
+        card=model_card(model.config, swap_invariant, calibration, manifest),
     )
     return load_model(target)
 
@@ -257,8 +260,7 @@ def _train_member(
 
 def _fresh_head(model: AffinityModel) -> Head:
     """Make one head after the seed is set, so that a member does not depend on how many there are."""
-    config = model.config
-    return build_head(config.head, model.backbone.dim, config.mixer, config.pooling)
+    return model.config.build_head(model.backbone.dim)
 
 
 def _quiet_lightning() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from heads.registry import HeadName, MixerName, PoolingName
+from heads.registry import ComponentOptions, HeadName, MixerName, PoolingName
 from ppi.backbones.registry import check_spec
 from ppi.devices import Precision
 from ppi.errors import SettingsError
@@ -33,6 +33,12 @@ class TrainSettings(BaseModel):
         What stands between backbone and pooling.
     pooling
         How residues become one vector.
+    head_options
+        Of the head, such as --head-options.aggregation add for hp.
+    mixer_options
+        Of the mixer, such as --mixer-options.kernel 9.
+    pooling_options
+        Of the pooling, such as --pooling-options.heads 4 for multihead.
     truncate
         Shorten complexes over the backbone's limit, and say so, instead of refusing them.
     members
@@ -66,6 +72,9 @@ class TrainSettings(BaseModel):
     head: HeadName = "pad"
     mixer: MixerName = "convbert"
     pooling: PoolingName = "attention"
+    head_options: ComponentOptions = Field(default_factory=dict)
+    mixer_options: ComponentOptions = Field(default_factory=dict)
+    pooling_options: ComponentOptions = Field(default_factory=dict)
     truncate: bool = False
     members: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0, le=2**31)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +17,50 @@ from heads.registry import HEADS, MIXERS, POOLINGS, build_head
 from ppi.backbones.residue import ResidueBackbone
 from ppi.complexes import Complex
 
-EVERY_HEAD = list(product(HEADS, MIXERS, POOLINGS))
+#: Options beside the published defaults, by head.
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    ("ec", {"late": True}),
+    ("ec", {"late": True, "symmetric": True}),
+    ("ec", {"mixer_per_side": True}),
+    ("hp", {"aggregation": "add"}),
+    ("hp", {"aggregation": "mean", "network": False}),
+    ("hp", {"per_side": True}),
+    ("hp", {"side_pooling": "max"}),
+    ("hp", {"symmetric": True}),
+    ("hp", {"mixer_per_side": True, "symmetric": True}),
+    ("pad", {"separate_directions": True}),
+    ("pad", {"separate_directions": True, "symmetric": True}),
+    ("pad", {"network": False, "heads": 4}),
+    ("pad", {"network_width": 16, "mixer_per_side": True}),
+]
+Case = tuple[str, str, str, dict[str, Any]]
+EVERY_CASE: list[Case] = [
+    *((name, mixer, pooling, {}) for name, mixer, pooling in product(HEADS, MIXERS, POOLINGS)),
+    *((name, mixer, "attention", options) for mixer in MIXERS for name, options in VARIANTS),
+]
+#: Training takes a while: every head, mixer, pooling and option in some case, not in all together.
+TRAINED: list[Case] = [
+    *((name, mixer, "attention", {}) for name, mixer in product(HEADS, MIXERS)),
+    *(("hp", "none", pooling, {}) for pooling in POOLINGS if pooling != "attention"),
+    *((name, "none", "attention", options) for name, options in VARIANTS),
+]
 
 
-@pytest.fixture(params=EVERY_HEAD, ids="-".join)
-def head(request: pytest.FixtureRequest) -> Head:
+def label(case: Case) -> str:
+    return "-".join([*case[:3], *(f"{key}={value}" for key, value in case[3].items())])
+
+
+def build(case: Case) -> Head:
     torch.manual_seed(0)
-    name, mixer, pooling = request.param
-    return build_head(name, 48, mixer, pooling).eval()
+    name, mixer, pooling, options = case
+    if pooling == "layers":
+        options = {**options, "pooling_options": {"layers": 2}}
+    return build_head(name, 48, mixer, pooling, **options).eval()  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=EVERY_CASE, ids=label)
+def head(request: pytest.FixtureRequest) -> Head:
+    return build(request.param)
 
 
 @pytest.fixture
@@ -56,11 +93,13 @@ def test_gradients_reach_every_parameter(head: Head, complexes: list[Complex]) -
     for name, parameter in head.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
-        if name != "mixer.key.bias":  # a shift of all keys leaves every softmax unchanged
+        if not name.endswith("mixer.key.bias"):  # a shift of all keys leaves every softmax unchanged
             assert parameter.grad.abs().sum() > 0, name
 
 
-def test_overfits_eight_complexes(head: Head, random: np.random.Generator) -> None:
+@pytest.mark.parametrize("case", TRAINED, ids=label)
+def test_overfits_eight_complexes(case: Case, random: np.random.Generator) -> None:
+    head = build(case)
     complexes = [random_complex(random, str(index), ligand=1 + index % 2) for index in range(8)]
     target = torch.tensor([item.pkd for item in complexes])
     target = (target - target.mean()) / target.std()
@@ -79,18 +118,19 @@ def test_overfits_eight_complexes(head: Head, random: np.random.Generator) -> No
 def test_swap_of_ligand_and_receptor_is_as_declared(head: Head, complexes: list[Complex]) -> None:
     swapped = [Complex(item.id, item.receptor, item.ligand) for item in complexes]
     same = torch.allclose(predict(head, complexes), predict(head, swapped), atol=1e-5)
-    without_order = head.encoding_unit == "complex" and not mixes(head)  # SC's pooling sees a bag
-    assert same == (head.swap_invariant or without_order)
+    assert same == (head.swap_invariant or (head.encoding_unit == "complex" and sees_a_bag(head)))
 
 
 def test_chain_order_is_as_declared(head: Head, complexes: list[Complex]) -> None:
     reordered = [Complex(item.id, item.ligand[::-1], item.receptor[::-1]) for item in complexes]
     same = torch.allclose(predict(head, complexes), predict(head, reordered), atol=1e-5)
-    assert same == (head.chain_order_invariant or not mixes(head))
+    assert same == (head.chain_order_invariant or sees_a_bag(head))
 
 
-def mixes(head: Head) -> bool:
-    return any(True for _ in head.mixer.parameters())
+def sees_a_bag(head: Head) -> bool:
+    """Whether no part of a head whose pooling takes all residues at once sees their order."""
+    mixes = any(True for _ in head.mixer.parameters())
+    return head.encoding_unit != "chain" and not mixes and not head.pooling.ordered
 
 
 def test_ragged_batch_refuses_what_is_not_one() -> None:
@@ -112,19 +152,45 @@ def test_heads_refuse_a_complex_without_a_side() -> None:
         build_head("hp", 48)(batch)
 
 
-def test_unknown_names_list_the_known_ones() -> None:
+def test_unknown_names_and_options_list_the_known_ones() -> None:
     with pytest.raises(ValueError, match="convbert, none"):
         build_head("hp", 48, "transformer")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="ec has no option 'network'; it has late, mixer_options"):
+        build_head("ec", 48, network=True)
+    with pytest.raises(ValueError, match="mean has no option 'heads'; it has none"):
+        build_head("ec", 48, pooling="mean", pooling_options={"heads": 3})
+    with pytest.raises(ValueError, match="sc reads both sides as one sequence"):
+        build_head("sc", 48, symmetric=True)
+    with pytest.raises(ValueError, match="aggregation is 'max'"):
+        build_head("hp", 48, aggregation="max")
+    with pytest.raises(ValueError, match="at least two of one width; 5 in a width of 48"):
+        build_head("ec", 48, pooling="layers", pooling_options={"layers": 5})
+
+
+def test_mixer_options_reach_the_mixer() -> None:
+    head = build_head("ec", 48, mixer_options={"kernel": 5, "dropout": 0.0})
+    assert (head.mixer.kernel, head.mixer.dropout.p) == (5, 0.0)
 
 
 def test_softmax_of_extreme_scores_is_finite() -> None:
-    weights = segment_softmax(torch.tensor([1e4, -1e4, 3.0, -1e4]), torch.tensor([0, 3, 4]))
-    assert torch.allclose(weights, torch.tensor([1.0, 0, 0, 1]))
+    scores = torch.tensor([[1e4, -1e4, 3.0, -1e4]]).T
+    weights = segment_softmax(scores, torch.tensor([0, 3, 4]))
+    assert torch.allclose(weights, torch.tensor([[1.0, 0, 0, 1]]).T)
+
+
+def test_exchanged_sides_are_those_of_the_exchanged_complexes(complexes: list[Complex]) -> None:
+    swapped = [Complex(item.id, item.receptor, item.ligand) for item in complexes]
+    for unit in ("chain", "side"):
+        found = batch_of(ResidueBackbone(), complexes, unit).exchanged()
+        expected = batch_of(ResidueBackbone(), swapped, unit)
+        for name in ("values", "unit_offsets", "unit_complex", "unit_role"):
+            assert torch.equal(getattr(found, name), getattr(expected, name)), name
 
 
 def test_each_side_attends_the_other_side_of_its_own_complex(complexes: list[Complex]) -> None:
     torch.manual_seed(0)
     head = build_head("pad", 48, "none").eval()
+    cross = head.attention
     backbone = ResidueBackbone()
 
     def attend(query: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -132,9 +198,9 @@ def test_each_side_attends_the_other_side_of_its_own_complex(complexes: list[Com
             return linear(values).view(1, len(values), 8, 6).transpose(1, 2)
 
         found = scaled_dot_product_attention(
-            split(head.query, query), split(head.key, other), split(head.value, other)
+            split(cross.query, query), split(cross.key, other), split(cross.value, other)
         )
-        return query + head.out(found.transpose(1, 2).reshape(len(query), 48))
+        return query + cross.out(found.transpose(1, 2).reshape(len(query), 48))
 
     def pool(values: torch.Tensor) -> torch.Tensor:
         return values.T @ torch.softmax(head.pooling.score(values).squeeze(1), 0)

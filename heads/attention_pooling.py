@@ -1,0 +1,148 @@
+"""Pooling by weights that are learnt: each row is scored, and a segment's vector is their weighted sum."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from heads.pooling import Pooling
+from heads.ragged import segment_ids, segment_softmax, segment_sum
+
+
+class WeightedPooling(Pooling):
+    """A weighted sum of a segment's rows, with weights from a score for each row (or row and head)."""
+
+    @abstractmethod
+    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
+        """Return ``(T, H)`` weights that sum to 1 over each segment, one for each of ``H`` heads."""
+
+    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
+        shares = self.shares(values, offsets)
+        weighted = values.unflatten(1, (shares.shape[1], -1)) * shares.unsqueeze(2)
+        return segment_sum(weighted.flatten(1), offsets)
+
+    def weights(self, values: Tensor, offsets: Tensor) -> Tensor:
+        return self.shares(values, offsets).mean(dim=1)
+
+
+class AttentionPooling(WeightedPooling):
+    """Softmax over the segment of one linear score without bias (arXiv 2505.20036)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.score = nn.Linear(dim, 1, bias=False)
+
+    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
+        return segment_softmax(self.score(values), offsets)
+
+
+class SigmoidPooling(WeightedPooling):
+    """Average weighted by a gate, the sigmoid of one linear score (arXiv 2505.20036), over the gates' sum."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.score = nn.Linear(dim, 1)
+
+    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
+        # In logarithms, so that gates that are all near zero still divide to weights.
+        gates = nn.functional.logsigmoid(self.score(values))
+        return segment_softmax(gates, offsets)
+
+
+class MultiHeadAttentionPooling(WeightedPooling):
+    """`AttentionPooling` with a score for each of several heads, which pools its own part of the columns.
+
+    Parameters
+    ----------
+    dim
+        Width of the rows, a multiple of `heads`.
+    heads
+        Number of heads.
+    """
+
+    def __init__(self, dim: int, heads: int = 8) -> None:
+        super().__init__(dim)
+        if dim % heads:
+            raise ValueError(f"width {dim} must be a multiple of {heads} pooling heads")
+        self.score = nn.Linear(dim, heads, bias=False)
+
+    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
+        return segment_softmax(self.score(values), offsets)
+
+
+class GatedAttentionPooling(WeightedPooling):
+    """Softmax of a gated score, ``w . (tanh(V x) * sigmoid(U x))`` (Ilse et al. 2018, equation 9).
+
+    Parameters
+    ----------
+    dim
+        Width of the rows.
+    hidden
+        Width inside the score; a quarter of `dim` by default.
+    """
+
+    def __init__(self, dim: int, hidden: int | None = None) -> None:
+        super().__init__(dim)
+        width = hidden or max(1, dim // 4)
+        self.content = nn.Linear(dim, width)
+        self.gate = nn.Linear(dim, width)
+        self.score = nn.Linear(width, 1, bias=False)
+
+    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
+        gated = torch.tanh(self.content(values)) * torch.sigmoid(self.gate(values))
+        return segment_softmax(self.score(gated), offsets)
+
+
+class TokenAwarePooling(WeightedPooling):
+    """`AttentionPooling` of rows that first average a neighbourhood of learnt extent.
+
+    Token-aware average pooling (Guo et al. 2023, "Robustifying Token Attention for Vision Transformers"):
+    each row mixes the averages of itself and its two neighbours at several distances, in parts that it
+    chooses itself. Neighbours outside the segment do not count.
+
+    Parameters
+    ----------
+    dim
+        Width of the rows.
+    dilations
+        Distances of the neighbours; the row alone is one more choice.
+    """
+
+    ordered = True
+
+    def __init__(self, dim: int, dilations: tuple[int, ...] = (1, 2, 4)) -> None:
+        super().__init__(dim)
+        self.dilations = tuple(dilations)
+        self.choice = nn.Linear(dim, len(self.dilations) + 1)
+        self.score = nn.Linear(dim, 1, bias=False)
+
+    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
+        return super().forward(self.averaged(values, offsets), offsets)
+
+    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
+        return segment_softmax(self.score(values), offsets)
+
+    def weights(self, values: Tensor, offsets: Tensor) -> Tensor:
+        return super().weights(self.averaged(values, offsets), offsets)
+
+    def averaged(self, values: Tensor, offsets: Tensor) -> Tensor:
+        """Return ``(T, D)``: each row with its neighbourhood."""
+        parts = torch.softmax(self.choice(values), dim=1)
+        mixed = values * parts[:, :1]
+        for number, dilation in enumerate(self.dilations, start=1):
+            mixed = mixed + parts[:, number : number + 1] * _neighbourhood(values, offsets, dilation)
+        return mixed
+
+
+def _neighbourhood(values: Tensor, offsets: Tensor, dilation: int) -> Tensor:
+    """Average each row with the rows `dilation` before and after it, where its segment has them."""
+    ids = segment_ids(offsets)
+    rows = torch.arange(len(values), device=values.device)
+    total, count = values, torch.ones_like(values[:, :1])
+    for shift in (-dilation, dilation):
+        other = (rows + shift).clamp(0, len(values) - 1)
+        inside = ((other == rows + shift) & (ids[other] == ids)).unsqueeze(1).to(values.dtype)
+        total, count = total + values[other] * inside, count + inside
+    return total / count

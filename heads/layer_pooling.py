@@ -1,0 +1,61 @@
+"""Pooling over several hidden layers of a backbone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from heads.attention_pooling import AttentionPooling
+from heads.pooling import Pooling
+
+
+class LayerPooling(Pooling):
+    """Pool each layer, then let learnt queries attend the layers.
+
+    Multi-layers trainable pooling (Tang and Yang 2024, "Pooling And Attention: What Are Effective Designs For
+    LLM-based Embedding Models?"): the pooled vectors of the layers, each with a learnt offset, are keys and
+    values of a cross-attention whose queries are parameters.
+
+    Parameters
+    ----------
+    dim
+        Width of the rows, ``layers`` times the width of a layer: the layers stand side by side.
+    layers
+        Number of layers.
+    queries
+        Learnt queries; what they find is averaged.
+    """
+
+    def __init__(self, dim: int, layers: int, queries: int = 4) -> None:
+        if layers < 2 or dim % layers:
+            raise ValueError(
+                f"pooling over layers needs at least two of one width; {layers} in a width of {dim}"
+            )
+        width = dim // layers
+        super().__init__(width)
+        self.layers = layers
+        self.pooling = AttentionPooling(width)
+        self.place = nn.Parameter(torch.zeros(layers, width))
+        self.query = nn.Parameter(torch.randn(queries, width) * width**-0.5)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
+        pooled = self._pooled(values, offsets)
+        found = self.layer_weights(pooled).unsqueeze(1) @ self.value(pooled)
+        return pooled.mean(dim=1) + found.squeeze(1)
+
+    def weights(self, values: Tensor, offsets: Tensor) -> Tensor:
+        """Return ``(T,)`` weights, the average of those of the layers."""
+        parts = [self.pooling.weights(layer, offsets) for layer in values.chunk(self.layers, dim=1)]
+        return torch.stack(parts).mean(dim=0)
+
+    def layer_weights(self, pooled: Tensor) -> Tensor:
+        """Return ``(S, L)``: how much each of the pooled ``(S, L, D)`` layers is attended."""
+        scores = self.query @ self.key(self.norm(pooled)).transpose(1, 2) * self.dim**-0.5
+        return scores.softmax(dim=2).mean(dim=1)
+
+    def _pooled(self, values: Tensor, offsets: Tensor) -> Tensor:
+        layers = values.chunk(self.layers, dim=1)
+        return torch.stack([self.pooling(layer, offsets) for layer in layers], dim=1) + self.place
