@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from heads.base import Head, two_layers
+from heads.pairs import PairNetwork, halves
 from heads.ragged import RaggedBatch
 from heads.registry import MixerName, PoolingName
 
@@ -43,6 +44,20 @@ class EmbeddingsConcatenation(Head):
         if not self.late:
             return self.regressor(self.pooling(batch.values, batch.complex_offsets))
         return self.regressor(self.pooling(batch.values, batch.side_offsets).reshape(len(batch), -1))
+
+    def side_vectors(self, sides: RaggedBatch, role: int) -> Tensor:
+        """Return ``(N, D)`` vectors of sides, each a complex of its own."""
+        return self.pooling(sides.values, sides.complex_offsets)
+
+    def pair_network(self) -> PairNetwork | None:
+        """Return the network behind the vectors of the sides; None where residues are pooled together."""
+        if not self.late:
+            return None
+        first, second = self.regressor[0], self.regressor[2]
+        assert isinstance(first, nn.Linear)
+        assert isinstance(second, nn.Linear)
+        ligand, receptor = halves(first.weight, 2)
+        return PairNetwork(ligand, receptor, first.bias, second.weight[0], second.bias, activation=True)
 
     def _sides_alike(self) -> bool:
         # Where the order of rows matters, a joint pool begins with the ligand.

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from heads.base import Head, two_layers
+from heads.pairs import PairNetwork, halves
 from heads.pooling import Pooling
-from heads.ragged import RaggedBatch
+from heads.ragged import LIGAND, RECEPTOR, RaggedBatch
 from heads.registry import POOLINGS, MixerName, PoolingName, find
 
 Aggregation = Literal["concat", "add", "mean"]
@@ -69,18 +70,41 @@ class HierarchicalPooling(Head):
     def score(self, batch: RaggedBatch) -> Tensor:
         return self.regressor(self.network(self._joined(self._sides(batch))))
 
+    def side_vectors(self, sides: RaggedBatch, role: int) -> Tensor:
+        """Return ``(N, D)`` vectors of sides, each a complex of its own."""
+        return self._pooled(sides, sides.complex_offsets, role)
+
+    def pair_network(self) -> PairNetwork:
+        """Return the network behind the vectors of the sides, for all pairs of them."""
+        last, network = self.regressor, self.network
+        scale = 0.5 if self.aggregation == "mean" else 1.0
+        parts = 2 if self.aggregation == "concat" else 1
+        if isinstance(network, nn.Identity):
+            ligand, receptor = (part * scale for part in halves(last.weight, parts))
+            zero, one = last.weight.new_zeros(1), last.weight.new_ones(1)
+            return PairNetwork(ligand, receptor, zero, one, last.bias, activation=False)
+        first, second = network[0], network[2]
+        assert isinstance(first, nn.Linear)
+        assert isinstance(second, nn.Linear)
+        ligand, receptor = (part * scale for part in halves(first.weight, parts))
+        # Nothing lies between the second layer of the network and the last one: they are one.
+        out, bias = last.weight[0] @ second.weight, last.weight[0] @ second.bias + last.bias
+        return PairNetwork(ligand, receptor, first.bias, out, bias, activation=True)
+
     def _sides(self, batch: RaggedBatch) -> Tensor:
         """Return ``(B, 2, D)`` vectors of the sides."""
-        sides = self._pooled(batch, self.chain_pooling, self.side_pooling)
+        sides = self._pooled(batch, batch.side_offsets, LIGAND).unflatten(0, (len(batch), 2))
         if self.per_side:
-            receptors = self._pooled(batch, self.receptor_chain_pooling, self.receptor_side_pooling)
-            sides = torch.stack([sides[:, 0], receptors[:, 1]], dim=1)
+            others = self._pooled(batch, batch.side_offsets, RECEPTOR).unflatten(0, (len(batch), 2))
+            sides = torch.stack([sides[:, 0], others[:, 1]], dim=1)
         return sides
 
-    def _pooled(self, batch: RaggedBatch, chain_pooling: Pooling, side_pooling: Pooling) -> Tensor:
+    def _pooled(self, batch: RaggedBatch, side_offsets: Tensor, role: int) -> Tensor:
+        chain_pooling, side_pooling = self.chain_pooling, self.side_pooling
+        if self.per_side and role == RECEPTOR:
+            chain_pooling, side_pooling = self.receptor_chain_pooling, self.receptor_side_pooling
         chains = chain_pooling(batch.values, batch.unit_offsets)
-        chains_before = torch.searchsorted(batch.unit_offsets, batch.side_offsets)
-        return side_pooling(chains, chains_before).unflatten(0, (len(batch), 2))
+        return side_pooling(chains, torch.searchsorted(batch.unit_offsets, side_offsets))
 
     def _joined(self, sides: Tensor) -> Tensor:
         if self.aggregation == "concat":

@@ -28,7 +28,13 @@ class CrossAttention(nn.Module):
 
     def forward(self, values: Tensor, partner: Tensor, offsets: Tensor, partner_offsets: Tensor) -> Tensor:
         """Return ``(T, D)``: what each row of `values` finds in the same segment of `partner`."""
-        query, key, value = self.query(values), self.key(partner), self.value(partner)
+        key, value = self.key(partner), self.value(partner)
+        return self.attend(self.query(values), key, value, offsets, partner_offsets)
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, offsets: Tensor, partner_offsets: Tensor
+    ) -> Tensor:
+        """Return the same from rows that were projected."""
         return self.out(ragged_attention(query, key, value, offsets, partner_offsets, self.heads))
 
 
@@ -84,6 +90,28 @@ class PooledAttentionAddition(Head):
             attended = torch.where(of_receptor, other, attended)
         sides = self.pooling(values + attended, offsets)
         return self.regressor(self.network(sides.unflatten(0, (len(batch), 2)).sum(dim=1)))
+
+    def pair_scores(self, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
+        """Return ``(N, M)`` scores of mixed sides; see `heads.pairs.PairScoring`.
+
+        Each side is projected once. A ligand then attends the receptors one by one, and all receptors
+        together attend it in one product.
+        """
+        ahead = self.attention
+        back = self.receptor_attention if self.separate_directions else self.attention
+        key, value = ahead.key(receptors.values), ahead.value(receptors.values)
+        receptor_query, receptor_offsets = back.query(receptors.values), receptors.complex_offsets
+        everyone = receptor_offsets[[0, -1]]
+        rows = []
+        for ligand in ligands.values.split(ligands.complex_offsets.diff().tolist()):
+            count = len(receptors)
+            size = torch.arange(count + 1, device=ligand.device) * len(ligand)
+            found = ahead.attend(ahead.query(ligand).repeat(count, 1), key, value, size, receptor_offsets)
+            of_ligand = self.pooling(ligand.repeat(count, 1) + found, size)
+            found = back.attend(receptor_query, back.key(ligand), back.value(ligand), everyone, size[:2])
+            of_receptors = self.pooling(receptors.values + found, receptor_offsets)
+            rows.append(self.regressor(self.network(of_ligand + of_receptors)).T)
+        return torch.cat(rows)
 
     def _sides_alike(self) -> bool:
         return not self.separate_directions

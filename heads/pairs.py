@@ -1,0 +1,187 @@
+"""All-against-all: every ligand with every receptor, what belongs to one side computed once.
+
+A head whose sides meet only in its last network is *factorised*: sides are pooled once, the first linear
+layer is split between them, and a pair costs one activation and one dot product. For any other head that
+encodes sides or chains apart, the residues are mixed once and pairs are scored in blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+
+from heads.base import Head
+from heads.ragged import LIGAND, RECEPTOR, RaggedBatch
+
+#: Pairs of a block whose hidden values stay in the cache of a core.
+_LIGANDS, _RECEPTORS = 16, 32
+#: Residues of a block of pairs.
+_BLOCK_RESIDUES = 32_768
+
+
+@dataclass(frozen=True)
+class PairNetwork:
+    """The last layers of a factorised head: ``out . silu(ligand l + receptor r + hidden_bias) + bias``.
+
+    Attributes
+    ----------
+    ligand, receptor
+        ``(H, D)`` parts of the first layer.
+    hidden_bias, out
+        ``(H,)``.
+    bias
+        ``(1,)``.
+    activation
+        Whether there is a SiLU; without one all of it is linear.
+    """
+
+    ligand: Tensor
+    receptor: Tensor
+    hidden_bias: Tensor
+    out: Tensor
+    bias: Tensor
+    activation: bool
+
+    def scores(self, ligands: Tensor, receptors: Tensor) -> Tensor:
+        """Return ``(N, M)`` scores of ``(N, D)`` ligands with ``(M, D)`` receptors."""
+        left = ligands @ self.ligand.T
+        right = receptors @ self.receptor.T + self.hidden_bias
+        if not self.activation:
+            return (left @ self.out).unsqueeze(1) + (right @ self.out).unsqueeze(0) + self.bias
+        rows = []
+        for some in left.split(_LIGANDS):
+            blocks = [silu(some.unsqueeze(1) + others) @ self.out for others in right.split(_RECEPTORS)]
+            rows.append(torch.cat(blocks, dim=1))
+        return torch.cat(rows) + self.bias
+
+
+@runtime_checkable
+class Factorised(Protocol):
+    """A head that pools a side without knowing the other one."""
+
+    def side_vectors(self, sides: RaggedBatch, role: int) -> Tensor:
+        """Return ``(N, D)`` vectors of mixed sides, each a complex of its own in the batch."""
+
+    def pair_network(self) -> PairNetwork | None:
+        """Return what joins two such vectors; None where the options of the head do not allow it."""
+
+
+@runtime_checkable
+class PairScoring(Protocol):
+    """A head with a way of its own to score all pairs of mixed sides."""
+
+    def pair_scores(self, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
+        """Return ``(N, M)`` scores of sides, each a complex of its own in the batch."""
+
+
+def score_pairs(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
+    """Score every ligand with every receptor.
+
+    Parameters
+    ----------
+    head
+        One that encodes chains or sides.
+    ligands, receptors
+        Embedded sides, each a complex of its own; the roles in the batches do not matter.
+
+    Returns
+    -------
+    Tensor
+        ``(N, M)``: row ``i`` has ligand ``i`` with each receptor; what `head` gives for each pair by itself.
+
+    Raises
+    ------
+    ValueError
+        If the head reads both sides as one sequence.
+    """
+    if head.encoding_unit == "complex":
+        raise ValueError(
+            "a head that reads both sides as one sequence cannot score sides that were encoded apart"
+        )
+    scores = _scores(head, ligands, receptors)
+    if head.symmetric:
+        scores = (scores + _scores(head, receptors, ligands).T) / 2
+    return scores
+
+
+def _scores(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
+    mixed = head.mixed(_with_role(ligands, LIGAND)), head.mixed(_with_role(receptors, RECEPTOR))
+    network = head.pair_network() if isinstance(head, Factorised) else None
+    if isinstance(head, Factorised) and network is not None:
+        sides = (
+            head.side_vectors(batch, role) for batch, role in zip(mixed, (LIGAND, RECEPTOR), strict=True)
+        )
+        return network.scores(*sides)
+    blocks = [_block_scores(head, mixed[0], block) for block in _blocks(mixed[1])]
+    return torch.cat(blocks, dim=1)
+
+
+def _block_scores(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
+    if isinstance(head, PairScoring):
+        return head.pair_scores(ligands, receptors)
+    return torch.cat([head.score(_pairs(ligand, receptors)).T for ligand in _sides(ligands)])
+
+
+def halves(weight: Tensor, parts: int) -> tuple[Tensor, Tensor]:
+    """Return what a weight does to the ligand and to the receptor: its halves, or (1 part) all to each."""
+    if parts == 1:
+        return weight, weight
+    ligand, receptor = weight.chunk(2, dim=1)
+    return ligand, receptor
+
+
+def _with_role(sides: RaggedBatch, role: int) -> RaggedBatch:
+    return replace(sides, unit_role=torch.full_like(sides.unit_role, role))
+
+
+@dataclass(frozen=True)
+class _Side:
+    values: Tensor
+    lengths: list[int]
+    role: int
+
+
+def _sides(batch: RaggedBatch) -> Iterator[_Side]:
+    lengths = batch.unit_offsets.diff()
+    residues = batch.complex_offsets.diff().tolist()
+    units = torch.bincount(batch.unit_complex).tolist()
+    role = int(batch.unit_role[0])
+    for values, of_units in zip(batch.values.split(residues), lengths.split(units), strict=True):
+        yield _Side(values, of_units.tolist(), role)
+
+
+def _blocks(batch: RaggedBatch) -> Iterator[RaggedBatch]:
+    """Cut a batch of sides, so that a block of pairs fits the memory."""
+    block: list[_Side] = []
+    filled = 0
+    for side in _sides(batch):
+        if block and filled + len(side.values) > _BLOCK_RESIDUES:
+            yield _joined([[side] for side in block])
+            block, filled = [], 0
+        block.append(side)
+        filled += len(side.values)
+    yield _joined([[side] for side in block])
+
+
+def _pairs(ligand: _Side, receptors: RaggedBatch) -> RaggedBatch:
+    return _joined([[ligand, receptor] for receptor in _sides(receptors)])
+
+
+def _joined(complexes: Sequence[Sequence[_Side]]) -> RaggedBatch:
+    """Make a batch of complexes, each of one side or two."""
+    sides = [side for item in complexes for side in item]
+    lengths = [length for side in sides for length in side.lengths]
+    owners = [number for number, item in enumerate(complexes) for side in item for _ in side.lengths]
+    roles = [side.role for side in sides for _ in side.lengths]
+    device = sides[0].values.device
+    return RaggedBatch(
+        torch.cat([side.values for side in sides]),
+        torch.tensor([0, *lengths], device=device).cumsum(0),
+        torch.tensor(owners, device=device),
+        torch.tensor(roles, device=device),
+    )
