@@ -20,7 +20,7 @@ MixerName = Literal["convbert", "none"]
 PoolingName = Literal["attention", "mean", "max", "sigmoid", "multihead", "gated", "token-aware", "layers"]
 
 #: Options of a head, mixer or pooling by name.
-ComponentOptions = dict[str, bool | int | float | str]
+ComponentOptions = dict[str, bool | int | float | str | list[int]]
 
 HEADS: dict[HeadName, str] = {
     "ec": "heads.ec:EmbeddingsConcatenation",

@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from heads.registry import ComponentOptions, HeadName, MixerName, PoolingName
 from ppi.backbones.registry import check_spec
 from ppi.devices import Precision
 from ppi.errors import SettingsError
+
+
+def read_options(given: Any) -> Any:
+    """Read options as the command line gives them: text as YAML does, names with dashes or underscores."""
+    if not isinstance(given, dict):
+        return given
+    return {
+        str(name).replace("-", "_"): yaml.safe_load(value) if isinstance(value, str) else value
+        for name, value in given.items()
+    }
 
 
 class TrainSettings(BaseModel):
@@ -72,9 +82,9 @@ class TrainSettings(BaseModel):
     head: HeadName = "pad"
     mixer: MixerName = "convbert"
     pooling: PoolingName = "attention"
-    head_options: ComponentOptions = Field(default_factory=dict)
-    mixer_options: ComponentOptions = Field(default_factory=dict)
-    pooling_options: ComponentOptions = Field(default_factory=dict)
+    head_options: Annotated[ComponentOptions, BeforeValidator(read_options)] = Field(default_factory=dict)
+    mixer_options: Annotated[ComponentOptions, BeforeValidator(read_options)] = Field(default_factory=dict)
+    pooling_options: Annotated[ComponentOptions, BeforeValidator(read_options)] = Field(default_factory=dict)
     truncate: bool = False
     members: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0, le=2**31)

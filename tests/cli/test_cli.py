@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -85,6 +86,30 @@ def test_train_evaluate_predict(tmp_path: Path, table_path: Path, capsys: pytest
     assert run("evaluate", model, "--data", table_path, "--output", tmp_path / "r.json") == 0
     assert "| extra trees on composition |" in capsys.readouterr().out
     assert (tmp_path / "r.json").exists()
+
+
+def test_options_of_head_mixer_and_pooling(
+    tmp_path: Path, table_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--data", table_path, "--output", tmp_path / "m", "--max-epochs", 1, "--head", "hp"]
+    given = {
+        "--head-options.per-side": "true",
+        "--head-options.aggregation": "add",
+        "--head-options.network": "false",
+        "--mixer-options.kernel": 5,
+        "--pooling-options.heads": 4,
+    }
+    options = [word for pair in given.items() for word in pair]
+    assert run(*words, "--pooling", "multihead", *options) == 0
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert config["head_options"] == {"per_side": True, "aggregation": "add", "network": False}
+    assert (config["mixer_options"], config["pooling_options"]) == ({"kernel": 5}, {"heads": 4})
+    assert run("predict", table_path, "--model", tmp_path / "m", "--output", tmp_path / "out.csv") == 0
+    capsys.readouterr()
+    assert run(*words, "--head-options.foo", 1) == 1
+    assert "hp has no option 'foo'; it has aggregation, " in capsys.readouterr().err
+    assert run(*words, "--pooling", "layers") == 1
+    assert "pooling over layers needs at least two" in capsys.readouterr().err
 
 
 def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
