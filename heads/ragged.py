@@ -118,7 +118,7 @@ def segment_ids(offsets: Tensor) -> Tensor:
 def segment_sum(values: Tensor, offsets: Tensor) -> Tensor:
     """Sum the rows of each segment: ``(T, D)`` to ``(S, D)``."""
     total = values.new_zeros(offsets.numel() - 1, values.shape[1])
-    return total.index_add(0, segment_ids(offsets), values)
+    return torch.index_add(total, 0, segment_ids(offsets), values)
 
 
 def segment_mean(values: Tensor, offsets: Tensor) -> Tensor:

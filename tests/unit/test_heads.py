@@ -212,3 +212,14 @@ def test_each_side_attends_the_other_side_of_its_own_complex(complexes: list[Com
             joined = pool(attend(ligand, receptor)) + pool(attend(receptor, ligand))
             expected.append(head.regressor(head.network(joined)))
     assert torch.allclose(predict(head, complexes), torch.cat(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_compiled_gives_the_same(name: str, complexes: list[Complex]) -> None:
+    torch.manual_seed(0)
+    head = build_head(name, 48, "convbert").eval()  # type: ignore[arg-type]
+    batch = batch_of(ResidueBackbone(), complexes, head.encoding_unit)
+    # Traced and lowered as for any compiler, without one.
+    compiled = torch.compile(head, backend="aot_eager")
+    with torch.no_grad():
+        assert torch.allclose(compiled(batch), head(batch), atol=1e-5)
