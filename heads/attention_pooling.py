@@ -7,51 +7,70 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
+from heads.kernels.dispatch import Backend, BackendName, resolve_backend
+from heads.kernels.pooling import attention_pool, attention_pool_linear
 from heads.pooling import Pooling
-from heads.ragged import segment_ids, segment_softmax, segment_sum
+from heads.ragged import segment_ids, segment_softmax
 
 
 class WeightedPooling(Pooling):
-    """A weighted sum of a segment's rows, with weights from a score for each row (or row and head)."""
+    """A weighted sum of a segment's rows, the weights a softmax of a score for each row (or row and head).
+
+    Parameters
+    ----------
+    dim
+        Width of the rows.
+    backend
+        Which kernel sums; see `heads.kernels.dispatch.resolve_backend`.
+    """
+
+    def __init__(self, dim: int, backend: BackendName = "auto") -> None:
+        super().__init__(dim)
+        self.backend = backend
 
     @abstractmethod
-    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
-        """Return ``(T, H)`` weights that sum to 1 over each segment, one for each of ``H`` heads."""
+    def scores(self, values: Tensor) -> Tensor:
+        """Return ``(T, H)`` scores, one for each of ``H`` heads, which pool their own columns."""
 
     def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
-        shares = self.shares(values, offsets)
-        weighted = values.unflatten(1, (shares.shape[1], -1)) * shares.unsqueeze(2)
-        return segment_sum(weighted.flatten(1), offsets)
+        return attention_pool(values, self.scores(values), offsets, self.backend_on(values))
 
     def weights(self, values: Tensor, offsets: Tensor) -> Tensor:
-        return self.shares(values, offsets).mean(dim=1)
+        return segment_softmax(self.scores(values), offsets).mean(dim=1)
+
+    def backend_on(self, values: Tensor) -> Backend:
+        """Return the kernel that pools these values."""
+        return resolve_backend(self.backend, values.device)
 
 
 class AttentionPooling(WeightedPooling):
     """Softmax over the segment of one linear score without bias (arXiv 2505.20036)."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim)
+    def __init__(self, dim: int, backend: BackendName = "auto") -> None:
+        super().__init__(dim, backend)
         self.score = nn.Linear(dim, 1, bias=False)
 
-    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
-        return segment_softmax(self.score(values), offsets)
+    def scores(self, values: Tensor) -> Tensor:
+        scores: Tensor = self.score(values)
+        return scores
+
+    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
+        return attention_pool_linear(values, self.score.weight, offsets, self.backend_on(values))
 
 
 class SigmoidPooling(WeightedPooling):
     """Average weighted by a gate, the sigmoid of one linear score (arXiv 2505.20036), over the gates' sum."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim)
+    def __init__(self, dim: int, backend: BackendName = "auto") -> None:
+        super().__init__(dim, backend)
         self.score = nn.Linear(dim, 1)
 
-    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
-        # In logarithms, so that gates that are all near zero still divide to weights.
-        gates = nn.functional.logsigmoid(self.score(values))
-        return segment_softmax(gates, offsets)
+    def scores(self, values: Tensor) -> Tensor:
+        # The softmax of their logarithms divides gates by their sum, also where all are near zero.
+        return nn.functional.logsigmoid(self.score(values))
 
 
-class MultiHeadAttentionPooling(WeightedPooling):
+class MultiHeadAttentionPooling(AttentionPooling):
     """`AttentionPooling` with a score for each of several heads, which pools its own part of the columns.
 
     Parameters
@@ -60,16 +79,15 @@ class MultiHeadAttentionPooling(WeightedPooling):
         Width of the rows, a multiple of `heads`.
     heads
         Number of heads.
+    backend
+        See `WeightedPooling`.
     """
 
-    def __init__(self, dim: int, heads: int = 8) -> None:
-        super().__init__(dim)
+    def __init__(self, dim: int, heads: int = 8, backend: BackendName = "auto") -> None:
+        super().__init__(dim, backend)
         if dim % heads:
             raise ValueError(f"width {dim} must be a multiple of {heads} pooling heads")
         self.score = nn.Linear(dim, heads, bias=False)
-
-    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
-        return segment_softmax(self.score(values), offsets)
 
 
 class GatedAttentionPooling(WeightedPooling):
@@ -81,21 +99,24 @@ class GatedAttentionPooling(WeightedPooling):
         Width of the rows.
     hidden
         Width inside the score; a quarter of `dim` by default.
+    backend
+        See `WeightedPooling`.
     """
 
-    def __init__(self, dim: int, hidden: int | None = None) -> None:
-        super().__init__(dim)
+    def __init__(self, dim: int, hidden: int | None = None, backend: BackendName = "auto") -> None:
+        super().__init__(dim, backend)
         width = hidden or max(1, dim // 4)
         self.content = nn.Linear(dim, width)
         self.gate = nn.Linear(dim, width)
         self.score = nn.Linear(width, 1, bias=False)
 
-    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
+    def scores(self, values: Tensor) -> Tensor:
         gated = torch.tanh(self.content(values)) * torch.sigmoid(self.gate(values))
-        return segment_softmax(self.score(gated), offsets)
+        scores: Tensor = self.score(gated)
+        return scores
 
 
-class TokenAwarePooling(WeightedPooling):
+class TokenAwarePooling(AttentionPooling):
     """`AttentionPooling` of rows that first average a neighbourhood of learnt extent.
 
     Token-aware average pooling (Guo et al. 2023, "Robustifying Token Attention for Vision Transformers"):
@@ -108,21 +129,21 @@ class TokenAwarePooling(WeightedPooling):
         Width of the rows.
     dilations
         Distances of the neighbours; the row alone is one more choice.
+    backend
+        See `WeightedPooling`.
     """
 
     ordered = True
 
-    def __init__(self, dim: int, dilations: tuple[int, ...] = (1, 2, 4)) -> None:
-        super().__init__(dim)
+    def __init__(
+        self, dim: int, dilations: tuple[int, ...] = (1, 2, 4), backend: BackendName = "auto"
+    ) -> None:
+        super().__init__(dim, backend)
         self.dilations = tuple(dilations)
         self.choice = nn.Linear(dim, len(self.dilations) + 1)
-        self.score = nn.Linear(dim, 1, bias=False)
 
     def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
         return super().forward(self.averaged(values, offsets), offsets)
-
-    def shares(self, values: Tensor, offsets: Tensor) -> Tensor:
-        return segment_softmax(self.score(values), offsets)
 
     def weights(self, values: Tensor, offsets: Tensor) -> Tensor:
         return super().weights(self.averaged(values, offsets), offsets)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, softmax
 
 from heads.attention import ragged_attention
+from heads.kernels.convolution import depthwise_convolution
 from heads.ragged import segment_ids
 
 
@@ -90,12 +91,10 @@ class ConvBertMixer(nn.Module):
 
     def _dynamic_convolution(self, values: Tensor, query: Tensor, offsets: Tensor) -> Tensor:
         """Convolve with a kernel that each residue makes from its own span of neighbours."""
+        span = depthwise_convolution(values, self.span_depthwise.weight.squeeze(1), offsets)
+        weights = self.kernel_weights(self.span_pointwise(span) * query).view(-1, self.heads, self.kernel)
         places = self._spaced_places(offsets)
         room = int(places[-1]) + 1 + self.kernel // 2
-        span = self.span_depthwise(_spread(values, places, room).T.unsqueeze(0)).squeeze(0).T
-        # A convolution without padding returns its first value for the centre kernel // 2.
-        span = self.span_pointwise(span[places - self.kernel // 2])
-        weights = self.kernel_weights(span * query).view(-1, self.heads, self.kernel)
         windows = _spread(self.convolved(values), places, room).unfold(0, self.kernel, 1)
         windows = windows[places - self.kernel // 2].unflatten(1, (self.heads, -1))
         return torch.einsum("thek,thk->the", windows, softmax(weights, dim=2)).flatten(1)

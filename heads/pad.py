@@ -9,33 +9,21 @@ from torch import Tensor, nn
 
 from heads.attention import ragged_attention
 from heads.base import Head, two_layers
+from heads.kernels.cross_attention import cross_attention
+from heads.kernels.dispatch import BackendName, resolve_backend
 from heads.ragged import RECEPTOR, RaggedBatch, segment_ids
 from heads.registry import MixerName, PoolingName
 
 
-class CrossAttention(nn.Module):
-    """Projections of multi-head attention from the residues of one side to those of the other, no bias."""
+class Projections(nn.Module):
+    """Projections of multi-head attention, without bias."""
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        if dim % heads:
-            raise ValueError(f"width {dim} must be a multiple of {heads} attention heads")
-        self.heads = heads
         self.query = nn.Linear(dim, dim, bias=False)
         self.key = nn.Linear(dim, dim, bias=False)
         self.value = nn.Linear(dim, dim, bias=False)
         self.out = nn.Linear(dim, dim, bias=False)
-
-    def forward(self, values: Tensor, partner: Tensor, offsets: Tensor, partner_offsets: Tensor) -> Tensor:
-        """Return ``(T, D)``: what each row of `values` finds in the same segment of `partner`."""
-        key, value = self.key(partner), self.value(partner)
-        return self.attend(self.query(values), key, value, offsets, partner_offsets)
-
-    def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, offsets: Tensor, partner_offsets: Tensor
-    ) -> Tensor:
-        """Return the same from rows that were projected."""
-        return self.out(ragged_attention(query, key, value, offsets, partner_offsets, self.heads))
 
 
 class PooledAttentionAddition(Head):
@@ -47,6 +35,8 @@ class PooledAttentionAddition(Head):
         See `Head`.
     heads
         Of the attention.
+    backend
+        Which kernel attends; see `heads.kernels.dispatch.resolve_backend`.
     separate_directions
         Projections for the ligand that attends the receptor and others for the reverse, rather than one set.
     network, network_width
@@ -64,16 +54,19 @@ class PooledAttentionAddition(Head):
         pooling: PoolingName = "attention",
         *,
         heads: int = 8,
+        backend: BackendName = "auto",
         separate_directions: bool = False,
         network: bool = True,
         network_width: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(dim, mixer, pooling, **options)
-        self.separate_directions = separate_directions
-        self.attention = CrossAttention(dim, heads)
+        if dim % heads:
+            raise ValueError(f"width {dim} must be a multiple of {heads} attention heads")
+        self.heads, self.separate_directions, self.backend = heads, separate_directions, backend
+        self.attention = Projections(dim)
         if separate_directions:
-            self.receptor_attention = CrossAttention(dim, heads)
+            self.receptor_attention = Projections(dim)
         self.pooling = self._make_pooling(dim)
         width = self.pooling.dim
         self.network = two_layers(width, width, network_width) if network else nn.Identity()
@@ -81,15 +74,30 @@ class PooledAttentionAddition(Head):
 
     def score(self, batch: RaggedBatch) -> Tensor:
         offsets, values = batch.side_offsets, batch.values
-        partner_rows, partner_offsets = swap_sides(offsets)
-        partner = values[partner_rows]
-        attended = self.attention(values, partner, offsets, partner_offsets)
-        if self.separate_directions:
-            of_receptor = (segment_ids(offsets) % 2 == RECEPTOR).unsqueeze(1)
-            other = self.receptor_attention(values, partner, offsets, partner_offsets)
-            attended = torch.where(of_receptor, other, attended)
-        sides = self.pooling(values + attended, offsets)
+        ahead, back = self.attention, self._back
+        # The ligand's queries meet the receptor's keys and values, and the other way round.
+        attended = cross_attention(
+            self._of_sides(ahead.query, back.query, values, offsets),
+            self._of_sides(back.key, ahead.key, values, offsets),
+            self._of_sides(back.value, ahead.value, values, offsets),
+            offsets,
+            self.heads,
+            resolve_backend(self.backend, values.device),
+        )
+        sides = self.pooling(values + self._of_sides(ahead.out, back.out, attended, offsets), offsets)
         return self.regressor(self.network(sides.unflatten(0, (len(batch), 2)).sum(dim=1)))
+
+    @property
+    def _back(self) -> Projections:
+        """Projections with which the receptor attends the ligand."""
+        return self.receptor_attention if self.separate_directions else self.attention
+
+    def _of_sides(self, ligand: nn.Linear, receptor: nn.Linear, values: Tensor, offsets: Tensor) -> Tensor:
+        """Project the rows of each side with its own layer."""
+        if ligand is receptor:
+            return ligand(values)
+        of_receptor = (segment_ids(offsets) % 2 == RECEPTOR).unsqueeze(1)
+        return torch.where(of_receptor, receptor(values), ligand(values))
 
     def pair_scores(self, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
         """Return ``(N, M)`` scores of mixed sides; see `heads.pairs.PairScoring`.
@@ -97,43 +105,23 @@ class PooledAttentionAddition(Head):
         Each side is projected once. A ligand then attends the receptors one by one, and all receptors
         together attend it in one product.
         """
-        ahead = self.attention
-        back = self.receptor_attention if self.separate_directions else self.attention
+        ahead, back, heads = self.attention, self._back, self.heads
         key, value = ahead.key(receptors.values), ahead.value(receptors.values)
         receptor_query, receptor_offsets = back.query(receptors.values), receptors.complex_offsets
         everyone = receptor_offsets[[0, -1]]
         rows = []
         for ligand in ligands.values.split(ligands.complex_offsets.diff().tolist()):
             count = len(receptors)
-            size = torch.arange(count + 1, device=ligand.device) * len(ligand)
-            found = ahead.attend(ahead.query(ligand).repeat(count, 1), key, value, size, receptor_offsets)
-            of_ligand = self.pooling(ligand.repeat(count, 1) + found, size)
-            found = back.attend(receptor_query, back.key(ligand), back.value(ligand), everyone, size[:2])
-            of_receptors = self.pooling(receptors.values + found, receptor_offsets)
+            copies = torch.arange(count + 1, device=ligand.device) * len(ligand)
+            query = ahead.query(ligand).repeat(count, 1)
+            found = ahead.out(ragged_attention(query, key, value, copies, receptor_offsets, heads))
+            of_ligand = self.pooling(ligand.repeat(count, 1) + found, copies)
+            found = ragged_attention(
+                receptor_query, back.key(ligand), back.value(ligand), everyone, copies[:2], heads
+            )
+            of_receptors = self.pooling(receptors.values + back.out(found), receptor_offsets)
             rows.append(self.regressor(self.network(of_ligand + of_receptors)).T)
         return torch.cat(rows)
 
     def _sides_alike(self) -> bool:
         return not self.separate_directions
-
-
-def swap_sides(side_offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Exchange the ligand and the receptor segment of each complex.
-
-    Parameters
-    ----------
-    side_offsets
-        ``(2 B + 1,)`` offsets of ligand, receptor, ligand, ...
-
-    Returns
-    -------
-    rows
-        ``(T,)``; ``values[rows]`` holds receptor, ligand, receptor, ...
-    offsets
-        ``(2 B + 1,)`` offsets of the segments of ``values[rows]``.
-    """
-    lengths = side_offsets.diff().view(-1, 2).flip(1).flatten()
-    starts = side_offsets[:-1].view(-1, 2).flip(1).flatten()
-    offsets = torch.cat([side_offsets[:1], lengths.cumsum(0)])
-    shift = torch.repeat_interleave(starts - offsets[:-1], lengths)
-    return torch.arange(shift.numel(), device=shift.device) + shift, offsets

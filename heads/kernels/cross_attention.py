@@ -1,0 +1,117 @@
+"""Attention between the two sides of each complex, both directions in one call, without padding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, scaled_dot_product_attention
+
+from heads.kernels.dispatch import Backend
+from heads.kernels.eager import run_eagerly
+
+#: What a flash kernel over ragged segments takes.
+FLASH_TYPES = (torch.float16, torch.bfloat16)
+
+
+def cross_attention(
+    query: Tensor, key: Tensor, value: Tensor, side_offsets: Tensor, heads: int, backend: Backend
+) -> Tensor:
+    """Let ligand residues attend receptor residues of the same complex, and the other way round.
+
+    Parameters
+    ----------
+    query, key, value
+        ``(T, H * E)`` each, rows of ligand, receptor, ligand, ... for ``H`` heads of width ``E``.
+    side_offsets
+        ``(2 B + 1,)`` int64 offsets of the sides, from 0 to ``T``, rising.
+    heads
+        Number of heads, ``H``.
+    backend
+        ``reference`` writes the softmax out; ``cpu`` runs a fused kernel on each side; ``triton`` runs a
+        ragged flash kernel where torch has one and the type is float16 or bfloat16, else as ``cpu``.
+
+    Returns
+    -------
+    Tensor
+        ``(T, H * E)``, rows in the order of `query`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree, `heads` does not divide the width, or there is no complex.
+    """
+    if query.dim() != 2 or not query.shape == key.shape == value.shape or query.shape[1] % heads:
+        raise ValueError(
+            f"query, key and value must share a shape (T, D) whose width {heads} heads divide, got "
+            f"{tuple(query.shape)}, {tuple(key.shape)} and {tuple(value.shape)}"
+        )
+    if side_offsets.numel() < 3 or side_offsets.numel() % 2 == 0:
+        raise ValueError(f"sides must come in pairs, got {side_offsets.numel() - 1} of them")
+    if backend == "triton" and query.dtype in FLASH_TYPES and has_ragged_flash():
+        return _ragged_flash(query, key, value, side_offsets, heads)
+    return run_eagerly(_each_side, query, key, value, side_offsets, heads, backend == "reference")
+
+
+def has_ragged_flash() -> bool:
+    """Return whether torch has attention over ragged segments (2.10 and later, CUDA only)."""
+    try:
+        from torch.nn.attention import varlen  # noqa: F401
+    except ImportError:
+        return False
+    return torch.cuda.is_available()
+
+
+def _each_side(
+    query: Tensor, key: Tensor, value: Tensor, side_offsets: Tensor, heads: int, explicit: bool
+) -> Tensor:
+    lengths = side_offsets.diff().tolist()
+    width = query.shape[1] // heads
+    # Splits are views, and their gradients are joined once; slices would each make a full-sized gradient.
+    queries, keys, values = (_split_sides(each, heads, lengths) for each in (query, key, value))
+    attended = []
+    for side, block in enumerate(queries):
+        partner = side ^ 1
+        if explicit:
+            scores = block @ keys[partner].transpose(2, 3) * width**-0.5
+            mixed = scores.float().softmax(3).to(block.dtype) @ values[partner]
+        else:
+            mixed = scaled_dot_product_attention(block, keys[partner], values[partner], scale=width**-0.5)
+        attended.append(mixed.squeeze(0).transpose(0, 1)[..., :width])
+    return torch.cat(attended).flatten(1)
+
+
+def _split_sides(rows: Tensor, heads: int, lengths: list[int]) -> list[Tensor]:
+    """``(T, H * E)`` to ``(1, H, L, E')`` for each side, E' being E filled up to a multiple of 16.
+
+    The zeros change no score, and the CPU kernels are slow on widths that do not fill a vector register.
+    """
+    by_head = rows.unflatten(1, (heads, -1))
+    by_head = pad(by_head, (0, -by_head.shape[2] % 16))
+    return [side.transpose(0, 1).unsqueeze(0) for side in by_head.split(lengths)]
+
+
+def _ragged_flash(query: Tensor, key: Tensor, value: Tensor, side_offsets: Tensor, heads: int) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    rows, partner_offsets = swap_sides(side_offsets)
+    longest = int(side_offsets.diff().max())
+    attended = varlen_attn(
+        query.unflatten(1, (heads, -1)),
+        key[rows].unflatten(1, (heads, -1)),
+        value[rows].unflatten(1, (heads, -1)),
+        side_offsets.int(),
+        partner_offsets.int(),
+        longest,
+        longest,
+    )
+    assert isinstance(attended, Tensor)  # not asked for more
+    return attended.flatten(1)
+
+
+def swap_sides(side_offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``(T,)`` rows that put receptor before ligand in each complex, and their offsets."""
+    lengths = side_offsets.diff().view(-1, 2).flip(1).flatten()
+    starts = side_offsets[:-1].view(-1, 2).flip(1).flatten()
+    offsets = torch.cat([side_offsets[:1], lengths.cumsum(0)])
+    shift = torch.repeat_interleave(starts - offsets[:-1], lengths)
+    return torch.arange(shift.numel(), device=shift.device) + shift, offsets
