@@ -64,6 +64,11 @@ class Head(nn.Module, ABC):
         return self.symmetric or (self._sides_alike() and not mixers_differ)
 
     @property
+    def both_orders(self) -> bool:
+        """Whether the backbone must encode ligand before receptor and receptor before ligand."""
+        return False
+
+    @property
     @abstractmethod
     def chain_order_invariant(self) -> bool:
         """Whether the order of chains within a side leaves the result unchanged."""
@@ -71,7 +76,7 @@ class Head(nn.Module, ABC):
     def forward(self, batch: RaggedBatch) -> Tensor:
         """Return ``(B,)`` scores, one a complex."""
         scores = self.score(self.mixed(batch))
-        if self.symmetric:
+        if self.symmetric and not self.both_orders:
             scores = (scores + self._scores_of_exchanged(batch)) / 2
         return scores.squeeze(1)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from heads.base import Head
-from heads.ragged import RaggedBatch
+from heads.ragged import RaggedBatch, segment_mean
 from heads.registry import MixerName, PoolingName
 
 
@@ -17,8 +18,8 @@ class SequencesConcatenation(Head):
     Parameters
     ----------
     dim, mixer, pooling, options
-        See `Head`. There is one sequence, so no mixer for each side; and the order of the sides is in what
-        the backbone read, so no mean of both orders.
+        See `Head`. There is one sequence, so no mixer for each side. What is symmetric takes the mean over
+        two units of a complex, one in each order of the sides.
     """
 
     encoding_unit = "complex"
@@ -28,15 +29,20 @@ class SequencesConcatenation(Head):
         self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention", **options: Any
     ) -> None:
         super().__init__(dim, mixer, pooling, **options)
-        if self.mixer_per_side or self.symmetric:
-            raise ValueError(
-                "sc reads both sides as one sequence: neither mixer_per_side nor symmetric is possible"
-            )
+        if self.mixer_per_side:
+            raise ValueError("sc reads both sides as one sequence: mixer_per_side is not possible")
         self.pooling = self._make_pooling(dim)
         self.regressor = nn.Linear(self.pooling.dim, 1)
 
+    @property
+    def both_orders(self) -> bool:
+        return self.symmetric
+
     def score(self, batch: RaggedBatch) -> Tensor:
-        return self.regressor(self.pooling(batch.values, batch.complex_offsets))
+        scores = self.regressor(self.pooling(batch.values, batch.unit_offsets))
+        if not self.both_orders:
+            return scores
+        return segment_mean(scores, torch.searchsorted(batch.unit_offsets, batch.complex_offsets))
 
     def _sides_alike(self) -> bool:
         return False

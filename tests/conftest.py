@@ -30,8 +30,10 @@ def random_complex(random: np.random.Generator, name: str, ligand: int = 1, rece
     return Complex(name, side(ligand), side(receptor), pkd=float(random.normal(7.5, 1.5)))
 
 
-def batch_of(backbone: torch.nn.Module, complexes: list[Complex], encoding_unit: str) -> RaggedBatch:
-    encoded = [split_into_units(item, encoding_unit) for item in complexes]
+def batch_of(
+    backbone: torch.nn.Module, complexes: list[Complex], encoding_unit: str, both_orders: bool = False
+) -> RaggedBatch:
+    encoded = [split_into_units(item, encoding_unit, both_orders=both_orders) for item in complexes]
     units = [unit for item in encoded for unit in item.units]
     return EmbeddedUnits(embed_units(backbone, units, token_budget=500)).gather(encoded)
 

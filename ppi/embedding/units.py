@@ -31,9 +31,13 @@ def unit_length(unit: Unit) -> int:
     return sum(map(len, unit))
 
 
-def split_into_units(item: Complex, encoding_unit: EncodingUnit) -> EncodedComplex:
-    """Cut a complex into chains, sides, or leave it whole."""
+def split_into_units(
+    item: Complex, encoding_unit: EncodingUnit, *, both_orders: bool = False
+) -> EncodedComplex:
+    """Cut a complex into chains or sides, or leave it whole, in both orders of its sides on request."""
     if encoding_unit == "complex":
+        if both_orders:
+            return EncodedComplex((item.chains, item.receptor + item.ligand), (BOTH, BOTH))
         return EncodedComplex((item.chains,), (BOTH,))
     if encoding_unit == "side":
         return EncodedComplex((item.ligand, item.receptor), (LIGAND, RECEPTOR))
@@ -43,7 +47,12 @@ def split_into_units(item: Complex, encoding_unit: EncodingUnit) -> EncodedCompl
 
 
 def encode_complexes(
-    complexes: Sequence[Complex], encoding_unit: EncodingUnit, max_residues: int, *, truncate: bool = False
+    complexes: Sequence[Complex],
+    encoding_unit: EncodingUnit,
+    max_residues: int,
+    *,
+    truncate: bool = False,
+    both_orders: bool = False,
 ) -> tuple[list[EncodedComplex], list[bool]]:
     """Cut complexes into units that a backbone can take.
 
@@ -53,6 +62,8 @@ def encode_complexes(
         What to encode.
     encoding_unit
         As the head declares it.
+    both_orders
+        Of whole complexes, as the head declares it.
     max_residues
         The backbone's limit for one unit, in which each chain after the first takes one place.
     truncate
@@ -73,7 +84,7 @@ def encode_complexes(
     """
     encoded, truncated = [], []
     for item in complexes:
-        cut = split_into_units(item, encoding_unit)
+        cut = split_into_units(item, encoding_unit, both_orders=both_orders)
         longest = max(cut.units, key=_places)
         over = _places(longest) > max_residues
         if over:

@@ -46,6 +46,11 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         unit: EncodingUnit = find(HEADS, self.config.head).encoding_unit
         return unit
 
+    @property
+    def both_orders(self) -> bool:
+        """Whether whole complexes are encoded in both orders of their sides."""
+        return any(head.both_orders for head in self.heads)
+
     def forward(self, batch: RaggedBatch) -> Tensor:
         """Return ``(M, B)`` pKd: one row a member, one column a complex."""
         scores = torch.stack([head(batch) for head in self.heads])

@@ -54,7 +54,11 @@ def predict_members(
         If a complex is over the backbone's limit and `truncate` is off.
     """
     encoded, truncated = encode_complexes(
-        complexes, model.encoding_unit, model.backbone.max_residues, truncate=truncate
+        complexes,
+        model.encoding_unit,
+        model.backbone.max_residues,
+        truncate=truncate,
+        both_orders=model.both_orders,
     )
     model = model.eval().to(device)
     units = [unit for item in encoded for unit in item.units]

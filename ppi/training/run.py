@@ -201,7 +201,11 @@ def _examples(
     model: AffinityModel, part: ComplexTable, labels: np.ndarray, group: np.ndarray, truncate: bool
 ) -> Examples:
     encoded, truncated = encode_complexes(
-        part.complexes, model.encoding_unit, model.backbone.max_residues, truncate=truncate
+        part.complexes,
+        model.encoding_unit,
+        model.backbone.max_residues,
+        truncate=truncate,
+        both_orders=model.both_orders,
     )
     say_truncated(part.complexes, truncated)
     target = (labels - model.config.label_mean) / model.config.label_std

@@ -106,6 +106,9 @@ def test_options_of_head_mixer_and_pooling(
     assert (config["mixer_options"], config["pooling_options"]) == ({"kernel": 5}, {"heads": 4})
     assert run("predict", table_path, "--model", tmp_path / "m", "--output", tmp_path / "out.csv") == 0
     capsys.readouterr()
+    assert run(*words[:-1], "sc", "--head-options.symmetric", "true") == 0
+    assert "ligand and receptor changes nothing" in (tmp_path / "m" / "README.md").read_text()
+    capsys.readouterr()
     assert run(*words, "--head-options.foo", 1) == 1
     assert "hp has no option 'foo'; it has aggregation, " in capsys.readouterr().err
     assert run(*words, "--pooling", "layers") == 1

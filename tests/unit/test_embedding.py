@@ -31,6 +31,9 @@ def test_units_of_each_kind() -> None:
     whole = split_into_units(ANTIBODY, "complex")
     assert whole.units == (("EVQL", "DIQMT", "KVF"),)
     assert whole.roles == (BOTH,)
+    twice = split_into_units(ANTIBODY, "complex", both_orders=True)
+    assert twice.units == (("EVQL", "DIQMT", "KVF"), ("KVF", "EVQL", "DIQMT"))
+    assert twice.roles == (BOTH, BOTH)
     assert chain.residues == side.residues == whole.residues == 12
 
 

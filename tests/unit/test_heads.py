@@ -22,6 +22,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("ec", {"late": True}),
     ("ec", {"late": True, "symmetric": True}),
     ("ec", {"mixer_per_side": True}),
+    ("sc", {"symmetric": True}),
     ("hp", {"aggregation": "add"}),
     ("hp", {"aggregation": "mean", "network": False}),
     ("hp", {"per_side": True}),
@@ -76,9 +77,13 @@ def complexes(random: np.random.Generator) -> list[Complex]:
     ]
 
 
+def batch_for(head: Head, complexes: list[Complex]) -> RaggedBatch:
+    return batch_of(ResidueBackbone(), complexes, head.encoding_unit, head.both_orders)
+
+
 def predict(head: Head, complexes: list[Complex]) -> torch.Tensor:
     with torch.no_grad():
-        return head(batch_of(ResidueBackbone(), complexes, head.encoding_unit))
+        return head(batch_for(head, complexes))
 
 
 def test_prediction_does_not_depend_on_the_batch(head: Head, complexes: list[Complex]) -> None:
@@ -89,7 +94,7 @@ def test_prediction_does_not_depend_on_the_batch(head: Head, complexes: list[Com
 
 
 def test_gradients_reach_every_parameter(head: Head, complexes: list[Complex]) -> None:
-    head(batch_of(ResidueBackbone(), complexes, head.encoding_unit)).square().sum().backward()
+    head(batch_for(head, complexes)).square().sum().backward()
     for name, parameter in head.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
@@ -103,7 +108,7 @@ def test_overfits_eight_complexes(case: Case, random: np.random.Generator) -> No
     complexes = [random_complex(random, str(index), ligand=1 + index % 2) for index in range(8)]
     target = torch.tensor([item.pkd for item in complexes])
     target = (target - target.mean()) / target.std()
-    batch = batch_of(ResidueBackbone(), complexes, head.encoding_unit)
+    batch = batch_for(head, complexes)
     optimizer = torch.optim.AdamW(head.parameters(), lr=5e-3, weight_decay=0)
     for _ in range(400):
         optimizer.zero_grad()
@@ -160,7 +165,7 @@ def test_unknown_names_and_options_list_the_known_ones() -> None:
     with pytest.raises(ValueError, match="mean has no option 'heads'; it has none"):
         build_head("ec", 48, pooling="mean", pooling_options={"heads": 3})
     with pytest.raises(ValueError, match="sc reads both sides as one sequence"):
-        build_head("sc", 48, symmetric=True)
+        build_head("sc", 48, mixer_per_side=True)
     with pytest.raises(ValueError, match="aggregation is 'max'"):
         build_head("hp", 48, aggregation="max")
     with pytest.raises(ValueError, match="at least two of one width; 5 in a width of 48"):
@@ -218,7 +223,7 @@ def test_each_side_attends_the_other_side_of_its_own_complex(complexes: list[Com
 def test_compiled_gives_the_same(name: str, complexes: list[Complex]) -> None:
     torch.manual_seed(0)
     head = build_head(name, 48, "convbert").eval()  # type: ignore[arg-type]
-    batch = batch_of(ResidueBackbone(), complexes, head.encoding_unit)
+    batch = batch_for(head, complexes)
     # Traced and lowered as for any compiler, without one.
     compiled = torch.compile(head, backend="aot_eager")
     with torch.no_grad():
