@@ -91,10 +91,9 @@ def compare_pairs(rounds: int, seed: int) -> None:
     with torch.inference_mode():
         seconds = best_time(lambda: network.scores(vectors, vectors), rounds, [vectors])
         print(f"  hp, sides pooled: {len(vectors) ** 2 / seconds / 1e6:.2f} million pairs/s")
-        for name, count in (("hp", 64), ("pad", 24)):
-            compare_pairs_of(
-                build_head(name, backbone.dim, "none").eval(), backbone, ligands[:count], receptors[:count]
-            )
+        for name in ("hp", "pad"):
+            head = build_head(name, backbone.dim, "none").eval()
+            compare_pairs_of(head, backbone, ligands, receptors)
 
 
 def compare_pairs_of(
