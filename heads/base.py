@@ -77,7 +77,7 @@ class Head(nn.Module, ABC):
         """Return ``(B,)`` scores, one a complex."""
         scores = self.score(self.mixed(batch))
         if self.symmetric and not self.both_orders:
-            scores = (scores + self._scores_of_exchanged(batch)) / 2
+            scores = (scores + self.score(self.mixed(batch.exchanged()))) / 2
         return scores.squeeze(1)
 
     def mixed(self, batch: RaggedBatch) -> RaggedBatch:
@@ -103,9 +103,6 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def _sides_alike(self) -> bool:
         """Say whether `score` treats both sides alike."""
-
-    def _scores_of_exchanged(self, batch: RaggedBatch) -> Tensor:
-        return self.score(self.mixed(batch.exchanged()))
 
     def _make_pooling(self, dim: int) -> Pooling:
         made: Pooling = with_options(

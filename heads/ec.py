@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from heads.base import Head, two_layers
-from heads.pairs import PairNetwork, halves
+from heads.pairs import PairNetwork, weights_of_sides
 from heads.ragged import RaggedBatch
 from heads.registry import MixerName, PoolingName
 
@@ -56,7 +56,7 @@ class EmbeddingsConcatenation(Head):
         first, second = self.regressor[0], self.regressor[2]
         assert isinstance(first, nn.Linear)
         assert isinstance(second, nn.Linear)
-        ligand, receptor = halves(first.weight, 2)
+        ligand, receptor = weights_of_sides(first.weight, joined=True)
         return PairNetwork(ligand, receptor, first.bias, second.weight[0], second.bias, activation=True)
 
     def _sides_alike(self) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from heads.base import Head, two_layers
-from heads.pairs import PairNetwork, halves
+from heads.pairs import PairNetwork, weights_of_sides
 from heads.pooling import Pooling
 from heads.ragged import LIGAND, RECEPTOR, RaggedBatch
 from heads.registry import POOLINGS, MixerName, PoolingName, find
@@ -78,15 +78,15 @@ class HierarchicalPooling(Head):
         """Return the network behind the vectors of the sides, for all pairs of them."""
         last, network = self.regressor, self.network
         scale = 0.5 if self.aggregation == "mean" else 1.0
-        parts = 2 if self.aggregation == "concat" else 1
+        joined = self.aggregation == "concat"
         if isinstance(network, nn.Identity):
-            ligand, receptor = (part * scale for part in halves(last.weight, parts))
+            ligand, receptor = (part * scale for part in weights_of_sides(last.weight, joined=joined))
             zero, one = last.weight.new_zeros(1), last.weight.new_ones(1)
             return PairNetwork(ligand, receptor, zero, one, last.bias, activation=False)
         first, second = network[0], network[2]
         assert isinstance(first, nn.Linear)
         assert isinstance(second, nn.Linear)
-        ligand, receptor = (part * scale for part in halves(first.weight, parts))
+        ligand, receptor = (part * scale for part in weights_of_sides(first.weight, joined=joined))
         # Nothing lies between the second layer of the network and the last one: they are one.
         out, bias = last.weight[0] @ second.weight, last.weight[0] @ second.bias + last.bias
         return PairNetwork(ligand, receptor, first.bias, out, bias, activation=True)

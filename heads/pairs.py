@@ -127,9 +127,12 @@ def _block_scores(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> T
     return torch.cat([head.score(_pairs(ligand, receptors)).T for ligand in _sides(ligands)])
 
 
-def halves(weight: Tensor, parts: int) -> tuple[Tensor, Tensor]:
-    """Return what a weight does to the ligand and to the receptor: its halves, or (1 part) all to each."""
-    if parts == 1:
+def weights_of_sides(weight: Tensor, *, joined: bool) -> tuple[Tensor, Tensor]:
+    """Return what a layer does to the ligand and to the receptor.
+
+    Where the sides are joined end to end each has half of the columns; where they are added, all.
+    """
+    if not joined:
         return weight, weight
     ligand, receptor = weight.chunk(2, dim=1)
     return ligand, receptor

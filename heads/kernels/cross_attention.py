@@ -8,9 +8,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from heads.kernels.dispatch import Backend
 from heads.kernels.eager import run_eagerly
-
-#: What a flash kernel over ragged segments takes.
-FLASH_TYPES = (torch.float16, torch.bfloat16)
+from heads.kernels.flash import flash_takes, ragged_flash
 
 
 def cross_attention(
@@ -47,18 +45,9 @@ def cross_attention(
         )
     if side_offsets.numel() < 3 or side_offsets.numel() % 2 == 0:
         raise ValueError(f"sides must come in pairs, got {side_offsets.numel() - 1} of them")
-    if backend == "triton" and query.dtype in FLASH_TYPES and has_ragged_flash():
-        return _ragged_flash(query, key, value, side_offsets, heads)
+    if backend == "triton" and flash_takes(query.unflatten(1, (heads, -1))):
+        return _flash(query, key, value, side_offsets, heads)
     return run_eagerly(_each_side, query, key, value, side_offsets, heads, backend == "reference")
-
-
-def has_ragged_flash() -> bool:
-    """Return whether torch has attention over ragged segments (2.10 and later, CUDA only)."""
-    try:
-        from torch.nn.attention import varlen  # noqa: F401
-    except ImportError:
-        return False
-    return torch.cuda.is_available()
 
 
 def _each_side(
@@ -90,22 +79,11 @@ def _split_sides(rows: Tensor, heads: int, lengths: list[int]) -> list[Tensor]:
     return [side.transpose(0, 1).unsqueeze(0) for side in by_head.split(lengths)]
 
 
-def _ragged_flash(query: Tensor, key: Tensor, value: Tensor, side_offsets: Tensor, heads: int) -> Tensor:
-    from torch.nn.attention.varlen import varlen_attn
-
+def _flash(query: Tensor, key: Tensor, value: Tensor, side_offsets: Tensor, heads: int) -> Tensor:
     rows, partner_offsets = swap_sides(side_offsets)
     longest = int(side_offsets.diff().max())
-    attended = varlen_attn(
-        query.unflatten(1, (heads, -1)),
-        key[rows].unflatten(1, (heads, -1)),
-        value[rows].unflatten(1, (heads, -1)),
-        side_offsets.int(),
-        partner_offsets.int(),
-        longest,
-        longest,
-    )
-    assert isinstance(attended, Tensor)  # not asked for more
-    return attended.flatten(1)
+    query, key, value = (part.unflatten(1, (heads, -1)) for part in (query, key[rows], value[rows]))
+    return ragged_flash(query, key, value, side_offsets, partner_offsets, longest, longest)
 
 
 def swap_sides(side_offsets: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
-from importlib.util import find_spec
 from itertools import groupby
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
+
+from heads.kernels.flash import flash_takes, ragged_flash
 
 #: From the length of a sequence to ``(H, L, L)``, what is added to its attention scores.
 AttentionBias = Callable[[int], Tensor]
@@ -54,8 +54,11 @@ class Pack:
         Tensor
             ``(N, H * E)``.
         """
-        if bias is None and _flash_takes(query):
-            return self._flash(query, key, value, scale)
+        if bias is None and flash_takes(query):
+            # Its own scale is E ** -0.5.
+            query = query * (scale * query.shape[2] ** 0.5)
+            offsets, longest = self.offsets, self.longest
+            return ragged_flash(query, key, value, offsets, offsets, longest, longest)
         outputs, start = [], 0
         for length, count in self._runs:
             end = start + length * count
@@ -68,32 +71,6 @@ class Pack:
             outputs.append(attended.transpose(1, 2).reshape(length * count, -1))
             start = end
         return torch.cat(outputs)
-
-    def _flash(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        from torch.nn.attention.varlen import varlen_attn
-
-        offsets = self.offsets.to(torch.int32)
-        # Its own scale is E ** -0.5 in every version of torch that has it.
-        query = query * (scale * query.shape[2] ** 0.5)
-        attended = varlen_attn(query, key, value, offsets, offsets, self.longest, self.longest)
-        assert isinstance(attended, Tensor)  # a pair only on request
-        return attended.flatten(1)
-
-
-def _flash_takes(query: Tensor) -> bool:
-    half = query.dtype in (torch.float16, torch.bfloat16)
-    width = query.shape[2]
-    return query.is_cuda and half and width % 8 == 0 and width <= 256 and _has_flash(query.device)
-
-
-@cache
-def _has_flash(device: torch.device) -> bool:
-    """Say whether GPU and torch (2.10 and newer) have flash attention over sequences of variable length."""
-    return (
-        find_spec("torch.nn.attention.varlen") is not None
-        and torch.backends.cuda.is_flash_attention_available()
-        and torch.cuda.get_device_capability(device) >= (8, 0)
-    )
 
 
 class Rotary:

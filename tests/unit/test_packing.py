@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from heads.kernels.cross_attention import cross_attention
+from heads.kernels.flash import flash_takes
 from ppi.backbones.packing import Pack, Rotary
 from ppi.backbones.vocabulary import Vocabulary
 from ppi.errors import InputError
@@ -36,6 +41,33 @@ def test_attention_equals_a_softmax_over_each_sequence(biased: bool) -> None:
         scores = 0.3 * torch.einsum("qhe,khe->hqk", q, k) + (bias(len(q)) if biased else 0)
         expected.append(torch.einsum("hqk,khe->qhe", scores.softmax(dim=2), v).flatten(1))
     assert torch.allclose(found, torch.cat(expected))
+
+
+def test_flash_gets_each_sequence_and_its_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the kernel of the GPU, which takes its arguments by place."""
+
+    def varlen(q: Tensor, k: Tensor, v: Tensor, starts: Tensor, key_starts: Tensor, *longest: int) -> Tensor:
+        assert starts.dtype == key_starts.dtype == torch.int32
+        assert longest == (5, 5)
+        pieces = []
+        for (a, b), (c, d) in zip(pairwise(starts.tolist()), pairwise(key_starts.tolist()), strict=True):
+            scores = torch.einsum("qhe,khe->hqk", q[a:b], k[c:d]) * q.shape[2] ** -0.5
+            pieces.append(torch.einsum("hqk,khe->qhe", scores.softmax(2), v[c:d]))
+        return torch.cat(pieces)
+
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, sum(LENGTHS), 2, 8)
+    assert not flash_takes(query.half())  # on the CPU
+    expected = Pack(LENGTHS, "cpu").attend(query, key, value, scale=0.3)
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", varlen)
+    monkeypatch.setattr("ppi.backbones.packing.flash_takes", lambda _: True)
+    assert torch.allclose(Pack(LENGTHS, "cpu").attend(query, key, value, scale=0.3), expected, atol=1e-6)
+    # Sides of two complexes; those of one need not be as long.
+    offsets = torch.tensor([0, *LENGTHS[1:]]).cumsum(0)
+    rows = [part[:14].flatten(1) for part in (query, key, value)]
+    expected = cross_attention(*rows, offsets, 2, "reference")
+    monkeypatch.setattr("heads.kernels.cross_attention.flash_takes", lambda _: True)
+    assert torch.allclose(cross_attention(*rows, offsets, 2, "triton"), expected, atol=1e-6)
 
 
 def test_rotary_scores_depend_on_the_distance_only() -> None:
