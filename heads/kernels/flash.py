@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def flash_takes(query: Tensor) -> bool:
-    """Return whether it can attend from ``(T, H, E)`` queries: half precision, on a GPU, ``E`` in steps of 8."""
+    """Say whether ``(T, H, E)`` queries suit it: half precision, on a GPU, ``E`` a multiple of 8."""
     half = query.dtype in (torch.float16, torch.bfloat16)
     width = query.shape[2]
     return query.is_cuda and half and width % 8 == 0 and width <= 256 and _has_flash(query.device)
