@@ -39,7 +39,7 @@ def embed(
     ppi embed antibody.fasta --backbone ./checkpoint --output out.npz --pool mean
     ppi embed ppb-affinity --backbone random-esm2-8m-seed0 --unit side
     ppi embed --list
-    ppi embed --prune random-esm2-8m-seed0-layers-6-bfloat16-0123456789ab
+    ppi embed --prune NAME
     ```
 
     Parameters

@@ -18,7 +18,7 @@ from ppi.devices import Precision, choose_devices
 from ppi.embedding import Pool
 from ppi.embedding.export import check_suffix, export
 from ppi.embedding.run import fill_store
-from ppi.embedding.store import EmbeddingStore, default_root
+from ppi.embedding.store import EmbeddingStore
 from ppi.embedding.units import EncodedComplex, encode_complexes, say_truncated
 from ppi.errors import InputError
 from ppi.io.tables import ComplexTable
@@ -90,7 +90,7 @@ def embed(
     encoded, truncated = encode_complexes(complexes, unit, model.max_residues, truncate=truncate)
     say_truncated(complexes, truncated)
     units = [part for item in encoded for part in item.units]
-    with EmbeddingStore(default_root() if store is None else store, model) as kept:
+    with EmbeddingStore(store, model) as kept:
         done = fill_store(kept, model, units, devices=devices, token_budget=token_budget)
         if output is not None:
             export(output, _keyed(complexes, encoded, unit), kept, pool)

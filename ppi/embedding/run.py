@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ppi.backbones.base import Backbone, Unit
-from ppi.embedding.engine import Embedded, embed_units
+from ppi.embedding.engine import embed_units
 from ppi.embedding.sources import EmbeddedUnits, UnitEmbeddings
 from ppi.embedding.store import EmbeddingStore
 from ppi.embedding.units import unit_length
@@ -32,7 +32,7 @@ def open_embeddings(
     units
         May repeat.
     store
-        Folder of stores; None to keep nothing. A backbone that costs nothing is never stored.
+        Folder of stores; by default in the user's cache. What costs nothing is kept in memory only.
     device
         ``cpu`` or ``cuda:N``.
 
@@ -50,8 +50,6 @@ def open_embeddings(
     """
     if not backbone.costly:
         yield EmbeddedUnits(embed_units(backbone, units, devices=[device]))
-    elif store is None:
-        yield EmbeddedUnits(_with_progress(backbone, units, [device], None))
     else:
         with EmbeddingStore(store, backbone) as kept:
             fill_store(kept, backbone, units, devices=[device])
@@ -99,16 +97,8 @@ def fill_store(
         f"{backbone.identity}: {store.size_of(missing) / 1e9:.3f} GB in {store.folder}",
         file=sys.stderr,
     )
-    for batch in _with_progress(backbone, missing, devices, token_budget):
-        store.put(batch)
-    return len(missing)
-
-
-def _with_progress(
-    backbone: Backbone, units: Sequence[Unit], devices: Sequence[str], token_budget: int | None
-) -> Iterator[Embedded]:
-    residues = sum(map(unit_length, set(units)))
     with progress_bar("embedding", residues, "residues") as advance:
-        for batch in embed_units(backbone, units, token_budget=token_budget, devices=devices):
-            yield batch
+        for batch in embed_units(backbone, missing, token_budget=token_budget, devices=devices):
+            store.put(batch)
             advance(sum(len(values) for _, values in batch))
+    return len(missing)

@@ -80,7 +80,7 @@ class EmbeddingStore(UnitEmbeddings):
     Parameters
     ----------
     root
-        Folder of all stores.
+        Folder of all stores; by default `default_root`.
     backbone
         Whose embeddings these are.
 
@@ -90,9 +90,9 @@ class EmbeddingStore(UnitEmbeddings):
         If the folder is of another backbone or version, or cannot be opened.
     """
 
-    def __init__(self, root: str | os.PathLike[str], backbone: Backbone) -> None:
+    def __init__(self, root: str | os.PathLike[str] | None, backbone: Backbone) -> None:
         self.header = Header(FORMAT_VERSION, backbone.identity, backbone.dim, _ON_DISK[backbone.dtype])
-        self.folder = Path(root) / self.header.folder
+        self.folder = Path(root or default_root()) / self.header.folder
         self._dtype: torch.dtype = getattr(torch, self.header.dtype)
         self._row_bytes = self.header.dim * self._dtype.itemsize
         with _said(self.folder):

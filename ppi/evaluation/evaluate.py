@@ -13,7 +13,6 @@ from data_curation.files import atomic_file, check_writable_file
 from data_curation.leakage import nearest_identity
 from ppi.datasets import SHIPPED_DATASET, split_dataset
 from ppi.devices import choose_device
-from ppi.embedding.store import default_root
 from ppi.embedding.units import say_truncated
 from ppi.evaluation.baselines import baseline_predictions
 from ppi.evaluation.metrics import Score, score
@@ -89,9 +88,8 @@ def evaluate(
     table = split_dataset(data, split)
     scored = table.part(part)
     measured = scored.measured_pkd(part)
-    root = default_root() if store is None else store
     members, truncated = predict_members(
-        trained.model, scored.complexes, truncate=truncate, device=place, store=root
+        trained.model, scored.complexes, truncate=truncate, device=place, store=store
     )
     say_truncated(scored.complexes, truncated)
     predicted = members.mean(axis=0)

@@ -39,7 +39,7 @@ def predict_members(
     device
         ``cpu``, ``cuda`` or ``cuda:N``.
     store
-        Folder of stores that keep the embeddings; in memory only by default.
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
 
     Returns
     -------

@@ -13,7 +13,6 @@ from data_curation.errors import MMseqsError
 from data_curation.leakage import nearest_identity
 from ppi.complexes import Complex
 from ppi.devices import choose_device
-from ppi.embedding.store import default_root
 from ppi.errors import InputError, PpiWarning
 from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_from_pkd
 from ppi.io.tables import ComplexTable, read_complexes
@@ -67,9 +66,8 @@ def predict(
     _say_notes(table.complexes)
     place = choose_device(device)
     trained = model if isinstance(model, TrainedModel) else load_model(model)
-    root = default_root() if store is None else store
     members, truncated = predict_members(
-        trained.model, table.complexes, truncate=truncate, device=place, store=root
+        trained.model, table.complexes, truncate=truncate, device=place, store=store
     )
     pkd = pd.Series(members.mean(axis=0))
     spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(len(pkd), np.nan)

@@ -24,7 +24,6 @@ from heads.base import Head
 from ppi.datasets import SHIPPED_DATASET, split_dataset
 from ppi.devices import choose_device
 from ppi.embedding.run import open_embeddings
-from ppi.embedding.store import default_root
 from ppi.embedding.units import EncodedComplex, encode_complexes, say_truncated
 from ppi.errors import InputError
 from ppi.evaluation.metrics import METRICS
@@ -126,10 +125,9 @@ def train(
     cut = settings.truncate
     train_examples = _examples(model, train_part, labels, groups, cut)
     validation_examples = _examples(model, validation_part, measured, np.arange(len(validation_part)), cut)
-    root = default_root() if store is None else store
     units = _all_units(train_examples.encoded, validation_examples.encoded)
     members = []
-    with open_embeddings(model.backbone, units, store=root, device=place) as embeddings:
+    with open_embeddings(model.backbone, units, store=store, device=place) as embeddings:
         for number, head in enumerate(model.heads):
             seed = settings.seed + number
             data_module = AffinityData(
@@ -144,7 +142,7 @@ def train(
             head.load_state_dict(member.weights)
             members.append(member)
 
-    again, _ = predict_members(model, validation_part.complexes, truncate=cut, device=place, store=root)
+    again, _ = predict_members(model, validation_part.complexes, truncate=cut, device=place, store=store)
     predicted = again.mean(axis=0)
     calibration = calibrate(measured, predicted)
     manifest = _manifest(model.backbone.identity, table, settings, members, measured, predicted)
