@@ -29,11 +29,15 @@ class Head(nn.Module, ABC):
         A mixer for the ligand and another one for the receptor, rather than one for both.
     symmetric
         Return the mean of both role orders, so that an exchange of ligand and receptor changes nothing.
+    heteroscedastic
+        Give the logarithm of the variance as a second output.
 
     Attributes
     ----------
     encoding_unit
         What the backbone encodes in one go for this head.
+    outputs
+        How many numbers the head gives for a complex, ``O``.
     """
 
     encoding_unit: ClassVar[EncodingUnit]
@@ -48,9 +52,12 @@ class Head(nn.Module, ABC):
         pooling_options: Mapping[str, Any] | None = None,
         mixer_per_side: bool = False,
         symmetric: bool = False,
+        heteroscedastic: bool = False,
     ) -> None:
         super().__init__()
         self.symmetric, self.mixer_per_side = symmetric, mixer_per_side
+        self.heteroscedastic = heteroscedastic
+        self.outputs = 2 if heteroscedastic else 1
         self._pooling, self._pooling_options = pooling, dict(pooling_options or {})
         make = find(MIXERS, mixer)
         self.mixer = with_options(make, mixer, dim, **(mixer_options or {}))
@@ -75,10 +82,14 @@ class Head(nn.Module, ABC):
 
     def forward(self, batch: RaggedBatch) -> Tensor:
         """Return ``(B,)`` scores, one a complex."""
+        return self.all_outputs(batch)[:, 0]
+
+    def all_outputs(self, batch: RaggedBatch) -> Tensor:
+        """Return ``(B, O)``: the score, and the logarithm of its variance for what is heteroscedastic."""
         scores = self.score(self.mixed(batch))
         if self.symmetric and not self.both_orders:
             scores = (scores + self.score(self.mixed(batch.exchanged()))) / 2
-        return scores.squeeze(1)
+        return scores
 
     def mixed(self, batch: RaggedBatch) -> RaggedBatch:
         """Return the batch with mixed residue embeddings."""
@@ -98,7 +109,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def score(self, batch: RaggedBatch) -> Tensor:
-        """Return ``(B, 1)`` scores from mixed residue embeddings."""
+        """Return the ``(B, O)`` outputs from mixed residue embeddings."""
 
     @abstractmethod
     def _sides_alike(self) -> bool:

@@ -38,7 +38,7 @@ class EmbeddingsConcatenation(Head):
         super().__init__(dim, mixer, pooling, **options)
         self.late = late
         self.pooling = self._make_pooling(dim)
-        self.regressor = two_layers(self.pooling.dim * (2 if late else 1), 1)
+        self.regressor = two_layers(self.pooling.dim * (2 if late else 1), self.outputs)
 
     def score(self, batch: RaggedBatch) -> Tensor:
         if not self.late:
@@ -57,7 +57,7 @@ class EmbeddingsConcatenation(Head):
         assert isinstance(first, nn.Linear)
         assert isinstance(second, nn.Linear)
         ligand, receptor = weights_of_sides(first.weight, joined=True)
-        return PairNetwork(ligand, receptor, first.bias, second.weight[0], second.bias, activation=True)
+        return PairNetwork(ligand, receptor, first.bias, second.weight[0], second.bias[:1], activation=True)
 
     def _sides_alike(self) -> bool:
         # Where the order of rows matters, a joint pool begins with the ligand.

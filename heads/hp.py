@@ -61,7 +61,7 @@ class HierarchicalPooling(Head):
             self.receptor_side_pooling: Pooling = make_side(width)
         joined = 2 * width if aggregation == "concat" else width
         self.network = two_layers(joined, joined) if network else nn.Identity()
-        self.regressor = nn.Linear(joined, 1)
+        self.regressor = nn.Linear(joined, self.outputs)
 
     @property
     def chain_order_invariant(self) -> bool:
@@ -80,15 +80,15 @@ class HierarchicalPooling(Head):
         scale = 0.5 if self.aggregation == "mean" else 1.0
         joined = self.aggregation == "concat"
         if isinstance(network, nn.Identity):
-            ligand, receptor = (part * scale for part in weights_of_sides(last.weight, joined=joined))
+            ligand, receptor = (part * scale for part in weights_of_sides(last.weight[:1], joined=joined))
             zero, one = last.weight.new_zeros(1), last.weight.new_ones(1)
-            return PairNetwork(ligand, receptor, zero, one, last.bias, activation=False)
+            return PairNetwork(ligand, receptor, zero, one, last.bias[:1], activation=False)
         first, second = network[0], network[2]
         assert isinstance(first, nn.Linear)
         assert isinstance(second, nn.Linear)
         ligand, receptor = (part * scale for part in weights_of_sides(first.weight, joined=joined))
         # Nothing lies between the second layer of the network and the last one: they are one.
-        out, bias = last.weight[0] @ second.weight, last.weight[0] @ second.bias + last.bias
+        out, bias = last.weight[0] @ second.weight, last.weight[0] @ second.bias + last.bias[:1]
         return PairNetwork(ligand, receptor, first.bias, out, bias, activation=True)
 
     def _sides(self, batch: RaggedBatch) -> Tensor:

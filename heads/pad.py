@@ -70,7 +70,7 @@ class PooledAttentionAddition(Head):
         self.pooling = self._make_pooling(dim)
         width = self.pooling.dim
         self.network = two_layers(width, width, network_width) if network else nn.Identity()
-        self.regressor = nn.Linear(width, 1)
+        self.regressor = nn.Linear(width, self.outputs)
 
     def score(self, batch: RaggedBatch) -> Tensor:
         offsets, values = batch.side_offsets, batch.values
@@ -120,7 +120,7 @@ class PooledAttentionAddition(Head):
                 receptor_query, back.key(ligand), back.value(ligand), everyone, copies[:2], heads
             )
             of_receptors = self.pooling(receptors.values + back.out(found), receptor_offsets)
-            rows.append(self.regressor(self.network(of_ligand + of_receptors)).T)
+            rows.append(self.regressor(self.network(of_ligand + of_receptors))[:, :1].T)
         return torch.cat(rows)
 
     def _sides_alike(self) -> bool:

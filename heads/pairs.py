@@ -124,7 +124,7 @@ def _scores(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
 def _block_scores(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
     if isinstance(head, PairScoring):
         return head.pair_scores(ligands, receptors)
-    return torch.cat([head.score(_pairs(ligand, receptors)).T for ligand in _sides(ligands)])
+    return torch.cat([head.score(_pairs(ligand, receptors))[:, :1].T for ligand in _sides(ligands)])
 
 
 def weights_of_sides(weight: Tensor, *, joined: bool) -> tuple[Tensor, Tensor]:

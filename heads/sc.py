@@ -32,7 +32,7 @@ class SequencesConcatenation(Head):
         if self.mixer_per_side:
             raise ValueError("sc reads both sides as one sequence: mixer_per_side is not possible")
         self.pooling = self._make_pooling(dim)
-        self.regressor = nn.Linear(self.pooling.dim, 1)
+        self.regressor = nn.Linear(self.pooling.dim, self.outputs)
 
     @property
     def both_orders(self) -> bool:

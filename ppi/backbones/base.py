@@ -32,6 +32,8 @@ class Backbone(nn.Module, ABC):
         Hidden layers that are put side by side.
     costly
         Whether its embeddings are worth keeping on disk.
+    tuned
+        Digest of the weights that were trained further; empty for those of the checkpoint.
     """
 
     spec: str
@@ -41,11 +43,12 @@ class Backbone(nn.Module, ABC):
     dtype: torch.dtype
     layers: tuple[int, ...] = (-1,)
     costly: ClassVar[bool] = True
+    tuned: str = ""
 
     @property
     @abstractmethod
     def identity(self) -> str:
-        """Family, checkpoint, revision, layers and data type: two equal identities embed alike."""
+        """Family, checkpoint, revision, layers, tuning and data type: two equal identities embed alike."""
 
     @abstractmethod
     def embed(self, units: Sequence[Unit]) -> Tensor:

@@ -67,7 +67,9 @@ class PackedEncoder(Backbone):
     @property
     def identity(self) -> str:
         layers = ",".join(map(str, self.layers))
-        return f"{self._identity} v{self.version} layers {layers} {str(self.dtype).removeprefix('torch.')}"
+        tuned = f" tuned {self.tuned}" if self.tuned else ""
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"{self._identity} v{self.version} layers {layers}{tuned} {dtype}"
 
     @abstractmethod
     def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:

@@ -88,11 +88,9 @@ def evaluate(
     table = split_dataset(data, split)
     scored = table.part(part)
     measured = scored.measured_pkd(part)
-    members, truncated = predict_members(
-        trained.model, scored.complexes, truncate=truncate, device=place, store=store
-    )
-    say_truncated(scored.complexes, truncated)
-    predicted = members.mean(axis=0)
+    members = predict_members(trained.model, scored.complexes, truncate=truncate, device=place, store=store)
+    say_truncated(scored.complexes, members.truncated)
+    predicted = members.mean
     predictors = {trained.name: predicted, **_baselines(table, scored)}
     strata = list(_strata(scored, trained.training_chains))
     calibration = trained.calibration

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
 from heads.ragged import RaggedBatch
@@ -15,12 +17,28 @@ from heads.registry import HEADS, EncodingUnit, find
 from ppi.backbones.registry import build_backbone
 from ppi.models.config import ModelConfig
 from ppi.models.folder import CONFIG_FILE, WEIGHTS_FILE
+from ppi.models.tuning import prepare_tuning
+
+
+class Outputs(NamedTuple):
+    """What a model says of ``B`` complexes, one row a member: ``(M, B)`` each.
+
+    Attributes
+    ----------
+    pkd
+        Predicted pKd.
+    noise
+        Predicted standard deviation of what is measured, in pKd units; NaN for heads that do not give one.
+    """
+
+    pkd: Tensor
+    noise: Tensor
 
 
 class AffinityModel(nn.Module, PyTorchModelHubMixin):
     """Predicts pKd from ragged residue embeddings.
 
-    The backbone is frozen: it is made again from its spec and never saved.
+    The backbone is made again from its spec; of it only what was trained is saved.
 
     Attributes
     ----------
@@ -35,7 +53,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.backbone = build_backbone(config.backbone, layers=config.layers, precision=config.precision)
-        self.backbone.requires_grad_(False)
+        prepare_tuning(self.backbone, config.tuning)
         # With the commit of the hub, so that the same weights are loaded next time.
         self.config = config.model_copy(update={"backbone": self.backbone.spec})
         self.heads = nn.ModuleList(config.build_head(self.backbone.dim) for _ in range(config.members))
@@ -51,18 +69,44 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         """Whether whole complexes are encoded in both orders of their sides."""
         return any(head.both_orders for head in self.heads)
 
-    def forward(self, batch: RaggedBatch) -> Tensor:
-        """Return ``(M, B)`` pKd: one row a member, one column a complex."""
-        scores = torch.stack([head(batch) for head in self.heads])
-        return scores * self.config.label_std + self.config.label_mean
+    def forward(self, batch: RaggedBatch) -> Outputs:
+        """Return pKd and its noise, one row a member, one column a complex."""
+        scale = self.config.label_std
+        outputs = torch.stack([head.all_outputs(batch) for head in self.heads])
+        pkd = outputs[..., 0] * scale + self.config.label_mean
+        noise = (outputs[..., 1] / 2).exp() * scale if self.config.heteroscedastic else pkd * torch.nan
+        return Outputs(pkd, noise)
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Return what was trained: the heads, and the parameters of the backbone that were tuned."""
+        tuned = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        return {
+            name: tensor.detach().contiguous()
+            for name, tensor in self.state_dict().items()
+            if name.startswith("heads.") or name in tuned
+        }
+
+    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take what `trained_state` gave.
+
+        Raises
+        ------
+        RuntimeError
+            If a name or a shape does not fit.
+        """
+        expected = self.trained_state().keys()
+        if state.keys() != expected:
+            odd = ", ".join(sorted(state.keys() ^ expected)[:3])
+            raise RuntimeError(f"the weights are of another architecture: {odd} ... on one side only")
+        self.load_state_dict(dict(state), strict=False)
+        tuned = {name: state[name] for name in sorted(state) if name.startswith("backbone.")}
+        if tuned:
+            self.backbone.tuned = hashlib.sha256(save(tuned)).hexdigest()[:16]
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write ``config.json`` and ``model.safetensors`` (called by `save_pretrained`)."""
         (save_directory / CONFIG_FILE).write_text(self.config.model_dump_json(indent=2) + "\n")
-        save_file(
-            {name: tensor.contiguous() for name, tensor in self.heads.state_dict().items()},
-            save_directory / WEIGHTS_FILE,
-        )
+        save_file(self.trained_state(), save_directory / WEIGHTS_FILE)
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **options: Any) -> AffinityModel:
@@ -72,5 +116,5 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
             known = ("revision", "cache_dir", "force_download", "local_files_only", "token")
             folder = Path(snapshot_download(model_id, **{k: v for k, v in options.items() if k in known}))
         model = cls(ModelConfig.model_validate_json((folder / CONFIG_FILE).read_text()))
-        model.heads.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        model.load_trained_state(load_file(folder / WEIGHTS_FILE))
         return model.eval()

@@ -10,6 +10,7 @@ from heads.base import Head
 from heads.registry import ComponentOptions, HeadName, MixerName, PoolingName, build_head
 from ppi.devices import Precision
 from ppi.errors import SettingsError
+from ppi.models.tuning_settings import TuningSettings
 
 
 class ModelConfig(BaseModel):
@@ -25,6 +26,10 @@ class ModelConfig(BaseModel):
         Names in the registries.
     head_options, mixer_options, pooling_options
         For their constructors.
+    heteroscedastic
+        Whether the heads give the variance of what was measured, too.
+    tuning
+        What of the backbone was trained along with the head.
     members
         Heads in the ensemble; they share the backbone and differ in their seed.
     label_mode
@@ -35,7 +40,7 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     backbone: str = "residue"
     layers: tuple[int, ...] = (-1,)
     precision: Precision = "auto"
@@ -45,6 +50,8 @@ class ModelConfig(BaseModel):
     head_options: ComponentOptions = Field(default_factory=dict)
     mixer_options: ComponentOptions = Field(default_factory=dict)
     pooling_options: ComponentOptions = Field(default_factory=dict)
+    heteroscedastic: bool = False
+    tuning: TuningSettings = TuningSettings()
     members: int = Field(default=1, ge=1)
     label_mode: Literal["exact"] = "exact"
     label_mean: float = 0.0
@@ -69,6 +76,7 @@ class ModelConfig(BaseModel):
                 self.pooling,
                 mixer_options=self.mixer_options,
                 pooling_options=pooling_options,
+                heteroscedastic=self.heteroscedastic,
                 **self.head_options,
             )
         except (ValueError, TypeError) as error:

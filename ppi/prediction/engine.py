@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,41 @@ from ppi.models.affinity import AffinityModel
 TOKEN_BUDGET = 16_384
 
 
+class MemberPredictions(NamedTuple):
+    """What the members of an ensemble say of ``N`` complexes.
+
+    Attributes
+    ----------
+    pkd
+        ``(M, N)``: one row a member, one column a complex, in input order.
+    noise
+        ``(M, N)`` predicted standard deviation of what is measured; NaN for heads that do not give one.
+    truncated
+        Which complexes were shortened.
+    """
+
+    pkd: np.ndarray
+    noise: np.ndarray
+    truncated: list[bool]
+
+    @property
+    def mean(self) -> np.ndarray:
+        """``(N,)`` mean over the members."""
+        return self.pkd.mean(axis=0)
+
+    @property
+    def spread(self) -> np.ndarray:
+        """``(N,)`` standard deviation of the prediction, in pKd units; NaN where nothing is known of it.
+
+        The variance between the members (more than one), plus the mean of the variances that they give.
+        """
+        between = self.pkd.var(axis=0, ddof=1) if len(self.pkd) > 1 else np.full(self.pkd.shape[1], np.nan)
+        within = (self.noise**2).mean(axis=0)
+        known = np.isfinite([between, within])
+        total: np.ndarray = np.where(known, [between, within], 0).sum(axis=0)
+        return np.where(known.any(axis=0), np.sqrt(total), np.nan)
+
+
 def predict_members(
     model: AffinityModel,
     complexes: Sequence[Complex],
@@ -25,7 +61,7 @@ def predict_members(
     truncate: bool = False,
     device: str = "cpu",
     store: str | os.PathLike[str] | None = None,
-) -> tuple[np.ndarray, list[bool]]:
+) -> MemberPredictions:
     """Predict with each member of the ensemble.
 
     Parameters
@@ -41,13 +77,6 @@ def predict_members(
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
 
-    Returns
-    -------
-    pkd
-        ``(M, N)``: one row a member, one column a complex, in input order.
-    truncated
-        Which complexes were shortened.
-
     Raises
     ------
     ppi.errors.InputError
@@ -62,10 +91,11 @@ def predict_members(
     )
     model = model.eval().to(device)
     units = [unit for item in encoded for unit in item.units]
-    pkd = np.empty((model.config.members, len(encoded)))
+    pkd, noise = np.empty((2, model.config.members, len(encoded)))
     with open_embeddings(model.backbone, units, store=store, device=device) as embeddings:
         for batch in budget_batches([item.residues for item in encoded], TOKEN_BUDGET):
             complexes_of_batch = embeddings.gather([encoded[index] for index in batch])
             with torch.inference_mode():
-                pkd[:, batch] = model(complexes_of_batch.to(device)).cpu().numpy()
-    return pkd, truncated
+                outputs = model(complexes_of_batch.to(device))
+            pkd[:, batch], noise[:, batch] = (part.float().cpu().numpy() for part in outputs)
+    return MemberPredictions(pkd, noise, truncated)

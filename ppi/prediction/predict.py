@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import pandas as pd
 
 from data_curation.errors import MMseqsError
@@ -50,7 +49,8 @@ def predict(
     -------
     DataFrame
         One row a complex, in input order: ``id``; ``pkd``; ``pkd_std``, the standard deviation between
-        the members of the ensemble (missing for one member); ``pkd_lower`` and ``pkd_upper``, the
+        the members of the ensemble, and what heteroscedastic heads add to it (missing for one member that
+        adds nothing); ``pkd_lower`` and ``pkd_upper``, the
         calibrated interval; ``kd_molar``; ``dg_kcal_mol``; ``nearest_train_identity``, the highest
         identity (0 to 1) of any of its chains to a training chain over 80 % of the shorter one;
         ``truncated``; ``model``.
@@ -66,22 +66,19 @@ def predict(
     _say_notes(table.complexes)
     place = choose_device(device)
     trained = model if isinstance(model, TrainedModel) else load_model(model)
-    members, truncated = predict_members(
-        trained.model, table.complexes, truncate=truncate, device=place, store=store
-    )
-    pkd = pd.Series(members.mean(axis=0))
-    spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(len(pkd), np.nan)
+    predicted = predict_members(trained.model, table.complexes, truncate=truncate, device=place, store=store)
+    pkd = pd.Series(predicted.mean)
     result = pd.DataFrame(
         {
             "id": [item.id for item in table.complexes],
             "pkd": pkd,
-            "pkd_std": spread,
+            "pkd_std": predicted.spread,
             "pkd_lower": pkd - trained.calibration.half_width,
             "pkd_upper": pkd + trained.calibration.half_width,
             "kd_molar": kd_from_pkd(pkd),
             "dg_kcal_mol": dg_from_pkd(pkd, _temperatures(table, temperature_kelvin)),
             "nearest_train_identity": _novelty(table.complexes, trained.training_chains),
-            "truncated": truncated,
+            "truncated": predicted.truncated,
             "model": trained.name,
         }
     )

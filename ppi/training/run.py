@@ -142,8 +142,8 @@ def train(
             head.load_state_dict(member.weights)
             members.append(member)
 
-    again, _ = predict_members(model, validation_part.complexes, truncate=cut, device=place, store=store)
-    predicted = again.mean(axis=0)
+    again = predict_members(model, validation_part.complexes, truncate=cut, device=place, store=store)
+    predicted = again.mean
     calibration = calibrate(measured, predicted)
     manifest = _manifest(model.backbone.identity, table, settings, members, measured, predicted)
     swap_invariant = all(head.swap_invariant for head in model.heads)
