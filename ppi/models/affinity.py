@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
+from heads.base import Head
 from heads.ragged import RaggedBatch
 from heads.registry import HEADS, EncodingUnit, find
 from ppi.backbones.registry import build_backbone
@@ -72,7 +73,8 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
     def forward(self, batch: RaggedBatch) -> Outputs:
         """Return pKd and its noise, one row a member, one column a complex."""
         scale = self.config.label_std
-        outputs = torch.stack([head.all_outputs(batch) for head in self.heads])
+        heads = [cast(Head, head) for head in self.heads]
+        outputs = torch.stack([head.all_outputs(batch) for head in heads])
         pkd = outputs[..., 0] * scale + self.config.label_mean
         noise = (outputs[..., 1] / 2).exp() * scale if self.config.heteroscedastic else pkd * torch.nan
         return Outputs(pkd, noise)

@@ -244,7 +244,7 @@ def test_broken_model_folders(tmp_path: Path, model_path: Path, table_path: Path
     with pytest.raises(ModelError, match="cannot be loaded: .*another architecture"):
         load_model(broken)
     (broken / "config.json").write_text(json.dumps({**config, "format_version": 9}))
-    with pytest.raises(ModelError, match="format_version: Input should be 1"):
+    with pytest.raises(ModelError, match="format_version: Input should be 2"):
         load_model(broken)
     (broken / "config.json").write_text(json.dumps(config))
     (broken / "model.safetensors").write_bytes(b"short")
