@@ -13,6 +13,9 @@ from heads.pooling import Pooling
 from heads.ragged import LIGAND, RaggedBatch, segment_ids
 from heads.registry import MIXERS, POOLINGS, EncodingUnit, MixerName, PoolingName, find, with_options
 
+#: Range of the log-variance that a head gives: what lies outside counts as the nearest inside.
+LOG_VARIANCES = (-8.0, 8.0)
+
 
 class Head(nn.Module, ABC):
     """Everything after the backbone.
@@ -41,6 +44,8 @@ class Head(nn.Module, ABC):
     """
 
     encoding_unit: ClassVar[EncodingUnit]
+    #: Its last layer is linear, and nothing but a mean comes after it.
+    regressor: nn.Module
 
     def __init__(
         self,
@@ -90,6 +95,13 @@ class Head(nn.Module, ABC):
         if self.symmetric and not self.both_orders:
             scores = (scores + self.score(self.mixed(batch.exchanged()))) / 2
         return scores
+
+    @torch.no_grad()
+    def rescale(self, slope: float, intercept: float) -> None:
+        """Make the score `slope` times what it was, plus `intercept`, by its last layer."""
+        last = [layer for layer in self.regressor.modules() if isinstance(layer, nn.Linear)][-1]
+        last.weight[0] *= slope
+        last.bias[0] = last.bias[0] * slope + intercept
 
     def mixed(self, batch: RaggedBatch) -> RaggedBatch:
         """Return the batch with mixed residue embeddings."""

@@ -53,7 +53,9 @@ class EmbeddingsConcatenation(Head):
         """Return the network behind the vectors of the sides; None where residues are pooled together."""
         if not self.late:
             return None
-        first, second = self.regressor[0], self.regressor[2]
+        layers = self.regressor
+        assert isinstance(layers, nn.Sequential)
+        first, second = layers[0], layers[2]
         assert isinstance(first, nn.Linear)
         assert isinstance(second, nn.Linear)
         ligand, receptor = weights_of_sides(first.weight, joined=True)

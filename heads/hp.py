@@ -77,6 +77,7 @@ class HierarchicalPooling(Head):
     def pair_network(self) -> PairNetwork:
         """Return the network behind the vectors of the sides, for all pairs of them."""
         last, network = self.regressor, self.network
+        assert isinstance(last, nn.Linear)
         scale = 0.5 if self.aggregation == "mean" else 1.0
         joined = self.aggregation == "concat"
         if isinstance(network, nn.Identity):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ppi.backbones.base import Backbone, Unit
 from ppi.backbones.packing import Pack
@@ -17,6 +18,8 @@ from ppi.errors import BackboneError
 
 class PackedEncoder(Backbone):
     """A transformer encoder over packed tokens; a family says what its layers do.
+
+    The dropout of a family is not applied, not in training either: an embedding is the same in both modes.
 
     Parameters
     ----------
@@ -38,6 +41,14 @@ class PackedEncoder(Backbone):
     ----------
     version
         Of what this code makes of the same weights: raised whenever that changes.
+    projections_in, projection_out
+        Names, inside a block, of the linear layers that make queries, keys and values, and of the one that
+        takes what they attended. Rows of the former (of each third where they are one), and columns of the
+        latter, are ordered by head.
+    heads
+        Attention heads of each block.
+    gradient_checkpointing
+        Keep only the input of each block for the backward pass, and compute the rest again.
 
     Raises
     ------
@@ -46,6 +57,10 @@ class PackedEncoder(Backbone):
     """
 
     version: ClassVar[int] = 1
+    projections_in: ClassVar[tuple[str, ...]]
+    projection_out: ClassVar[str]
+    heads: int
+    gradient_checkpointing: bool = False
 
     def __init__(
         self,
@@ -71,9 +86,31 @@ class PackedEncoder(Backbone):
         dtype = str(self.dtype).removeprefix("torch.")
         return f"{self._identity} v{self.version} layers {layers}{tuned} {dtype}"
 
+    @property
+    @abstractmethod
+    def blocks(self) -> nn.ModuleList:
+        """All transformer layers, in order."""
+
+    @property
+    @abstractmethod
+    def final_norm(self) -> nn.Module:
+        """What normalises the output of the last block."""
+
+    @property
+    def blocks_used(self) -> int:
+        """How many blocks, from the first on, the embeddings need."""
+        return max(self.layers)
+
     @abstractmethod
     def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:
         """Yield the ``(N, D)`` hidden states of ``(N,)`` token ids: before the first layer, after each."""
+
+    def run_block(self, block: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
+        """Return what a block makes of ``(N, D)`` hidden states, by `gradient_checkpointing`."""
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            computed: Tensor = checkpoint(block, hidden, use_reentrant=False)
+            return computed
+        return block(hidden)
 
     def embed(self, units: Sequence[Unit]) -> Tensor:
         tokens = self.vocabulary.encode(units)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import gelu
 from transformers import EsmConfig, EsmModel
 
@@ -29,6 +29,9 @@ class Esm2Backbone(PackedEncoder):
     separator of arXiv 2505.20036 between several.
     """
 
+    projections_in = ("attention.self.query", "attention.self.key", "attention.self.value")
+    projection_out = "attention.output.dense"
+
     def __init__(self, model: EsmModel, source: Source, spec: str, identity: str) -> None:
         config = model.config
         super().__init__(
@@ -47,25 +50,36 @@ class Esm2Backbone(PackedEncoder):
         # The table of positions starts behind the padding token, and <cls> and one <eos> take two places.
         self.max_residues = source.limit if self.rotary else config.max_position_embeddings - _PAD - 1 - 2
 
+    @property
+    def blocks(self) -> nn.ModuleList:
+        return self.model.encoder.layer
+
+    @property
+    def final_norm(self) -> nn.Module:
+        return self.model.encoder.emb_layer_norm_after
+
     def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:
         width = self.model.config.hidden_size // self.heads
         hidden = self._embeddings(ids, pack)
         rotary = Rotary(width, pack.positions, hidden.dtype) if self.rotary else None
         yield hidden
-        last = len(self.model.encoder.layer) - 1
-        for number, layer in enumerate(self.model.encoder.layer):
-            attention = layer.attention
-            normed = attention.LayerNorm(hidden)
-            query, key, value = (
-                project(normed).unflatten(1, (self.heads, width))
-                for project in (attention.self.query, attention.self.key, attention.self.value)
-            )
-            if rotary is not None:
-                query, key = rotary.turn(query), rotary.turn(key)
-            hidden = hidden + attention.output.dense(pack.attend(query, key, value, scale=width**-0.5))
-            expanded = gelu(layer.intermediate.dense(layer.LayerNorm(hidden)))
-            hidden = hidden + layer.output.dense(expanded)
-            yield self.model.encoder.emb_layer_norm_after(hidden) if number == last else hidden
+        for number, layer in enumerate(self.blocks, start=1):
+            hidden = self.run_block(partial(self._block, layer, pack, rotary), hidden)
+            yield self.final_norm(hidden) if number == len(self.blocks) else hidden
+
+    def _block(self, layer: Any, pack: Pack, rotary: Rotary | None, hidden: Tensor) -> Tensor:
+        attention = layer.attention
+        normed = attention.LayerNorm(hidden)
+        query, key, value = (
+            project(normed).unflatten(1, (self.heads, -1))
+            for project in (attention.self.query, attention.self.key, attention.self.value)
+        )
+        if rotary is not None:
+            query, key = rotary.turn(query), rotary.turn(key)
+        attended = pack.attend(query, key, value, scale=query.shape[2] ** -0.5)
+        hidden = hidden + attention.output.dense(attended)
+        expanded: Tensor = layer.output.dense(gelu(layer.intermediate.dense(layer.LayerNorm(hidden))))
+        return hidden + expanded
 
     def _embeddings(self, ids: Tensor, pack: Pack) -> Tensor:
         table = self.model.embeddings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -53,6 +54,9 @@ class Esm3Backbone(PackedEncoder):
     is known of secondary structure, accessibility and function, as in the published model given a sequence.
     """
 
+    projections_in = ("attn.layernorm_qkv.1",)
+    projection_out = "attn.out_proj"
+
     def __init__(self, model: Esm3Trunk, source: Source, spec: str, identity: str) -> None:
         super().__init__(
             vocabulary=VOCABULARY,
@@ -64,16 +68,24 @@ class Esm3Backbone(PackedEncoder):
             dtype=source.dtype,
         )
         self.model, self.licence, self.max_residues = model, source.licence, source.limit
+        self.heads = self.dim // len(self.layers) // _HEAD_WIDTH
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        return self.model.transformer.blocks
+
+    @property
+    def final_norm(self) -> nn.Module:
+        return self.model.transformer.norm
 
     def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:
         hidden = self.model.encoder(ids)
         rotary = Rotary(_HEAD_WIDTH, pack.positions, hidden.dtype)
         yield hidden
-        blocks = self.model.transformer.blocks
-        scale = (len(blocks) / _UNSCALED_DEPTH) ** 0.5
-        for number, block in enumerate(blocks, start=1):
-            hidden = block(hidden, pack, rotary, scale)
-            yield self.model.transformer.norm(hidden) if number == len(blocks) else hidden
+        scale = (len(self.blocks) / _UNSCALED_DEPTH) ** 0.5
+        for number, block in enumerate(self.blocks, start=1):
+            hidden = self.run_block(partial(block, pack=pack, rotary=rotary, scale=scale), hidden)
+            yield self.final_norm(hidden) if number == len(self.blocks) else hidden
 
 
 class Esm3Trunk(nn.Module):

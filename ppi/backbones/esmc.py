@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import EsmcConfig, EsmcModel
 
 from ppi.backbones.checkpoints import Checkpoint
@@ -25,6 +27,9 @@ class EsmcBackbone(PackedEncoder):
     unit, as in the published model; attention crosses chains, which is what a unit of several is for.
     """
 
+    projections_in = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+    projection_out = "self_attn.o_proj"
+
     def __init__(self, model: EsmcModel, source: Source, spec: str, identity: str) -> None:
         config = model.config
         super().__init__(
@@ -37,6 +42,15 @@ class EsmcBackbone(PackedEncoder):
             dtype=source.dtype,
         )
         self.model, self.licence, self.max_residues = model, source.licence, source.limit
+        self.heads = config.num_attention_heads
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        return self.model.layers
+
+    @property
+    def final_norm(self) -> nn.Module:
+        return self.model.norm
 
     def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:
         config = self.model.config
@@ -44,24 +58,26 @@ class EsmcBackbone(PackedEncoder):
         base = config.rope_parameters["rope_theta"]
         rotary = Rotary(config.head_dim, pack.positions, hidden.dtype, base)
         yield hidden
-        last = len(self.model.layers) - 1
-        for number, layer in enumerate(self.model.layers):
-            attention = layer.self_attn
-            normed = layer.input_layernorm(hidden)
-            # Queries and keys are normalised over all heads together, then turned head by head.
-            query, key, value = (
-                projected.unflatten(1, (-1, config.head_dim))
-                for projected in (
-                    attention.q_norm(attention.q_proj(normed)),
-                    attention.k_norm(attention.k_proj(normed)),
-                    attention.v_proj(normed),
-                )
+        for number, layer in enumerate(self.blocks, start=1):
+            hidden = self.run_block(partial(self._block, layer, pack, rotary), hidden)
+            yield self.final_norm(hidden) if number == len(self.blocks) else hidden
+
+    def _block(self, layer: Any, pack: Pack, rotary: Rotary, hidden: Tensor) -> Tensor:
+        attention = layer.self_attn
+        normed = layer.input_layernorm(hidden)
+        # Queries and keys are normalised over all heads together, then turned head by head.
+        query, key, value = (
+            projected.unflatten(1, (self.heads, -1))
+            for projected in (
+                attention.q_norm(attention.q_proj(normed)),
+                attention.k_norm(attention.k_proj(normed)),
+                attention.v_proj(normed),
             )
-            attended = pack.attend(rotary.turn(query), rotary.turn(key), value, scale=attention.scaling)
-            hidden = hidden + attention.o_proj(attended) / layer.scaling_factor
-            expanded = layer.mlp(layer.post_attention_layernorm(hidden))
-            hidden = hidden + expanded / layer.scaling_factor
-            yield self.model.norm(hidden) if number == last else hidden
+        )
+        attended = pack.attend(rotary.turn(query), rotary.turn(key), value, scale=attention.scaling)
+        hidden = hidden + attention.o_proj(attended) / layer.scaling_factor
+        expanded: Tensor = layer.mlp(layer.post_attention_layernorm(hidden))
+        return hidden + expanded / layer.scaling_factor
 
 
 def build(source: Source) -> EsmcBackbone:

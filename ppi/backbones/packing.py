@@ -47,13 +47,15 @@ class Pack:
         scale
             Factor of the scores.
         bias
-            Added to the scores of a sequence.
+            Added to the scores of a sequence; in the data type of the values.
 
         Returns
         -------
         Tensor
             ``(N, H * E)``.
         """
+        # Under autocast values come as projected, queries and keys in the float32 of norms and rotations.
+        query, key = query.to(value.dtype), key.to(value.dtype)
         if bias is None and flash_takes(query):
             # Its own scale is E ** -0.5.
             query = query * (scale * query.shape[2] ** 0.5)
@@ -71,6 +73,12 @@ class Pack:
             outputs.append(attended.transpose(1, 2).reshape(length * count, -1))
             start = end
         return torch.cat(outputs)
+
+
+def projected_dtype(weight: Tensor) -> torch.dtype:
+    """Return the data type in which projections by a weight come out: that of autocast where it is on."""
+    kind = weight.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
 class Rotary:

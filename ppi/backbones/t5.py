@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel
 
 from ppi.backbones.checkpoints import Checkpoint
 from ppi.backbones.encoder import PackedEncoder
 from ppi.backbones.loading import Source, obtain
-from ppi.backbones.packing import AttentionBias, Pack
+from ppi.backbones.packing import AttentionBias, Pack, projected_dtype
 from ppi.backbones.vocabulary import Vocabulary, in_order
 from ppi.complexes import AMINO_ACIDS, UNKNOWN
 from ppi.errors import BackboneError
@@ -40,6 +41,9 @@ class T5Backbone(PackedEncoder):
     first.
     """
 
+    projections_in = ("layer.0.SelfAttention.q", "layer.0.SelfAttention.k", "layer.0.SelfAttention.v")
+    projection_out = "layer.0.SelfAttention.o"
+
     def __init__(self, model: T5EncoderModel, source: Source, spec: str, identity: str) -> None:
         config = model.config
         super().__init__(
@@ -54,25 +58,38 @@ class T5Backbone(PackedEncoder):
         self.model, self.licence = model, source.licence
         self.heads = config.num_heads
         self.max_residues = source.limit
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0  # that of the feed-forward layers, which would apply it in training
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        return self.model.encoder.block
+
+    @property
+    def final_norm(self) -> nn.Module:
+        return self.model.encoder.final_layer_norm
 
     def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:
-        encoder = self.model.encoder
         bias = self._position_bias(pack.longest)
-        hidden = encoder.dropout(encoder.embed_tokens(ids))
+        hidden = self.model.encoder.embed_tokens(ids)
         yield hidden
-        last = len(encoder.block) - 1
-        for number, block in enumerate(encoder.block):
-            attend, feed_forward = block.layer
-            normed = attend.layer_norm(hidden)
-            attention = attend.SelfAttention
-            query, key, value = (
-                project(normed).unflatten(1, (self.heads, -1))
-                for project in (attention.q, attention.k, attention.v)
-            )
-            # T5 learns the scale of the scores in its projections.
-            attended = attention.o(pack.attend(query, key, value, scale=1.0, bias=bias))
-            hidden = feed_forward(hidden + attend.dropout(attended))
-            yield encoder.dropout(encoder.final_layer_norm(hidden)) if number == last else hidden
+        for number, block in enumerate(self.blocks, start=1):
+            hidden = self.run_block(partial(self._block, block, pack, bias), hidden)
+            yield self.final_norm(hidden) if number == len(self.blocks) else hidden
+
+    def _block(self, block: Any, pack: Pack, bias: AttentionBias, hidden: Tensor) -> Tensor:
+        attend, feed_forward = block.layer
+        attention = attend.SelfAttention
+        normed = attend.layer_norm(hidden)
+        query, key, value = (
+            project(normed).unflatten(1, (self.heads, -1))
+            for project in (attention.q, attention.k, attention.v)
+        )
+        # T5 learns the scale of the scores in its projections.
+        attended = pack.attend(query, key, value, scale=1.0, bias=bias)
+        expanded: Tensor = feed_forward(hidden + attention.o(attended))
+        return expanded
 
     def _position_bias(self, longest: int) -> AttentionBias:
         """Return the learnt bias of the first block, which all blocks share."""
@@ -85,7 +102,8 @@ class T5Backbone(PackedEncoder):
             distances, config.relative_attention_num_buckets, config.relative_attention_max_distance
         )
         # The first window holds the most negative distances, those of the last token: hence the flip.
-        bias = table(buckets).T.unfold(1, side, 1).flip(1).contiguous()
+        by_distance = table(buckets).to(projected_dtype(table.weight)).T
+        bias = by_distance.unfold(1, side, 1).flip(1).contiguous()
         # A bias depends on nothing but the distance: that of a shorter sequence is a corner of it.
         return lambda length: bias[:, :length, :length]
 

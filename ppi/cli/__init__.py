@@ -16,7 +16,9 @@ from ppi.cli.embed import embed
 from ppi.cli.evaluate import evaluate
 from ppi.cli.info import info
 from ppi.cli.predict import predict
+from ppi.cli.pretrain import pretrain
 from ppi.cli.split import split
+from ppi.cli.study import study
 from ppi.cli.train import train
 from ppi.errors import PpiError, PpiWarning
 from ppi.provenance import package_version
@@ -29,7 +31,7 @@ app = App(
     help_format="markdown",
 )
 # These modules import nothing heavy; what they call does, when it is called.
-for _verb in (curate, split, audit, embed, train, evaluate, predict, info):
+for _verb in (curate, split, audit, embed, pretrain, train, evaluate, predict, study, info):
     app.command(_verb)
 
 

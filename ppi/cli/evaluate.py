@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 
 def evaluate(
@@ -11,17 +12,21 @@ def evaluate(
     data: str = "ppb-affinity",
     split: str | None = None,
     part: str = "test",
+    baselines: Literal["all", "sequence", "none"] = "all",
     output: Path | None = None,
+    report: Path | None = None,
     truncate: bool = False,
     device: str = "auto",
     store: Path | None = None,
 ) -> None:
-    """Score a model on measured complexes: all, per source, and by how new they are to the model.
+    """Score a model on measured complexes: all, by how new they are to the model, and within targets.
 
-    Beside it stand baselines fitted on the table's training rows. Intervals are 95 % bootstrap.
+    Beside it stand baselines fitted on the table's training rows, and what a perfect model could reach where
+    the table has repeated measurements. Intervals are 95 % bootstrap over clusters, else PDB entries. The
+    report has more: each source, wild types, capped labels, figures.
 
     ```
-    ppi evaluate
+    ppi evaluate --report report
     ppi evaluate model --data my_complexes.csv --part validation --output report.json
     ```
 
@@ -38,8 +43,13 @@ def evaluate(
         on the next.
     part
         Part of the split to score.
+    baselines
+        all; sequence, without those over embeddings, for which training rows are embedded that the store
+        lacks; or none.
     output
-        File for the whole report, JSON.
+        File for the whole result, JSON.
+    report
+        Folder for report.html with its figures, report.json and predictions.csv.
     truncate
         Shorten complexes over the backbone's limit instead of refusing them.
     device
@@ -48,7 +58,7 @@ def evaluate(
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     """
     from ppi.evaluation.evaluate import evaluate as run
-    from ppi.evaluation.evaluate import format_report
+    from ppi.evaluation.markdown import format_report
 
     print(
         format_report(
@@ -57,7 +67,9 @@ def evaluate(
                 data=data,
                 split=split,
                 part=part,
+                baselines=baselines,
                 output=output,
+                report=report,
                 truncate=truncate,
                 device=device,
                 store=store,

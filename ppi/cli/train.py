@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -17,17 +17,27 @@ def train(
     data: str = "ppb-affinity",
     split: str | None = None,
     config: Path | None = None,
+    resume: bool = False,
     device: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto",
     store: Path | None = None,
+    tensorboard: Path | None = None,
     settings: Annotated[TrainSettings, Parameter(name="*")] = TrainSettings(),  # noqa: B008 (frozen)
 ) -> None:
-    """Train an ensemble of heads over a frozen backbone, and write a model folder.
+    """Train an ensemble of heads over a frozen backbone, or one head and its backbone; write a model folder.
+
+    While it runs, checkpoints and logs lie in OUTPUT.unfinished.
 
     ```
     ppi train --output model
     ppi train --data my_complexes.csv --balance none --head hp --members 3 --output model
     ppi train --data my_complexes.csv --split my_split.csv --output model
     ppi train --config settings.yaml --seed 7 --output model
+    ppi train --config settings.yaml --seed 7 --output model --resume
+    ppi train --backbone esm2-35m --head hp --tuning.method lora --tuning.learning-rate 1e-4 --output model
+    ppi train --head hp --losses.mse 1 --losses.listmle 0.5 --balance pdb --output model
     ```
 
     Parameters
@@ -44,10 +54,20 @@ def train(
         on the next.
     config
         YAML file of settings; flags win over it.
+    resume
+        Go on with the unfinished run beside OUTPUT, if there is one, from its last epoch to the same result.
     device
         auto, cpu, cuda or cuda:N.
+    devices
+        Processes on each machine, each with a GPU where the device is cuda.
+    nodes
+        Machines.
+    strategy
+        How Lightning runs several processes.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
+    tensorboard
+        Folder for TensorBoard's event files; training.csv in the model folder has the same numbers.
     settings
         Of the run.
     """
@@ -56,7 +76,19 @@ def train(
 
     from ppi.training.run import train as run
 
-    trained = run(data, output=output, split=split, settings=settings, device=device, store=store)
+    trained = run(
+        data,
+        output=output,
+        split=split,
+        settings=settings,
+        resume=resume,
+        device=device,
+        devices=devices,
+        nodes=nodes,
+        strategy=strategy,
+        store=store,
+        tensorboard=tensorboard,
+    )
     scores = trained.manifest["validation"]
     print(
         f"model written to {output}: validation Spearman {scores['spearman']:.3f}, RMSE {scores['rmse']:.2f}",

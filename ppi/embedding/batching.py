@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 
 def budget_batches(
-    lengths: Sequence[int], budget: int, order: Sequence[int] | None = None
+    lengths: Sequence[int], budget: int, order: Sequence[int] | None = None, *, at_least: int = 1
 ) -> Iterator[list[int]]:
     """Cut a sequence of items into batches of at most `budget` residues.
 
-    An item longer than the budget is a batch of its own.
+    An item longer than the budget is a batch of its own, unless a batch must hold more.
 
     Parameters
     ----------
@@ -20,6 +20,10 @@ def budget_batches(
         Most residues in a batch.
     order
         Order in which the items are taken; longest first by default.
+    at_least
+        Fewest items in a batch, 1 or more. A batch is closed only once it holds as many, which may take it
+        over the budget, and a last batch with fewer joins the one before; only if there are fewer items in
+        all is there a smaller batch.
 
     Yields
     ------
@@ -28,13 +32,16 @@ def budget_batches(
     """
     if order is None:
         order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    closed: list[int] = []
     batch: list[int] = []
     filled = 0
     for index in order:
-        if batch and filled + lengths[index] > budget:
-            yield batch
-            batch, filled = [], 0
+        if len(batch) >= at_least and filled + lengths[index] > budget:
+            if closed:
+                yield closed
+            closed, batch, filled = batch, [], 0
         batch.append(index)
         filled += lengths[index]
-    if batch:
-        yield batch
+    if len(batch) < at_least:
+        closed, batch = closed + batch, []
+    yield from (last for last in (closed, batch) if last)

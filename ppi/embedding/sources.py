@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from heads.ragged import RaggedBatch
-from ppi.backbones.base import Unit
+from ppi.backbones.base import Backbone, Unit
 from ppi.embedding.engine import Embedded
 from ppi.embedding.units import EncodedComplex, unit_length
 
@@ -51,3 +51,28 @@ class EmbeddedUnits(UnitEmbeddings):
 
     def rows(self, units: Sequence[Unit]) -> Tensor:
         return torch.cat([self._values[unit] for unit in units]).float()
+
+
+class LiveUnits(UnitEmbeddings):
+    """Units embedded anew each time, with gradients: for a backbone that is trained.
+
+    Parameters
+    ----------
+    backbone
+        Where its parameters are, there the rows are.
+    dtype
+        In which it computes; its parameters keep their own.
+    """
+
+    def __init__(self, backbone: Backbone, dtype: torch.dtype = torch.float32) -> None:
+        self.backbone, self.dtype = backbone, dtype
+
+    def rows(self, units: Sequence[Unit]) -> Tensor:
+        # Each distinct unit once, equal lengths side by side.
+        distinct = sorted(set(units), key=lambda unit: (unit_length(unit), unit))
+        device = next(self.backbone.parameters()).device.type
+        with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
+            values = self.backbone.embed(distinct)
+        pieces = values.split([unit_length(unit) for unit in distinct])
+        place = {unit: index for index, unit in enumerate(distinct)}
+        return torch.cat([pieces[place[unit]] for unit in units]).float()

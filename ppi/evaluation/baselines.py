@@ -1,4 +1,4 @@
-"""What a model must beat: predictors that know nothing but composition and length."""
+"""What a model must beat: predictors that know composition, length, mean embeddings or a neighbour."""
 
 from __future__ import annotations
 
@@ -6,15 +6,32 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
 from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.preprocessing import StandardScaler
 
 from ppi.complexes import AMINO_ACIDS, Complex
+from ppi.evaluation.neighbours import nearest_neighbour
 from ppi.io.tables import ComplexTable
 
-BASELINES = ("train mean", "total length", "ridge on composition", "extra trees on composition")
+#: Over what the sequences themselves say.
+SEQUENCE_BASELINES = (
+    "train mean",
+    "total length",
+    "ridge on composition",
+    "extra trees on composition",
+    "gradient boosting on composition",
+    "nearest training complex",
+)
+#: Over the mean embeddings of the model's own backbone.
+EMBEDDING_BASELINES = ("ridge on embeddings", "gradient boosting on embeddings")
+BASELINES = SEQUENCE_BASELINES + EMBEDDING_BASELINES
+
+# Boosting over more columns than this takes minutes; so many principal components keep what it can use.
+_BOOSTED_COLUMNS = 256
 
 
 class _Regressor(Protocol):
@@ -22,39 +39,100 @@ class _Regressor(Protocol):
     def predict(self, x: np.ndarray) -> np.ndarray: ...
 
 
-def baseline_predictions(train: ComplexTable, test: Sequence[Complex]) -> dict[str, np.ndarray]:
-    """Fit each baseline on training complexes and predict others.
+def sequence_baselines(
+    train: ComplexTable, test: Sequence[Complex], hits: pd.DataFrame
+) -> dict[str, np.ndarray]:
+    """Fit each baseline over sequences on training complexes and predict others.
 
     Training rows are weighted by one over the size of their PDB entry where the table has a column
     ``pdb``, so that a mutation series counts as one row.
 
+    Parameters
+    ----------
+    train, test
+        Complexes to fit on, and ``N`` to predict.
+    hits
+        Of the chains of `test` in those of `train`; see `ppi.evaluation.neighbours.similar_chains`.
+
     Returns
     -------
     dict
-        ``(N,)`` pKd for each of `BASELINES`.
+        ``(N,)`` pKd for each of `SEQUENCE_BASELINES`.
     """
-    labels = train.measured_pkd("training")
-    weight: np.ndarray = np.ones(len(train))
-    if "pdb" in train.columns:
-        sizes = train.columns.groupby("pdb")["pdb"].transform("size")
-        weight = 1 / sizes.fillna(1).to_numpy(dtype=np.float64)  # a row without an entry stands alone
-    scale = StandardScaler().fit(_features(train.complexes), sample_weight=weight)
-    composition = (scale.transform(_features(train.complexes)), scale.transform(_features(test)))
+    labels, weight = train.measured_pkd("training"), _weights(train)
+    composition = _scaled(_composition(train.complexes), _composition(test), weight)
     length = (_total_length(train.complexes), _total_length(test))
     trees = ExtraTreesRegressor(300, min_samples_leaf=3, max_features=0.5, random_state=0, n_jobs=-1)
     models: list[tuple[_Regressor, tuple[np.ndarray, np.ndarray]]] = [
         (DummyRegressor(), composition),
         (LinearRegression(), length),
-        (RidgeCV(alphas=np.logspace(-1, 4, 11)), composition),
+        (_ridge(), composition),
         (trees, composition),
+        (_boosting(), composition),
     ]
-    return {
-        name: model.fit(x, labels, sample_weight=weight).predict(x_test)
-        for name, (model, (x, x_test)) in zip(BASELINES, models, strict=True)
-    }
+    predictions = [_fitted(model, x, labels, weight) for model, x in models]
+    predictions.append(nearest_neighbour(train.complexes, labels, weight, test, hits))
+    return dict(zip(SEQUENCE_BASELINES, predictions, strict=True))
 
 
-def _features(complexes: Sequence[Complex]) -> np.ndarray:
+def embedding_baselines(train: ComplexTable, embedded: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
+    """Fit each baseline over mean embeddings, weighted as in `sequence_baselines`.
+
+    Gradient boosting over more than 256 columns gets their 256 first principal components.
+
+    Parameters
+    ----------
+    train
+        The training complexes.
+    embedded, test
+        ``(M, F)`` and ``(N, F)``: training and other complexes, from
+        `ppi.evaluation.embedding_features.mean_embeddings`.
+
+    Returns
+    -------
+    dict
+        ``(N,)`` pKd for each of `EMBEDDING_BASELINES`.
+    """
+    labels, weight = train.measured_pkd("training"), _weights(train)
+    x = _scaled(embedded, test, weight)
+    reduced = x
+    if min(x[0].shape) > _BOOSTED_COLUMNS:
+        components = PCA(_BOOSTED_COLUMNS, svd_solver="randomized", random_state=0).fit(x[0])
+        reduced = (components.transform(x[0]), components.transform(x[1]))
+    predictions = (_fitted(_ridge(), x, labels, weight), _fitted(_boosting(), reduced, labels, weight))
+    return dict(zip(EMBEDDING_BASELINES, predictions, strict=True))
+
+
+def _fitted(
+    model: _Regressor, x: tuple[np.ndarray, np.ndarray], labels: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    predicted: np.ndarray = model.fit(x[0], labels, sample_weight=weight).predict(x[1])
+    return predicted
+
+
+def _ridge() -> _Regressor:
+    return RidgeCV(alphas=np.logspace(-1, 4, 11))
+
+
+def _boosting() -> _Regressor:
+    # Early stopping would hold out rows at random, and with them mutants of complexes that stay.
+    return HistGradientBoostingRegressor(early_stopping=False, random_state=0)
+
+
+def _weights(train: ComplexTable) -> np.ndarray:
+    if "pdb" not in train.columns:
+        return np.ones(len(train))
+    sizes = train.columns.groupby("pdb")["pdb"].transform("size")
+    weight: np.ndarray = 1 / sizes.fillna(1).to_numpy(dtype=np.float64)  # without an entry it stands alone
+    return weight
+
+
+def _scaled(train: np.ndarray, test: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scale = StandardScaler().fit(train, sample_weight=weight)
+    return scale.transform(train), scale.transform(test)
+
+
+def _composition(complexes: Sequence[Complex]) -> np.ndarray:
     """Return ``(N, 42)``: fraction of each residue and log length, of each side."""
     rows = []
     for item in complexes:

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
+import pandas as pd
+from safetensors.torch import save
 
-from data_curation.files import atomic_file, check_writable_file
-from data_curation.leakage import nearest_identity
-from ppi.datasets import SHIPPED_DATASET, split_dataset
+from data_curation.files import check_writable_file, check_writable_folder
+from ppi.datasets import SHIPPED_DATASET, default_split, open_dataset, split_dataset
 from ppi.devices import choose_device
 from ppi.embedding.units import say_truncated
-from ppi.evaluation.baselines import baseline_predictions
-from ppi.evaluation.metrics import Score, score
+from ppi.errors import InputError, PpiWarning
+from ppi.evaluation.baselines import embedding_baselines, sequence_baselines
+from ppi.evaluation.embedding_features import mean_embeddings
+from ppi.evaluation.neighbours import highest_identity, similar_chains
+from ppi.evaluation.report import write_json, write_report
+from ppi.evaluation.scoring import Scored, describe
+from ppi.evaluation.strata import all_chains_known
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
 from ppi.prediction.engine import predict_members
 from ppi.provenance import code_provenance, table_sha256
 
-#: A complex with a chain at least this identical to a training chain is not new to the model.
-NOVELTY_IDENTITY = 0.3
-#: Fewer complexes than this are not scored by themselves.
-SMALLEST_STRATUM = 10
-
-
-class Stratum(NamedTuple):
-    """Some of the complexes, by name."""
-
-    name: str
-    rows: np.ndarray
+#: Which baselines are fitted: all, those that need no embeddings, or none.
+Baselines = Literal["all", "sequence", "none"]
 
 
 def evaluate(
@@ -40,7 +39,9 @@ def evaluate(
     data: str | os.PathLike[str] | ComplexTable = SHIPPED_DATASET,
     split: str | os.PathLike[str] | None = None,
     part: str = "test",
+    baselines: Baselines = "all",
     output: str | os.PathLike[str] | None = None,
+    report: str | os.PathLike[str] | None = None,
     truncate: bool = False,
     device: str = "auto",
     store: str | os.PathLike[str] | None = None,
@@ -58,8 +59,14 @@ def evaluate(
         which also leaves out bounds.
     part
         Part to score.
+    baselines
+        ``all``; ``sequence``, without those over embeddings, for which the training complexes must be
+        embedded if the store lacks them; or ``none``.
     output
-        JSON file for the report.
+        JSON file for the result.
+    report
+        Folder for ``report.html``, its figures, ``report.json`` and ``predictions.csv``; see
+        `ppi.evaluation.report.write_report`.
     truncate
         Shorten complexes over the backbone's limit instead of refusing them.
     device
@@ -70,106 +77,129 @@ def evaluate(
     Returns
     -------
     dict
-        ``scores``: for each predictor (the model first, then the baselines) and each stratum (all; each
-        source; complexes with and without a chain >= 30 % identical to a training chain), n and the
-        metrics with 95 % bootstrap intervals. ``capped_labels``: the model against
-        abs(log10(Kd / M + 1e-10)), the label of the published table, for comparison only. ``coverage``:
-        part of the complexes inside the model's interval.
+        What `ppi.evaluation.scoring.describe` returns, and
+
+        - ``model``: ``name, weights_sha256, backbone, training_data_sha256, training_complexes``;
+        - ``data``: ``name, split`` (column or file), ``part, n, data_sha256``;
+        - ``trained_on``: how many of the complexes the model was nearly surely trained on;
+        - ``warnings``: what was said of it, as text;
+        - ``python, packages, git_commit``.
+
+        It can be written as JSON: what is not known is None, never NaN.
+
+    Warns
+    -----
+    ppi.errors.PpiWarning
+        If the model was trained on some of the complexes, or complexes were shortened.
 
     Raises
     ------
     ppi.errors.PpiError
-        If the data or the model is wrong.
+        If the data, an option or the model is wrong.
+    data_curation.errors.CurationError
+        If the result cannot be written (said before any work), or MMseqs2 is absent or fails.
     """
+    if baselines not in get_args(Baselines):
+        raise InputError(f"baselines is {baselines!r}; one of {', '.join(get_args(Baselines))} was expected")
     if output is not None:
         check_writable_file(output)
+    if report is not None:
+        check_writable_folder(report)
     place = choose_device(device)
     trained = model if isinstance(model, TrainedModel) else load_model(model)
-    table = split_dataset(data, split)
+    whole = open_dataset(data)
+    table = split_dataset(whole, split)
     scored = table.part(part)
-    measured = scored.measured_pkd(part)
+    scored.measured_pkd(part)  # said before the work
     members = predict_members(trained.model, scored.complexes, truncate=truncate, device=place, store=store)
     say_truncated(scored.complexes, members.truncated)
-    predicted = members.mean
-    predictors = {trained.name: predicted, **_baselines(table, scored)}
-    strata = list(_strata(scored, trained.training_chains))
-    calibration = trained.calibration
-    report = {
-        "model": trained.name,
-        "part": part,
-        "data_sha256": table_sha256(table),
-        "scores": {
-            name: {stratum.name: _scores(measured, values, stratum.rows) for stratum in strata}
-            for name, values in predictors.items()
+
+    fitted_on = _training_part(table, baselines)
+    near = similar_chains(_chains(scored), trained.training_chains)
+    identity = highest_identity(scored.complexes, near)
+    trained_on = all_chains_known(scored.complexes, trained.training_chains)
+    predictors = {trained.name: members.mean}
+    if fitted_on is not None:
+        more = similar_chains(_chains(scored), _chains(fitted_on) - set(trained.training_chains))
+        predictors |= sequence_baselines(fitted_on, scored.complexes, pd.concat([near, more]))
+        if baselines == "all":
+            predictors |= _over_embeddings(trained, fitted_on, scored, place, store)
+    scored_rows = Scored(
+        table=scored,
+        predictors=predictors,
+        half_width=trained.calibration.half_width(members.spread, identity),
+        spread=members.spread,
+        identity=identity,
+        trained_on=trained_on,
+    )
+    result = {
+        "model": _model_facts(trained),
+        "data": {
+            "name": _label(data),
+            "split": _label(default_split(whole) if split is None else split),
+            "part": part,
+            "n": len(scored),
+            "data_sha256": table_sha256(table),
         },
-        "capped_labels": _scores(cap_labels(measured), predicted, np.ones(len(scored), dtype=bool)),
-        "interval_level": calibration.level,
-        "coverage": float(np.mean(np.abs(measured - predicted) <= calibration.half_width)),
+        "trained_on": int(trained_on.sum()),
+        "warnings": _say_trained_on(trained_on),
+        **describe(scored_rows, trained.calibration.level, table.columns),
         **code_provenance(),
     }
     if output is not None:
-        with atomic_file(output) as temporary:
-            temporary.write_text(json.dumps(report, indent=2) + "\n")
-    return report
+        write_json(output, result)
+    if report is not None:
+        write_report(report, result, scored_rows.frame())
+    return result
 
 
-def cap_labels(pkd: np.ndarray) -> np.ndarray:
-    """Return abs(log10(Kd + 1e-10)), the label of arXiv 2505.20036, which caps pKd at 10."""
-    return np.abs(np.log10(10.0**-pkd + 1e-10))
+def _training_part(table: ComplexTable, baselines: Baselines) -> ComplexTable | None:
+    """Return no table without training rows: there is nothing to fit baselines on."""
+    if baselines == "none" or not (table.columns["split"] == "train").any():
+        return None
+    return table.part("train")
 
 
-def format_report(report: dict[str, Any]) -> str:
-    """Return a report as Markdown: one table a stratum, one row a predictor."""
-    first = next(iter(report["scores"].values()))
-    lines = [f"# {report['model']} on {report['part']}", ""]
-    for stratum, scores in first.items():
-        lines += [f"## {stratum} (n = {scores['n']})", ""]
-        lines += _table({name: per[stratum] for name, per in report["scores"].items()})
-    lines += ["## capped labels, for comparison only", ""]
-    lines += _table({report["model"]: report["capped_labels"]})
-    lines.append(
-        f"{report['coverage']:.1%} of the complexes lie in the {report['interval_level']:.0%} interval."
+def _over_embeddings(
+    trained: TrainedModel,
+    train: ComplexTable,
+    scored: ComplexTable,
+    device: str,
+    store: str | os.PathLike[str] | None,
+) -> dict[str, np.ndarray]:
+    everyone = [*train.complexes, *scored.complexes]
+    embedded = mean_embeddings(trained.model, everyone, device=device, store=store)
+    return embedding_baselines(train, embedded[: len(train)], embedded[len(train) :])
+
+
+def _chains(table: ComplexTable) -> set[str]:
+    return {chain for item in table.complexes for chain in item.chains}
+
+
+def _model_facts(trained: TrainedModel) -> dict[str, Any]:
+    return {
+        "name": trained.name,
+        "weights_sha256": hashlib.sha256(save(trained.model.trained_state())).hexdigest(),
+        "backbone": trained.model.backbone.identity,
+        "training_data_sha256": trained.manifest.get("data_sha256"),
+        "training_complexes": trained.manifest.get("training_complexes"),
+    }
+
+
+def _label(source: object) -> str:
+    """Return how a table or split is called: not where on this machine it lies."""
+    if isinstance(source, ComplexTable):
+        return "a table in memory"
+    return Path(str(source)).name
+
+
+def _say_trained_on(trained_on: Sequence[bool] | np.ndarray) -> list[str]:
+    count = int(np.sum(trained_on))
+    if not count:
+        return []
+    text = (
+        f"{count} of {len(trained_on)} complexes have only chains that the model was trained on: it was "
+        "nearly surely trained on them, and their scores say nothing of new complexes"
     )
-    return "\n".join(lines) + "\n"
-
-
-def _table(rows: dict[str, dict[str, Any]]) -> list[str]:
-    lines = ["| predictor | Spearman | Pearson | RMSE | MAE |", "| --- | --- | --- | --- | --- |"]
-    for name, scores in rows.items():
-        cells = [_cell(scores[metric]) for metric in ("spearman", "pearson", "rmse", "mae")]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return [*lines, ""]
-
-
-def _cell(value: dict[str, float]) -> str:
-    return f"{value['value']:.2f} ({value['lower']:.2f} to {value['upper']:.2f})"
-
-
-def _baselines(table: ComplexTable, part: ComplexTable) -> dict[str, np.ndarray]:
-    """Return no baseline for a table without training rows: there is nothing to fit them on."""
-    if not (table.columns["split"] == "train").any():
-        return {}
-    return baseline_predictions(table.part("train"), part.complexes)
-
-
-def _strata(part: ComplexTable, training_chains: tuple[str, ...]) -> Iterator[Stratum]:
-    everything = np.ones(len(part), dtype=bool)
-    yield Stratum("all", everything)
-    known = np.array(nearest_identity([item.chains for item in part.complexes], training_chains))
-    candidates = [
-        Stratum(
-            f"a chain >= {NOVELTY_IDENTITY:.0%} identical to a training chain", known >= NOVELTY_IDENTITY
-        ),
-        Stratum(
-            f"no chain >= {NOVELTY_IDENTITY:.0%} identical to a training chain", known < NOVELTY_IDENTITY
-        ),
-    ]
-    if "source" in part.columns:
-        source = part.columns["source"].astype(str).to_numpy()
-        candidates += [Stratum(name, source == name) for name in sorted(set(source))]
-    yield from (stratum for stratum in candidates if stratum.rows.sum() >= SMALLEST_STRATUM)
-
-
-def _scores(measured: np.ndarray, predicted: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
-    scores: dict[str, Score] = score(measured[rows], predicted[rows])
-    return {"n": int(rows.sum()), **{name: value._asdict() for name, value in scores.items()}}
+    warnings.warn(text, PpiWarning, stacklevel=3)
+    return [text]

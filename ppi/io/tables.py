@@ -85,6 +85,18 @@ class ComplexTable:
             raise InputError(f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}")
         return np.array([item.pkd for item in self.complexes], dtype=np.float64)
 
+    def targets(self) -> np.ndarray:
+        """Return ``(N,)`` names of the groups within which complexes are no independent draws.
+
+        The column ``cluster``, else ``pdb``; where neither says anything a complex stands alone.
+        """
+        alone = pd.Series([f"alone {index}" for index in range(len(self))])
+        for name in ("cluster", "pdb"):
+            if name in self.columns:
+                names = self.columns[name].reset_index(drop=True)
+                return names.astype(str).where(names.notna(), alone).to_numpy()
+        return alone.to_numpy()
+
     def part(self, name: str) -> ComplexTable:
         """Return the rows of one part of the split.
 

@@ -12,7 +12,7 @@ from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
-from heads.base import Head
+from heads.base import LOG_VARIANCES, Head
 from heads.ragged import RaggedBatch
 from heads.registry import HEADS, EncodingUnit, find
 from ppi.backbones.registry import build_backbone
@@ -57,6 +57,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         prepare_tuning(self.backbone, config.tuning)
         # With the commit of the hub, so that the same weights are loaded next time.
         self.config = config.model_copy(update={"backbone": self.backbone.spec})
+        self._tuned: dict[str, Tensor] = {}
         self.heads = nn.ModuleList(config.build_head(self.backbone.dim) for _ in range(config.members))
 
     @property
@@ -76,17 +77,22 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         heads = [cast(Head, head) for head in self.heads]
         outputs = torch.stack([head.all_outputs(batch) for head in heads])
         pkd = outputs[..., 0] * scale + self.config.label_mean
-        noise = (outputs[..., 1] / 2).exp() * scale if self.config.heteroscedastic else pkd * torch.nan
-        return Outputs(pkd, noise)
+        if not self.config.heteroscedastic:
+            return Outputs(pkd, torch.full_like(pkd, torch.nan))
+        return Outputs(pkd, (outputs[..., 1].clamp(*LOG_VARIANCES) / 2).exp() * scale)
 
     def trained_state(self) -> dict[str, Tensor]:
-        """Return what was trained: the heads, and the parameters of the backbone that were tuned."""
+        """Return what was trained: the heads, and the parameters of the backbone that were tuned.
+
+        What was loaded is returned as it was, also where the backbone computes in a lower precision.
+        """
         tuned = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        return {
+        state = {
             name: tensor.detach().contiguous()
             for name, tensor in self.state_dict().items()
             if name.startswith("heads.") or name in tuned
         }
+        return state | self._tuned
 
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
         """Take what `trained_state` gave.
@@ -101,9 +107,9 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
             odd = ", ".join(sorted(state.keys() ^ expected)[:3])
             raise RuntimeError(f"the weights are of another architecture: {odd} ... on one side only")
         self.load_state_dict(dict(state), strict=False)
-        tuned = {name: state[name] for name in sorted(state) if name.startswith("backbone.")}
-        if tuned:
-            self.backbone.tuned = hashlib.sha256(save(tuned)).hexdigest()[:16]
+        self._tuned = {name: state[name] for name in sorted(state) if name.startswith("backbone.")}
+        if self._tuned:
+            self.backbone.tuned = hashlib.sha256(save(self._tuned)).hexdigest()[:16]
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write ``config.json`` and ``model.safetensors`` (called by `save_pretrained`)."""

@@ -14,33 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from data_curation.files import atomic_folder
 from ppi.errors import BackboneError, ModelError
+from ppi.models.calibration import Calibration, read_calibration
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ppi.models.affinity import AffinityModel
 
 DEFAULT_MODEL = "default"
-MANIFEST_FILE, CARD_FILE = "manifest.json", "README.md"
+MANIFEST_FILE, CARD_FILE, LOG_FILE = "manifest.json", "README.md", "training.csv"
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 CALIBRATION_FILE, CHAINS_FILE = "calibration.json", "training_chains.txt.gz"
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """A split-conformal interval: prediction +- half-width (Vovk et al. 2005, chapter 2).
-
-    Attributes
-    ----------
-    level
-        Part of new complexes, like those it was calibrated on, whose pKd lies inside.
-    half_width
-        In pKd units.
-    complexes
-        How many validation complexes it was calibrated on.
-    """
-
-    level: float
-    half_width: float
-    complexes: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +58,7 @@ def save_model(
     *,
     calibration: Calibration,
     training_chains: Iterable[str],
+    training_log: pd.DataFrame,
     manifest: dict[str, Any],
     card: str,
 ) -> None:
@@ -89,6 +74,7 @@ def save_model(
         (folder / CALIBRATION_FILE).write_text(json.dumps(asdict(calibration), indent=2) + "\n")
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n")
         (folder / CARD_FILE).write_text(card)
+        training_log.to_csv(folder / LOG_FILE, index=False)
         lines = "".join(f"{chain}\n" for chain in sorted(set(training_chains)))
         # No time stamp: the same model gives the same bytes.
         (folder / CHAINS_FILE).write_bytes(gzip.compress(lines.encode(), mtime=0))
@@ -115,7 +101,7 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
 
     try:
         model = AffinityModel.from_pretrained(str(folder))
-        calibration = Calibration(**json.loads((folder / CALIBRATION_FILE).read_text()))
+        calibration = read_calibration(folder / CALIBRATION_FILE)
         manifest = json.loads((folder / MANIFEST_FILE).read_text())
         trained_on = manifest["backbone_identity"]
         chains = gzip.decompress((folder / CHAINS_FILE).read_bytes()).decode().split()

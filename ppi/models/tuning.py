@@ -2,20 +2,217 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import register_parametrization
+
 from ppi.backbones.base import Backbone
+from ppi.backbones.encoder import PackedEncoder
+from ppi.errors import BackboneError, SettingsError
 from ppi.models.tuning_settings import TuningSettings
 
 
 def prepare_tuning(backbone: Backbone, tuning: TuningSettings) -> None:
-    """Let exactly the parameters that `tuning` names require gradients; adapters are put in place.
+    """Let exactly the parameters that `tuning` names require gradients.
+
+    Every one of them takes part in the embeddings. Under lora, low-rank matrices are put beside the linear
+    layers: one of each pair is drawn by the global random generator of torch, the other is zero. Under
+    attention-heads, slices of the chosen heads become parameters of their own, so that neither gradients nor
+    weight decay move the other heads. Either way the embeddings stay what they were.
 
     Parameters
     ----------
     backbone
-        Changed in place.
+        Changed in place; once only.
     tuning
         What of it is trained.
+
+    Raises
+    ------
+    SettingsError
+        If the backbone has no weights, or no such layers, heads or targets.
+    BackboneError
+        If lora is asked for and peft is not installed.
     """
+    if tuning.frozen:
+        backbone.requires_grad_(False)
+        return
+    if not isinstance(backbone, PackedEncoder):
+        raise SettingsError(
+            f"tuning.method {tuning.method}: the backbone {backbone.spec} has nothing to train; a language "
+            "model, such as esm2-8m, was expected"
+        )
+    used = _parameters_used(backbone)
     backbone.requires_grad_(False)
-    if not tuning.frozen:
-        raise NotImplementedError(tuning.method)
+    backbone.gradient_checkpointing = tuning.gradient_checkpointing
+    if tuning.method == "full":
+        _train(used)
+    elif tuning.method == "last-layers":
+        _train_last_layers(backbone, tuning.last_layers, used)
+    elif tuning.method == "lora":
+        _add_lora(backbone, tuning)
+    else:
+        _train_heads(backbone, tuning.attention_heads)
+
+
+def parameter_groups(backbone: Backbone, tuning: TuningSettings, weight_decay: float) -> list[dict[str, Any]]:
+    """Return the groups of parameters that AdamW gets for a backbone that was prepared.
+
+    Vectors (biases, and the scales of norms) are not decayed.
+
+    Parameters
+    ----------
+    backbone
+        After `prepare_tuning`.
+    tuning
+        Has their learning rate.
+    weight_decay
+        Of matrices.
+
+    Returns
+    -------
+    list of dict
+        At most two, none of them empty.
+    """
+    trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+    groups = (
+        ([parameter for parameter in trained if parameter.ndim > 1], weight_decay),
+        ([parameter for parameter in trained if parameter.ndim <= 1], 0.0),
+    )
+    return [
+        {"params": parameters, "lr": tuning.learning_rate, "weight_decay": decay}
+        for parameters, decay in groups
+        if parameters
+    ]
+
+
+def _train(parameters: Iterable[nn.Parameter]) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+
+
+def _parameters_used(encoder: PackedEncoder) -> list[nn.Parameter]:
+    """Return the parameters that can be trained and that the embeddings depend on."""
+    idle = list(encoder.blocks[encoder.blocks_used :])
+    if encoder.blocks_used < len(encoder.blocks):
+        idle.append(encoder.final_norm)
+    unused = {parameter for module in idle for parameter in module.parameters()}
+    return [p for p in encoder.parameters() if p.requires_grad and p not in unused]
+
+
+def _train_last_layers(encoder: PackedEncoder, count: int, used: Iterable[nn.Parameter]) -> None:
+    if count > encoder.blocks_used:
+        raise SettingsError(
+            f"tuning.last_layers: {count} were asked for; the embeddings of {encoder.spec} come from "
+            f"{encoder.blocks_used} layers"
+        )
+    last = [*encoder.blocks[encoder.blocks_used - count : encoder.blocks_used], encoder.final_norm]
+    chosen = {parameter for module in last for parameter in module.parameters()}
+    _train(parameter for parameter in used if parameter in chosen)
+
+
+def _add_lora(encoder: PackedEncoder, tuning: TuningSettings) -> None:
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise BackboneError("tuning.method lora needs peft: pip install 'ppi-affinity[lora]'") from error
+    targets = tuning.targets or (*encoder.projections_in, encoder.projection_out)
+    options: dict[str, Any] = {"r": tuning.rank, "lora_alpha": tuning.alpha, "lora_dropout": tuning.dropout}
+    modules = _linear_layers(encoder, targets)
+    inject_adapter_in_model(LoraConfig(target_modules=modules, **options), encoder)
+
+
+def _linear_layers(encoder: PackedEncoder, targets: Sequence[str]) -> list[str]:
+    """Return the names of the linear layers, inside the blocks used, that end with one of the targets."""
+    names = {module: name for name, module in encoder.named_modules()}
+    within = {
+        f"{names[block]}.{name}": name
+        for block in encoder.blocks[: encoder.blocks_used]
+        for name, module in block.named_modules()
+        if isinstance(module, nn.Linear)
+    }
+    for target in targets:
+        if not any(_ends_with(name, target) for name in within):
+            known = ", ".join(dict.fromkeys(within.values()))
+            raise SettingsError(
+                f"tuning.targets: no linear layer in the {encoder.blocks_used} layers that the embeddings of "
+                f"{encoder.spec} come from is called {target!r}; there are {known or 'none'}"
+            )
+    return [name for name in within if any(_ends_with(name, target) for target in targets)]
+
+
+def _ends_with(name: str, target: str) -> bool:
+    return name == target or name.endswith(f".{target}")
+
+
+def _train_heads(encoder: PackedEncoder, chosen: Sequence[str]) -> None:
+    heads_of: dict[int, set[int]] = {}
+    for choice in chosen:
+        layer, heads = _layer_and_heads(encoder, choice)
+        heads_of.setdefault(layer, set()).update(heads)
+    for layer, of_layer in heads_of.items():
+        block, heads = encoder.blocks[layer], torch.tensor(sorted(of_layer))
+        last = block.get_submodule(encoder.projection_out)
+        width = last.get_parameter("weight").shape[1]
+        for name in encoder.projections_in:
+            projection = block.get_submodule(name)
+            rows = _of_heads(projection.get_parameter("weight").shape[0], width, encoder.heads, heads)
+            for tensor, parameter in list(projection.named_parameters(recurse=False)):
+                _train_slices(projection, tensor, 0, rows.to(parameter.device))
+        columns = _of_heads(width, width, encoder.heads, heads)
+        _train_slices(last, "weight", 1, columns.to(last.get_parameter("weight").device))
+
+
+def _layer_and_heads(encoder: PackedEncoder, choice: str) -> tuple[int, Iterable[int]]:
+    layer, _, head = choice.partition(":")
+    if int(layer) >= encoder.blocks_used or (head and int(head) >= encoder.heads):
+        raise SettingsError(
+            f"tuning.attention_heads: {choice} is not there; the embeddings of {encoder.spec} come from "
+            f"{encoder.blocks_used} layers, counted from 0, with heads 0 to {encoder.heads - 1}"
+        )
+    return int(layer), [int(head)] if head else range(encoder.heads)
+
+
+def _of_heads(size: int, width: int, count: int, heads: Tensor) -> Tensor:
+    """Return which of `size` rows or columns are of some heads; every `width` of them hold all `count`."""
+    return torch.arange(size).view(size // width, count, -1)[:, heads].flatten()
+
+
+def _train_slices(module: nn.Module, name: str, dim: int, index: Tensor) -> None:
+    whole = module.get_parameter(name).detach()
+    register_parametrization(module, name, _Slices(whole, dim, index))
+    _train(module.get_submodule(f"parametrizations.{name}").parameters())
+
+
+class _Slices(nn.Module):
+    """A tensor of which only some slices are a parameter.
+
+    Parameters
+    ----------
+    whole
+        The tensor; not kept in state dictionaries.
+    dim
+        Dimension that is indexed.
+    index
+        ``(S,)`` int64: which slices.
+    """
+
+    whole: Tensor
+    index: Tensor
+
+    def __init__(self, whole: Tensor, dim: int, index: Tensor) -> None:
+        super().__init__()
+        self.dim = dim
+        self.register_buffer("whole", whole, persistent=False)
+        self.register_buffer("index", index, persistent=False)
+
+    def forward(self, slices: Tensor) -> Tensor:
+        """Put the slices in their places."""
+        return self.whole.index_copy(self.dim, self.index, slices)
+
+    def right_inverse(self, whole: Tensor) -> Tensor:
+        """Take the slices out."""
+        return whole.index_select(self.dim, self.index)

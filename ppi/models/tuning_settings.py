@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TuningMethod = Literal["frozen", "full", "lora", "last-layers", "attention-heads"]
+
+#: The only method that takes a setting.
+_ONLY_FOR: dict[str, TuningMethod] = {
+    "last_layers": "last-layers",
+    "attention_heads": "attention-heads",
+    "rank": "lora",
+    "alpha": "lora",
+    "dropout": "lora",
+    "targets": "lora",
+}
+_HEAD = re.compile(r"[0-9]+(:[0-9]+)?")
 
 
 class TuningSettings(BaseModel):
@@ -16,7 +28,9 @@ class TuningSettings(BaseModel):
     ----------
     method
         frozen: nothing. full: everything. lora: low-rank updates (Hu et al. 2022) of the projections.
-        last-layers: the last layers. attention-heads: chosen attention heads.
+        last-layers: the last layers. attention-heads: chosen attention heads, that is their rows of the
+        query, key and value projections and their columns of the output projection. All but frozen need a
+        language model, and count only the layers that the embeddings come from.
     learning_rate
         Peak rate of AdamW for the backbone.
     last_layers
@@ -28,11 +42,17 @@ class TuningSettings(BaseModel):
     alpha
         The updates are scaled by alpha / rank.
     dropout
-        Before the updates.
+        Before the updates; the backbone itself has none.
     targets
-        Names of the modules that get an update; by default the attention projections of the family.
+        Names of the linear layers that get an update, or ends of names; by default the attention projections
+        of the family.
     gradient_checkpointing
         Compute each layer twice, and keep only its input in memory.
+
+    Raises
+    ------
+    ValueError
+        If a setting has an impossible value, or is one of another method.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,11 +68,24 @@ class TuningSettings(BaseModel):
     gradient_checkpointing: bool = False
 
     @model_validator(mode="after")
+    def _settings_of_the_method(self) -> TuningSettings:
+        fields = type(self).model_fields
+        changed = {name for name in fields if getattr(self, name) != fields[name].default}
+        if self.frozen and changed:
+            raise ValueError(f"a frozen backbone takes no {', '.join(sorted(changed))}; choose a method")
+        for name in sorted(changed & _ONLY_FOR.keys()):
+            if _ONLY_FOR[name] != self.method:
+                raise ValueError(f"{name} is for the method {_ONLY_FOR[name]}, not for {self.method}")
+        return self
+
+    @model_validator(mode="after")
     def _names_heads(self) -> TuningSettings:
-        if (self.method == "attention-heads") != bool(self.attention_heads):
+        unreadable = [name for name in self.attention_heads if not _HEAD.fullmatch(name)]
+        if unreadable or (self.method == "attention-heads" and not self.attention_heads):
+            found = f"{unreadable[0]!r}" if unreadable else "nothing"
             raise ValueError(
-                "attention_heads names the heads to train (LAYER:HEAD, such as 5:0) where the method is "
-                "attention-heads, and only there"
+                "attention_heads names the heads to train, each LAYER:HEAD, such as 5:0, or LAYER for all of "
+                f"one layer; {found} was given"
             )
         return self
 

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from data_curation.errors import MMseqsError
@@ -51,8 +52,9 @@ def predict(
         One row a complex, in input order: ``id``; ``pkd``; ``pkd_std``, the standard deviation between
         the members of the ensemble, and what heteroscedastic heads add to it (missing for one member that
         adds nothing); ``pkd_lower`` and ``pkd_upper``, the
-        calibrated interval; ``kd_molar``; ``dg_kcal_mol``; ``nearest_train_identity``, the highest
-        identity (0 to 1) of any of its chains to a training chain over 80 % of the shorter one;
+        calibrated interval (`ppi.models.calibration`); ``kd_molar``; ``dg_kcal_mol``;
+        ``nearest_train_identity``, the highest identity (0 to 1) of any of its chains to a training chain
+        over 80 % of the shorter one, missing without MMseqs2: then the interval is as wide as for identity 0;
         ``truncated``; ``model``.
 
     Raises
@@ -68,16 +70,18 @@ def predict(
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     predicted = predict_members(trained.model, table.complexes, truncate=truncate, device=place, store=store)
     pkd = pd.Series(predicted.mean)
+    identity = _novelty(table.complexes, trained.training_chains)
+    half_width = trained.calibration.half_width(predicted.spread, np.array(identity))
     result = pd.DataFrame(
         {
             "id": [item.id for item in table.complexes],
             "pkd": pkd,
             "pkd_std": predicted.spread,
-            "pkd_lower": pkd - trained.calibration.half_width,
-            "pkd_upper": pkd + trained.calibration.half_width,
+            "pkd_lower": pkd - half_width,
+            "pkd_upper": pkd + half_width,
             "kd_molar": kd_from_pkd(pkd),
             "dg_kcal_mol": dg_from_pkd(pkd, _temperatures(table, temperature_kelvin)),
-            "nearest_train_identity": _novelty(table.complexes, trained.training_chains),
+            "nearest_train_identity": identity,
             "truncated": predicted.truncated,
             "model": trained.name,
         }

@@ -1,28 +1,22 @@
-"""Training data: units embedded once, batches by a token budget, groups drawn alike on request."""
+"""Training data: encoded complexes with their labels, and which rows go through the model together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import lightning
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+import pandas as pd
+from torch.utils.data import DataLoader, Dataset
 
-from heads.ragged import RaggedBatch
-from ppi.embedding.batching import budget_batches
-from ppi.embedding.sources import UnitEmbeddings
-from ppi.embedding.units import EncodedComplex
-
-
-class Batch(NamedTuple):
-    """A ragged batch with its targets and weights, ``(B,)`` each."""
-
-    complexes: RaggedBatch
-    target: Tensor
-    weight: Tensor
+from ppi.embedding.units import EncodedComplex, encode_complexes, say_truncated
+from ppi.errors import InputError
+from ppi.io.tables import ComplexTable
+from ppi.models.affinity import AffinityModel
+from ppi.training.losses import RANKING
+from ppi.training.sampling import BalancedBatches, micro_batches
+from ppi.training.settings import TrainSettings
 
 
 class Examples(NamedTuple):
@@ -33,89 +27,119 @@ class Examples(NamedTuple):
     weight: np.ndarray
     group: np.ndarray
 
+    @property
+    def lengths(self) -> list[int]:
+        """Residues of each."""
+        return [item.residues for item in self.encoded]
 
-class BalancedBatches(Sampler[list[int]]):
-    """Shuffled batches of one epoch: at most `per_group` rows of each group, drawn anew each time.
 
-    The heads take ragged batches, so batches need not hold complexes of one length: they are random.
+def make_examples(
+    model: AffinityModel, part: ComplexTable, labels: np.ndarray, group: np.ndarray, *, truncate: bool
+) -> Examples:
+    """Encode one part of a table for the heads of a model.
 
-    Parameters
-    ----------
-    lengths
-        Residues of each row.
-    group
-        Group of each row.
-    per_group
-        Most rows of a group in an epoch.
-    budget
-        Most residues in a batch.
-    seed
-        Of the draw and the order.
+    Raises
+    ------
+    InputError
+        If a complex is over the backbone's limit, or a weight is no finite number above zero.
     """
+    encoded, truncated = encode_complexes(
+        part.complexes,
+        model.encoding_unit,
+        model.backbone.max_residues,
+        truncate=truncate,
+        both_orders=model.both_orders,
+    )
+    say_truncated(part.complexes, truncated)
+    target = (labels - model.config.label_mean) / model.config.label_std
+    weight: np.ndarray = np.ones(len(part))
+    if "weight" in part.columns:
+        weight = pd.to_numeric(part.columns["weight"], errors="coerce").to_numpy(dtype=np.float64)
+        if not (np.isfinite(weight).all() and (weight > 0).all()):
+            raise InputError("a weight is missing or not above zero; finite numbers above zero were expected")
+    return Examples(encoded, target, weight, group)
 
-    def __init__(
-        self, lengths: Sequence[int], group: np.ndarray, per_group: int, budget: int, seed: int
-    ) -> None:
-        self.lengths, self.per_group, self.budget, self.seed = lengths, per_group, budget, seed
-        self.rows_of_group = [np.flatnonzero(group == name) for name in np.unique(group)]
-        self.epoch = 0
 
-    def __iter__(self) -> Iterator[list[int]]:
-        batches = self.batches(self.epoch)
-        self.epoch += 1
-        return iter(batches)
+def row_groups(part: ComplexTable, settings: TrainSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Return the group of each row and how often an epoch draws it on average.
 
-    def batches(self, epoch: int) -> list[list[int]]:
-        """Return the batches of one epoch."""
-        random = np.random.default_rng([self.seed, epoch])
-        drawn = [random.permutation(rows)[: self.per_group] for rows in self.rows_of_group]
-        order = random.permutation(np.concatenate(drawn))
-        return list(budget_batches(self.lengths, self.budget, order.tolist()))
+    Raises
+    ------
+    InputError
+        If the column that the settings balance by is not there or has gaps.
+    """
+    if settings.balance == "none":
+        return np.arange(len(part)), np.ones(len(part))
+    if settings.balance not in part.columns:
+        raise InputError(
+            f"the table has no column {settings.balance!r}, which --balance {settings.balance} needs; "
+            "--balance none trains on all rows alike"
+        )
+    names = part.columns[settings.balance]
+    if names.isna().any():
+        name = part.complexes[int(names.isna().to_numpy().argmax())].id
+        raise InputError(f"complex {name!r} has no {settings.balance}, which --balance needs")
+    _, group, sizes = np.unique(names.astype(str), return_inverse=True, return_counts=True)
+    return group, np.minimum(sizes, settings.per_group)[group] / sizes[group]
+
+
+class _Rows(Dataset[list[int]]):
+    """Hands on the rows that it is asked for."""
+
+    def __getitem__(self, rows: list[int]) -> list[int]:
+        return rows
 
 
 class AffinityData(lightning.LightningDataModule):
-    """Loaders over embedded units.
+    """Loaders of row numbers; embeddings are gathered where they are needed.
 
     Parameters
     ----------
-    units
-        Embeddings of every unit of both parts.
     train, validation
         The parts.
-    per_group, budget, seed
-        See `BalancedBatches`.
+    settings
+        Of the run.
+    seed
+        Of the draw of rows and their order.
     """
 
-    def __init__(
-        self,
-        units: UnitEmbeddings,
-        train: Examples,
-        validation: Examples,
-        *,
-        per_group: int,
-        budget: int,
-        seed: int,
-    ) -> None:
+    def __init__(self, train: Examples, validation: Examples, settings: TrainSettings, seed: int) -> None:
         super().__init__()
-        self.units, self.train, self.validation, self.budget = units, train, validation, budget
-        self.sampler = BalancedBatches(
-            [item.residues for item in train.encoded], train.group, per_group, budget, seed
+        self.examples, self.validation, self.settings, self.seed = train, validation, settings, seed
+
+    def sampler(self, rank: int = 0, world_size: int = 1) -> BalancedBatches:
+        """Return the batches of one process of a run."""
+        balanced = self.settings.balance != "none"
+        return BalancedBatches(
+            self.examples.lengths,
+            self.examples.group,
+            self.settings.per_group if balanced else 1,
+            self.settings.batch_residues,
+            self.seed,
+            at_least=2 if RANKING & self.settings.losses.keys() else 1,
+            rank=rank,
+            world_size=world_size,
         )
 
-    def train_dataloader(self) -> DataLoader[int]:
-        return self._loader(self.train, self.sampler)
+    def train_dataloader(self) -> DataLoader[list[int]]:
+        sampler = self.sampler(self._rank, self._world_size)
+        # Lightning asks for the length before it sets the epoch, and epochs differ in length.
+        sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
+        return _loader(sampler)
 
-    def val_dataloader(self) -> DataLoader[int]:
-        lengths = [item.residues for item in self.validation.encoded]
-        return self._loader(self.validation, list(budget_batches(lengths, self.budget)))
+    def val_dataloader(self) -> DataLoader[list[int]]:
+        mine = range(self._rank, len(self.validation.encoded), self._world_size)
+        return _loader(list(micro_batches(self.validation.lengths, mine, self.settings.micro_budget)))
 
-    def _loader(self, part: Examples, batches: Sampler[list[int]] | list[list[int]]) -> DataLoader[int]:
-        def collate(rows: list[int]) -> Batch:
-            return Batch(
-                self.units.gather([part.encoded[row] for row in rows]),
-                torch.tensor(part.target[rows], dtype=torch.float32),
-                torch.tensor(part.weight[rows], dtype=torch.float32),
-            )
+    @property
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self.trainer else 0
 
-        rows = range(len(part.encoded))
-        return DataLoader(rows, batch_sampler=batches, collate_fn=collate)  # type: ignore[arg-type]
+    @property
+    def _world_size(self) -> int:
+        return self.trainer.world_size if self.trainer else 1
+
+
+def _loader(batches: BalancedBatches | Sequence[list[int]]) -> DataLoader[list[int]]:
+    # As a sampler of whole batches: Lightning tells a sampler which epoch it is.
+    return DataLoader(_Rows(), sampler=batches, batch_size=None)

@@ -1,77 +1,181 @@
-"""The Lightning module: a head learns standardised pKd over frozen residue embeddings."""
+"""The Lightning module: a head, and on request its backbone, learns standardised pKd."""
 
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 import lightning
+import numpy as np
 import torch
+from lightning.pytorch.strategies import FSDPStrategy
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from heads.base import Head
+from ppi.embedding.sources import LiveUnits, UnitEmbeddings
 from ppi.errors import TrainingError
 from ppi.evaluation.metrics import spearman
-from ppi.training.data import Batch
-from ppi.training.settings import TrainSettings
+from ppi.models.tuning import parameter_groups
+from ppi.training.data import Examples
+from ppi.training.loss_names import LossMix
+from ppi.training.losses import RANKING, total_loss
+from ppi.training.sampling import micro_batches
+from ppi.training.settings import Schedule, TrainSettings
 
 MONITOR = "validation_spearman"
+GRADIENT_CLIP = 1.0
 
 
 class AffinityModule(lightning.LightningModule):
-    """Mean squared error on standardised pKd, AdamW with warm-up and cosine decay.
+    """AdamW with warm-up on the losses of an effective batch, which may be computed in pieces.
+
+    A batch is a list of row numbers. Its residues are gathered from the embeddings, or embedded anew where
+    the backbone is trained.
 
     Parameters
     ----------
     head
         The head to train.
+    embeddings
+        Of the units of all examples; `LiveUnits` where the backbone is trained.
+    train, validation
+        The examples.
     settings
         Of the run.
     steps
         Optimiser steps of the whole run, for the schedule.
+    seed
+        Of dropout, anew in each epoch, so that a resumed run goes on as if it had not been interrupted.
     """
 
-    def __init__(self, head: Head, settings: TrainSettings, steps: int) -> None:
+    def __init__(
+        self,
+        head: Head,
+        embeddings: UnitEmbeddings,
+        train: Examples,
+        validation: Examples,
+        settings: TrainSettings,
+        steps: int,
+        seed: int,
+    ) -> None:
         super().__init__()
-        self.head, self.settings, self.steps = head, settings, steps
-        self._validation: list[tuple[Tensor, Tensor]] = []
+        self.head, self.embeddings = head, embeddings
+        self.examples, self.validation = train, validation
+        self.settings, self.steps, self.seed = settings, steps, seed
+        self.backbone = embeddings.backbone if isinstance(embeddings, LiveUnits) else None
+        if self.backbone is not None:
+            self.backbone.train()  # for the dropout of adapters
+        # The loss of a batch is summed over its pieces, with a step of the optimiser after the last.
+        self.automatic_optimization = False
+        # A checkpoint holds what is trained, not a backbone that stays as it is.
+        self.strict_loading = False
+        self._trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        self._predicted: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def training_step(self, batch: Batch, index: int) -> Tensor:
-        loss = weighted_mse(self.head(batch.complexes), batch.target, batch.weight)
-        if not torch.isfinite(loss):
+    def forward(self, examples: Examples, rows: list[int]) -> Tensor:
+        """Return the ``(B, O)`` outputs of the head for some rows."""
+        batch = self.embeddings.gather([examples.encoded[row] for row in rows]).to(self.device)
+        low = self.settings.head_precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+            return self.head.all_outputs(batch).float()
+
+    def on_train_batch_start(self, rows: list[int], index: int) -> None:
+        # Not at the start of an epoch: Lightning leaves that out for the first one of a resumed run.
+        if index == 0:
+            state = np.random.SeedSequence([self.seed, self.current_epoch]).generate_state(1)
+            torch.manual_seed(int(state[0]))
+
+    def training_step(self, rows: list[int], index: int) -> None:
+        optimizer = self.optimizers(use_pl_optimizer=True)
+        optimizer.zero_grad()
+        loss = self._backward(rows)
+        if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss is {loss.item()} in batch {index + 1} of epoch {self.current_epoch + 1}; "
-                "a lower learning rate may help"
+                f"the loss is {loss} in batch {index + 1} of epoch {self.current_epoch + 1}; a lower "
+                "learning rate may help"
             )
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.target))
-        return loss
+        self._clip_gradients(optimizer)
+        optimizer.step()
+        self.lr_schedulers().step()
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(rows))
 
-    def validation_step(self, batch: Batch, index: int) -> None:
-        self._validation.append((self.head(batch.complexes), batch.target))
+    def validation_step(self, rows: list[int], index: int) -> None:
+        score = self(self.validation, rows)[:, 0].cpu().numpy()
+        self._predicted.append((self.validation.target[rows], score))
 
     def on_validation_epoch_end(self) -> None:
-        predicted, target = (torch.cat(parts).cpu().numpy() for parts in zip(*self._validation, strict=True))
-        self._validation.clear()
+        target, predicted = (np.concatenate(parts) for parts in zip(*self._of_all_ranks(), strict=True))
+        self._predicted.clear()
         self.log(MONITOR, spearman(target, predicted), prog_bar=True)
-        self.log("validation_loss", float(((predicted - target) ** 2).mean()))
+        self.log("validation_mse", float(((predicted - target) ** 2).mean()))
 
     def configure_optimizers(self) -> dict[str, object]:
-        optimizer = torch.optim.AdamW(
-            self.head.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
-        )
-        warmup = max(1, round(self.settings.warmup_fraction * self.steps))
+        settings = self.settings
+        groups = [{"params": list(self.head.parameters()), "lr": settings.learning_rate}]
+        if self.backbone is not None:
+            groups += parameter_groups(self.backbone, settings.tuning, settings.weight_decay)
+        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        warmup = max(1, round(settings.warmup_fraction * self.steps))
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: warmup_cosine(step, warmup, self.steps)
+            optimizer, lambda step: rate_factor(step, warmup, self.steps, settings.schedule)
         )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {
+            name: tensor
+            for name, tensor in state.items()
+            if name.startswith("head.") or name in self._trained
+        }
+
+    def _backward(self, rows: list[int]) -> float:
+        """Add the gradient of the loss of an effective batch, and return the loss."""
+        examples = self.examples
+        pieces = list(micro_batches(examples.lengths, rows, self.settings.micro_budget))
+        if len(pieces) > 1 and RANKING & self.settings.losses.keys():
+            # A ranking needs all scores at once: each piece is computed again when its gradient is known.
+            outputs = [checkpoint(self, examples, piece, use_reentrant=False) for piece in pieces]
+            return self._add_gradient(torch.cat(outputs), [row for piece in pieces for row in piece], 1.0)
+        total = examples.weight[rows].sum()
+        return sum(
+            self._add_gradient(self(examples, piece), piece, examples.weight[piece].sum() / total)
+            for piece in pieces
+        )
+
+    def _add_gradient(self, outputs: Tensor, rows: list[int], share: float) -> float:
+        target, weight = (
+            torch.tensor(values[rows], dtype=torch.float32, device=self.device)
+            for values in (self.examples.target, self.examples.weight)
+        )
+        losses = cast(LossMix, self.settings.losses)
+        loss = share * total_loss(losses, outputs, target, weight)
+        self.manual_backward(loss)
+        return float(loss.detach())
+
+    def _clip_gradients(self, optimizer: Any) -> None:
+        if isinstance(self.trainer.strategy, FSDPStrategy):
+            # The norm goes over the shards of all processes, which only the wrapper knows.
+            self.trainer.strategy.model.clip_grad_norm_(GRADIENT_CLIP)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val=GRADIENT_CLIP, gradient_clip_algorithm="norm")
+
+    def _of_all_ranks(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        if self.trainer.world_size == 1:
+            return self._predicted
+        gathered: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(gathered, self._predicted)
+        return [part for of_rank in gathered for part in of_rank]
 
 
-def weighted_mse(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Return the weighted mean squared error of ``(B,)`` predictions."""
-    return (weight * (predicted - target) ** 2).sum() / weight.sum()
+def rate_factor(step: int, warmup: int, steps: int, schedule: Schedule) -> float:
+    """Return the factor of the learning rate: linear to 1 over `warmup` steps, then as the schedule says.
 
-
-def warmup_cosine(step: int, warmup: int, steps: int) -> float:
-    """Return the factor of the learning rate: linear to 1 over `warmup` steps, cosine to 0 at `steps`."""
+    A cosine ends with 0 at `steps`.
+    """
     if step < warmup:
         return (step + 1) / warmup
+    if schedule == "constant":
+        return 1.0
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))

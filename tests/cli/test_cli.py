@@ -83,9 +83,11 @@ def test_train_evaluate_predict(tmp_path: Path, table_path: Path, capsys: pytest
     assert "seed: 4" in (model / "README.md").read_text()
     assert "head: sc" in (model / "README.md").read_text()
     capsys.readouterr()
-    assert run("evaluate", model, "--data", table_path, "--output", tmp_path / "r.json") == 0
+    files = ("--output", tmp_path / "r.json", "--report", tmp_path / "report")
+    assert run("evaluate", model, "--data", table_path, *files) == 0
     assert "| extra trees on composition |" in capsys.readouterr().out
-    assert (tmp_path / "r.json").exists()
+    assert (tmp_path / "r.json").read_bytes() == (tmp_path / "report" / "report.json").read_bytes()
+    assert (tmp_path / "report" / "report.html").exists()
 
 
 def test_options_of_head_mixer_and_pooling(

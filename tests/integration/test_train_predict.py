@@ -16,15 +16,15 @@ from data_curation.errors import MMseqsError
 from heads.registry import HEADS, MIXERS
 from ppi.errors import InputError, ModelError, PpiWarning, SettingsError, TrainingError
 from ppi.evaluation.baselines import BASELINES
-from ppi.evaluation.evaluate import format_report
+from ppi.evaluation.markdown import format_report
 from ppi.io.predictions import COLUMNS
 from ppi.io.tables import read_complexes
 from ppi.models.affinity import AffinityModel
+from ppi.models.calibration import Calibration
 from ppi.models.config import ModelConfig
-from ppi.models.folder import Calibration, load_model, save_model
+from ppi.models.folder import load_model, save_model
 from ppi.prediction import predict as predict_module
 from ppi.prediction.engine import predict_members
-from ppi.training.data import BalancedBatches
 from ppi.training.settings import TrainSettings, settings_from_yaml
 
 
@@ -35,8 +35,9 @@ def test_saved_model_predicts_bit_equal(tmp_path: Path, table_path: Path, head: 
     save_model(
         tmp_path / "m",
         model,
-        calibration=Calibration(0.9, 2.0, 10),
+        calibration=Calibration(0.9, 2.0, 1.0, 0.5, 0.25, 10, 9, 0.9, 4.0),
         training_chains=["MKV"],
+        training_log=pd.DataFrame({"epoch": [1]}),
         manifest={"name": "m", "backbone_identity": model.backbone.identity},
         card="card",
     )
@@ -101,17 +102,6 @@ def test_label_scale_counts_a_series_once(tmp_path: Path, table: pd.DataFrame) -
     frame.to_csv(tmp_path / "t.csv", index=False)
     trained = ppi.train(tmp_path / "t.csv", output=tmp_path / "m", settings=settings)
     assert trained.model.config.label_mean == pytest.approx(7.0)
-
-
-def test_balanced_epoch_draws_each_group_alike() -> None:
-    group = np.array([0] * 50 + [1] * 3 + [2])
-    sampler = BalancedBatches([10] * 54, group, per_group=4, budget=30, seed=0)
-    first, second = list(sampler), list(sampler)
-    drawn = [index for batch in first for index in batch]
-    assert np.bincount(group[drawn]).tolist() == [4, 3, 1]
-    assert all(len(batch) <= 3 for batch in first)
-    assert first != second
-    assert first == BalancedBatches([10] * 54, group, 4, 30, 0).batches(0)
 
 
 def test_prediction_table(model_path: Path, table_path: Path, table: pd.DataFrame) -> None:

@@ -102,6 +102,47 @@ def test_gradients_reach_every_parameter(head: Head, complexes: list[Complex]) -
             assert parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("options", [{}, {"symmetric": True}], ids=["plain", "symmetric"])
+@pytest.mark.parametrize("name", HEADS)
+def test_a_heteroscedastic_head_gives_a_second_output(
+    name: str, options: dict[str, Any], complexes: list[Complex]
+) -> None:
+    head = build((name, "convbert", "attention", {"heteroscedastic": True, **options}))
+    batch = batch_for(head, complexes)
+    outputs = head.all_outputs(batch)
+    assert outputs.shape == (len(complexes), head.outputs) == (5, 2)
+    assert head(batch).shape == (5,)
+    assert torch.equal(head(batch), outputs[:, 0])
+    assert (outputs.std(dim=0) > 1e-4).all()
+    alone = torch.cat([head.all_outputs(batch_for(head, [item])) for item in complexes])
+    assert torch.allclose(outputs, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("output", [0, 1])
+@pytest.mark.parametrize("name", HEADS)
+def test_gradients_of_either_output_reach_every_parameter(
+    name: str, output: int, complexes: list[Complex]
+) -> None:
+    head = build((name, "convbert", "attention", {"heteroscedastic": True}))
+    head.all_outputs(batch_for(head, complexes))[:, output].square().sum().backward()
+    last = [layer for layer in head.regressor.modules() if isinstance(layer, torch.nn.Linear)][-1]
+    for parameter in (last.weight, last.bias):  # a row for each output
+        assert parameter.grad[output].abs().sum() > 0
+        assert not parameter.grad[1 - output].any()
+    for key, parameter in head.named_parameters():
+        assert torch.isfinite(parameter.grad).all(), key
+        if not key.endswith("mixer.key.bias"):  # see above
+            assert parameter.grad.abs().sum() > 0, key
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_one_output_unless_asked_for_two(name: str, complexes: list[Complex]) -> None:
+    head = build((name, "none", "mean", {}))
+    outputs = head.all_outputs(batch_for(head, complexes))
+    assert outputs.shape == (len(complexes), head.outputs) == (5, 1)
+    assert torch.equal(head(batch_for(head, complexes)), outputs[:, 0])
+
+
 @pytest.mark.parametrize("case", TRAINED, ids=label)
 def test_overfits_eight_complexes(case: Case, random: np.random.Generator) -> None:
     head = build(case)

@@ -27,6 +27,12 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("ec", "none", {}),
     ("pad", "none", {}),
     ("pad", "convbert", {"separate_directions": True, "symmetric": True}),
+    # The pairs get the score, the first of two outputs.
+    ("hp", "convbert", {"heteroscedastic": True}),
+    ("hp", "none", {"network": False, "heteroscedastic": True}),
+    ("ec", "none", {"late": True, "heteroscedastic": True}),
+    ("ec", "none", {"heteroscedastic": True}),
+    ("pad", "none", {"symmetric": True, "heteroscedastic": True}),
 ]
 
 

@@ -1,0 +1,52 @@
+"""`ppi study`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def study(
+    config: Path,
+    *,
+    output: Path,
+    jobs: int | None = None,
+    dry_run: bool = False,
+    store: Path | None = None,
+    device: str = "auto",
+) -> None:
+    """Train many configurations with several seeds and splits, and compare them: the table of a paper.
+
+    Each run is a cell in a process of its own. What is finished is not run again, so the same command goes on
+    after a failure or Ctrl-C, and makes only the report again where all is done.
+
+    ```
+    ppi study examples/study.yaml --output study --dry-run
+    ppi study examples/study.yaml --output study --jobs 2
+    ```
+
+    Parameters
+    ----------
+    config
+        YAML file: `data`, `splits`, `seeds`, `fixed` settings, a `grid` of settings that vary, `exclude` and
+        `include`, `jobs` and `threads`. Settings are the flags of `ppi train`.
+    output
+        Folder for report.md, table.csv, pairs.csv, ranks.csv, rank.png and the cells.
+    jobs
+        Cells that run at the same time; by default as the study says.
+    dry_run
+        List the cells and their commands, and write nothing.
+    store
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
+    device
+        auto, cpu, cuda, cuda:N, or several joined by a comma, which cells take in turn.
+    """
+    from ppi.study.run import study as run
+
+    table = run(config, output=output, jobs=jobs, dry_run=dry_run, store=store, device=device)
+    if dry_run:
+        for row in table.itertuples():
+            print(f"{row.cell} ({row.state})\n    {row.command}")
+        print(f"{len(table)} cells, {(table['state'] == 'finished').sum()} of them finished")
+        return
+    print(f"report written to {output / 'report.md'}", file=sys.stderr)

@@ -1,0 +1,150 @@
+"""The result of an evaluation as one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from ppi.evaluation.score_tables import (
+    bootstrap_sentence,
+    ceiling_sentence,
+    coverage_table,
+    score_table,
+    unscored_sentence,
+    within_target_table,
+)
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; }
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child { text-align: left; }
+img { max-width: 100%; }
+figure { margin: 1.5rem 0; }
+figcaption { font-size: 13px; color: #444; max-width: 60rem; }
+.warning { border-left: 4px solid #ee6677; padding: .5rem 1rem; background: #fdf0f1; }
+"""
+#: What each figure shows, by the name of its file.
+CAPTIONS = {
+    "scatter": (
+        "Predicted against measured pKd; the dashed line is equality, colours show how many complexes lie "
+        "nearby."
+    ),
+    "residuals": (
+        "Left: error against prediction, and whether the interval holds the measured value. Right: errors of "
+        "complexes that have a chain similar to one of training, and of those that have none."
+    ),
+    "calibration": (
+        "Left: nominal against observed coverage. Only the calibrated level (diamond) is promised; for the "
+        "others the intervals are scaled by the ratio of the normal quantiles, so a curve above the dashed "
+        "line there means errors with a sharper peak than normal ones, one below it errors with a flatter "
+        "one. Middle: coverage by identity to training, beside the promised level (dashed). Right: mean "
+        "measured pKd of complexes that are predicted alike; bars are the standard deviation of the measured "
+        "values, the dashed line is equality."
+    ),
+    "strata": "The model beside baselines: all complexes, by novelty and by source, with 95 % intervals.",
+}
+
+
+def evaluation_page(result: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    result
+        From `ppi.evaluation.evaluate.evaluate`.
+    images
+        PNG by the names of `CAPTIONS`.
+    """
+    data = result["data"]
+    title = f"{result['model']['name']} on {data['part']} of {data['split']}, {data['name']}"
+    body = "\n".join(_sections(title, result, images))
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _sections(title: str, result: Mapping[str, Any], images: Mapping[str, bytes]) -> Iterator[str]:
+    yield f"<h1>{html.escape(title)}</h1>"
+    for text in result["warnings"]:
+        yield f'<p class="warning">{html.escape(text)}.</p>'
+    for text in (bootstrap_sentence(result), ceiling_sentence(result), unscored_sentence(result)):
+        yield f"<p>{html.escape(text)}</p>"
+    yield "<p>RMSE and MAE in pKd units; Kendall is tau-b.</p>"
+    yield from _scores(result)
+    yield _image("scatter", images)
+    yield _image("strata", images)
+    yield _image("residuals", images)
+    yield "<h2>Intervals</h2>"
+    level = f"{result['coverage']['level']:.0%}"
+    yield (
+        f"<p>Coverage of the {level} intervals, and their mean width in pKd units. The level is promised for "
+        "one complex of each new group, so coverage with the groups counted alike is its test.</p>"
+    )
+    yield _table(coverage_table(result))
+    yield _image("calibration", images)
+    yield "<h2>Ranking within a target</h2>"
+    yield from _within_target(result)
+    yield "<h2>Capped labels</h2>"
+    yield (
+        "<p>The same predictions against abs(log10(Kd / M + 1e-10)), the label of arXiv 2505.20036, which "
+        "caps pKd at 10: to compare with its table only.</p>"
+    )
+    yield from _scores(result, capped=True)
+    yield "<h2>What was evaluated</h2>"
+    yield _table(_facts(result))
+
+
+def _scores(result: Mapping[str, Any], *, capped: bool = False) -> Iterator[str]:
+    for stratum in result["strata"]:
+        if stratum["scored"]:
+            heading = f"{stratum['name']} (n = {stratum['n']:,} in {stratum['groups']:,} groups)"
+            yield f"<h3>{html.escape(heading)}</h3>"
+            yield _table(score_table(result, stratum["name"], capped=capped))
+
+
+def _within_target(result: Mapping[str, Any]) -> Iterator[str]:
+    if not result["within_target"]:
+        yield "<p>No PDB entry has eight complexes.</p>"
+        return
+    series = result["within_target"][result["model"]["name"]]["series"]
+    yield (
+        f"<p>Spearman within each of {len(series)} PDB entries with at least 8 complexes (a complex and its "
+        "mutants); intervals of the bootstrap over entries.</p>"
+    )
+    yield _table(within_target_table(result))
+    yield "<p>Of the model, entry by entry:</p>"
+    yield _table(
+        pd.DataFrame(
+            {"PDB": name, "n": found["n"], "Spearman": f"{found['spearman']:.2f}"}
+            for name, found in series.items()
+        )
+    )
+
+
+def _facts(result: Mapping[str, Any]) -> pd.DataFrame:
+    facts = {f"model: {key}": value for key, value in result["model"].items()}
+    facts |= {f"data: {key}": value for key, value in result["data"].items()}
+    facts |= {"Python": result["python"], "git commit": result["git_commit"], **result["packages"]}
+    return pd.DataFrame(
+        {"what": [key.replace("_", " ") for key in facts], "value": [*map(str, facts.values())]}
+    )
+
+
+def _table(frame: pd.DataFrame) -> str:
+    with pd.option_context("display.max_colwidth", None):  # a hash is not to be cut
+        return frame.to_html(index=False, border=0)
+
+
+def _image(name: str, images: Mapping[str, bytes]) -> str:
+    caption = html.escape(CAPTIONS[name])
+    content = base64.b64encode(images[name]).decode("ascii")
+    return (
+        f'<figure><img alt="{name}" src="data:image/png;base64,{content}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )

@@ -1,0 +1,72 @@
+"""The result of an evaluation as files."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from data_curation.files import atomic_file, atomic_folder
+from ppi.evaluation.figures import calibration_figure, residual_figure, scatter_figure, strata_figure
+from ppi.evaluation.page import evaluation_page
+
+_DOTS_PER_INCH = 130
+
+
+def write_report(folder: str | os.PathLike[str], result: Mapping[str, Any], rows: pd.DataFrame) -> None:
+    """Write ``report.html`` (self-contained), its figures as PNG, ``report.json`` and ``predictions.csv``.
+
+    Parameters
+    ----------
+    folder
+        Made if it is absent.
+    result
+        From `ppi.evaluation.evaluate.evaluate`.
+    rows
+        From `ppi.evaluation.scoring.Scored.frame`.
+
+    Raises
+    ------
+    data_curation.errors.OutputError
+        If the folder cannot be written.
+    """
+    figures = {
+        "scatter": scatter_figure(rows, result),
+        "residuals": residual_figure(rows, result),
+        "calibration": calibration_figure(result),
+        "strata": strata_figure(result),
+    }
+    images = {name: _png(figure) for name, figure in figures.items()}
+    with atomic_folder(folder) as temporary:
+        (temporary / "report.html").write_text(evaluation_page(result, images), encoding="utf-8")
+        (temporary / "report.json").write_text(_as_json(result))
+        rows.to_csv(temporary / "predictions.csv", index=False)
+        for name, image in images.items():
+            (temporary / f"{name}.png").write_bytes(image)
+
+
+def write_json(path: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
+    """Write a result as JSON.
+
+    Raises
+    ------
+    data_curation.errors.OutputError
+        If the file cannot be written.
+    """
+    with atomic_file(path) as temporary:
+        temporary.write_text(_as_json(result))
+
+
+def _as_json(result: Mapping[str, Any]) -> str:
+    return json.dumps(result, indent=2, allow_nan=False) + "\n"
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    return stream.getvalue()

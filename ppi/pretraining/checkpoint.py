@@ -1,0 +1,106 @@
+"""Checkpoints of a run: one file with weights, moments and counters, whole or absent."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from data_curation.files import atomic_file
+from ppi.errors import ModelError, SettingsError
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a run is.
+
+    Attributes
+    ----------
+    step, tokens, seconds
+        Optimiser steps done, tokens seen, and time spent in training, by all parts of the run.
+    decay_start
+        Progress at which the learning rate begins to fall; see `ppi.pretraining.schedule`.
+    decaying
+        Whether it has begun to.
+    """
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    decay_start: float = 1.0
+    decaying: bool = False
+
+
+def write_checkpoint(
+    path: Path, tensors: Mapping[str, Tensor], state: RunState, *, corpus: str, settings: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint; the file that was there stays until the new one is whole.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    described = {
+        "format": _FORMAT,
+        "state": dataclasses.asdict(state),
+        "corpus": corpus,
+        "settings": dict(settings),
+    }
+    on_cpu = {name: tensor.to("cpu").contiguous() for name, tensor in tensors.items()}
+    content = save(on_cpu, metadata={"run": json.dumps(described)})
+    with atomic_file(path) as unfinished:
+        unfinished.write_bytes(content)
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], RunState, dict[str, Any]]:
+    """Read a checkpoint.
+
+    Returns
+    -------
+    tuple
+        Tensors, how far the run was, and the settings with the key ``corpus`` added.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it is damaged or of another version.
+    """
+    try:
+        with safe_open(str(path), "pt") as file:
+            run = json.loads((file.metadata() or {})["run"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        if run["format"] != _FORMAT:
+            raise ValueError(f"format {run['format']}, {_FORMAT} was expected")
+        return tensors, RunState(**run["state"]), {**run["settings"], "corpus": run["corpus"]}
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: not a checkpoint of a pretraining ({error})") from error
+
+
+def refuse_other_run(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise if a checkpoint is of a run with another corpus or other settings.
+
+    Raises
+    ------
+    SettingsError
+        With each key that differs, and both values.
+    """
+    differing = [
+        f"{key} ({recorded.get(key)!r} there, {wanted.get(key)!r} here)"
+        for key in sorted({*recorded, *wanted})
+        if recorded.get(key) != wanted.get(key)
+    ]
+    if differing:
+        raise SettingsError(
+            f"{path} is of another run; what differs: {', '.join(differing)}. A run is resumed with the same "
+            "corpus and settings; another output begins anew, and --decay-from prolongs a run"
+        )

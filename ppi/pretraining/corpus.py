@@ -1,0 +1,235 @@
+"""A tokenised corpus on disk: made once from sequence files, then mapped into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_curation.files import atomic_folder, sha256_of
+from ppi.backbones.vocabulary import ESM_TOKENS, Vocabulary, in_order
+from ppi.errors import InputError, SettingsError
+from ppi.pretraining.held_out import COVERAGE, MIN_IDENTITY, hold_out
+from ppi.pretraining.sequences import ReadSequences, read_sequences
+
+CLS, EOS, MASK = 0, 2, 32
+#: Tokens of the twenty amino acids: `FIRST_RESIDUE` to `LAST_RESIDUE`.
+FIRST_RESIDUE, LAST_RESIDUE = ESM_TOKENS.index("L"), ESM_TOKENS.index("C")
+
+_FORMAT = 1
+_MANIFEST = "manifest.json"
+_PARTS = ("train", "validation")
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class TokenizedSequences:
+    """Sequences as tokens, one after another, without special tokens.
+
+    Attributes
+    ----------
+    tokens
+        ``(T,)`` uint8.
+    offsets
+        ``(S + 1,)`` int64; sequence s owns ``tokens[offsets[s]:offsets[s + 1]]``.
+    """
+
+    tokens: np.ndarray
+    offsets: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """``(S,)`` residues of each sequence."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A prepared corpus.
+
+    Attributes
+    ----------
+    train, validation
+        Its two parts.
+    manifest
+        Where it is from, what was counted and what is held out.
+    """
+
+    train: TokenizedSequences
+    validation: TokenizedSequences
+    manifest: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Equal for corpora of the same content, split alike."""
+        return str(self.manifest["key"])
+
+
+def prepare_corpus(
+    files: Sequence[Path],
+    folder: Path,
+    *,
+    validation_fraction: float,
+    seed: int,
+    held_out: Path | None = None,
+) -> Corpus:
+    """Tokenise sequence files into a folder, or open what was made of the same files before.
+
+    Parameters
+    ----------
+    files
+        Text with one sequence a line, or FASTA; plain, gzip or xz.
+    folder
+        Gets token arrays, offsets and a manifest.
+    validation_fraction, seed
+        See `ppi.pretraining.held_out.hold_out`.
+    held_out
+        Manifest of the same corpus made elsewhere, whose validation sequences are taken over.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or holds no proteins, or the manifest is of another corpus.
+    SettingsError
+        If the folder holds another corpus.
+    MMseqsError
+        If MMseqs2 is absent or fails.
+    OutputError
+        If the folder cannot be written.
+    """
+    if not files:
+        raise InputError("no corpus was given; at least one file of sequences was expected")
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+    sources = [{"name": path.name, "sha256": sha256_of(path)} for path in files]
+    key = _key([source["sha256"] for source in sources], validation_fraction, seed)
+    if (folder / _MANIFEST).exists():
+        corpus = open_corpus(folder)
+        if corpus.key != key:
+            raise SettingsError(
+                f"{folder} holds another corpus, of other files, --validation-fraction or --seed; delete the "
+                "folder or name another with --prepared"
+            )
+        return corpus
+    taken_over = None if held_out is None else _held_out_of(held_out, key)
+    read = read_sequences(files)
+    if taken_over is None:
+        chosen, clusters = hold_out(read.sequences, validation_fraction, seed)
+    else:
+        chosen, clusters = np.array(taken_over["held_out"], dtype=np.int64), taken_over["clusters"]
+    split = {
+        "key": key,
+        "files": sources,
+        "validation_fraction": validation_fraction,
+        "seed": seed,
+        "clusters": clusters,
+        "min_identity": MIN_IDENTITY,
+        "coverage": COVERAGE,
+    }
+    _write(folder, read, chosen, split)
+    return open_corpus(folder)
+
+
+def open_corpus(folder: Path) -> Corpus:
+    """Open a prepared corpus.
+
+    Raises
+    ------
+    InputError
+        If the folder holds none, or one of another version.
+    """
+    manifest = _read_manifest(folder / _MANIFEST)
+    try:
+        train, validation = (
+            TokenizedSequences(
+                np.load(folder / f"{part}_tokens.npy", mmap_mode="r"), np.load(folder / f"{part}_offsets.npy")
+            )
+            for part in _PARTS
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: not a prepared corpus ({error}); delete it to make it again") from error
+    for part, name in zip((train, validation), _PARTS, strict=True):
+        if len(part.tokens) != manifest[name]["residues"] or part.offsets[-1] != len(part.tokens):
+            raise InputError(f"{folder}: the {name} tokens are damaged; delete the folder to make it again")
+    return Corpus(train, validation, manifest)
+
+
+def unigram_perplexity(train: np.ndarray, validation: np.ndarray) -> float:
+    """Return the perplexity of validation residues under the frequencies of the training residues.
+
+    Parameters
+    ----------
+    train, validation
+        ``(T,)`` uint8 tokens; only the twenty amino acids count.
+    """
+    seen, held = (
+        np.bincount(tokens, minlength=LAST_RESIDUE + 1)[FIRST_RESIDUE : LAST_RESIDUE + 1]
+        for tokens in (train, validation)
+    )
+    # One more of each, for residues that a small corpus lacks.
+    frequency = (seen + 1) / (seen + 1).sum()
+    return float(np.exp(-(held * np.log(frequency)).sum() / max(held.sum(), 1)))
+
+
+def _key(hashes: Sequence[str], validation_fraction: float, seed: int) -> str:
+    content = [_FORMAT, *hashes, validation_fraction, seed, MIN_IDENTITY, COVERAGE]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _held_out_of(path: Path, key: str) -> dict[str, Any]:
+    manifest = _read_manifest(path)
+    if manifest["key"] != key:
+        raise InputError(
+            f"{path} is the manifest of another corpus, --validation-fraction or --seed: it cannot say "
+            "what is held out of this one"
+        )
+    return manifest
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["format"] != _FORMAT:
+            raise ValueError(f"format {manifest['format']}, {_FORMAT} was expected")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not the manifest of a prepared corpus ({error})") from error
+    return dict(manifest)
+
+
+def _write(folder: Path, read: ReadSequences, held_out: np.ndarray, manifest: dict[str, Any]) -> None:
+    held = np.zeros(len(read.sequences), dtype=bool)
+    held[held_out] = True
+    with atomic_folder(folder) as unfinished:
+        parts = {}
+        for part, chosen in (("train", ~held), ("validation", held)):
+            lengths = [len(read.sequences[number]) for number in np.flatnonzero(chosen)]
+            tokens = _tokenize([read.sequences[number] for number in np.flatnonzero(chosen)])
+            np.save(unfinished / f"{part}_tokens.npy", tokens)
+            np.save(unfinished / f"{part}_offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
+            manifest[part] = {"sequences": len(lengths), "residues": len(tokens)}
+            parts[part] = tokens
+        counted = {
+            "format": _FORMAT,
+            **manifest,
+            "unigram_perplexity": unigram_perplexity(parts["train"], parts["validation"]),
+            "lowered": read.lowered,
+            "dropped": read.dropped,
+            "first_dropped": read.first_dropped,
+            "held_out": held_out.tolist(),
+        }
+        (unfinished / _MANIFEST).write_text(json.dumps(counted) + "\n", encoding="utf-8")
+
+
+def _tokenize(sequences: Sequence[bytes]) -> np.ndarray:
+    vocabulary = Vocabulary(in_order(ESM_TOKENS), start=None, separator=EOS, end=EOS)
+    chunks = [np.empty(0, dtype=np.uint8)]
+    for start in range(0, len(sequences), _CHUNK):
+        tokens = vocabulary.encode([(one.decode(),) for one in sequences[start : start + _CHUNK]])
+        chunks.append(tokens.ids[tokens.residue].astype(np.uint8))
+    return np.concatenate(chunks)

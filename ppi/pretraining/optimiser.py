@@ -1,0 +1,132 @@
+"""AdamW over float32 weights, of which the computation may use a bfloat16 copy."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import EsmConfig
+
+from ppi.errors import ModelError
+from ppi.pretraining.masking import MaskedBatch
+from ppi.pretraining.model import MaskedLanguageModel, make_model
+from ppi.pretraining.settings import PretrainSettings
+
+_BETAS = (0.9, 0.98)  # of ESM-2
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+class Learner:
+    """A model and its optimiser.
+
+    In bfloat16 the model computes with a copy of the weights, without a cast in any layer; gradients of each
+    micro-batch are added up in float32, and the copy is made anew after each step.
+
+    Parameters
+    ----------
+    config
+        Of the model.
+    settings
+        Of the run.
+    device, dtype
+        Of the computation.
+    compile_layers
+        See `ppi.pretraining.encoder.MaskedEncoder`.
+    """
+
+    def __init__(
+        self,
+        config: EsmConfig,
+        settings: PretrainSettings,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        compile_layers: bool = False,
+    ) -> None:
+        model = make_model(config, settings.seed).to(device)
+        #: Computes; its parameters are the float32 weights unless it computes in bfloat16.
+        self.model = MaskedLanguageModel(model.to(dtype), compile_layers=compile_layers)
+        self._copied: list[Tensor] = list(self.model.weights().values()) if dtype != torch.float32 else []
+        # Drawn again: float32 cannot be had back from bfloat16.
+        whole = (
+            MaskedLanguageModel(make_model(config, settings.seed).to(device)) if self._copied else self.model
+        )
+        #: The float32 weights by their names in `EsmForMaskedLM`.
+        self.weights: dict[str, nn.Parameter] = whole.weights()
+        self._clip = settings.clip
+        self._optimizer = torch.optim.AdamW(
+            _groups(self.weights, settings.weight_decay), betas=_BETAS, fused=True
+        )
+
+    def backward(self, batch: MaskedBatch, share: float) -> Tensor:
+        """Add the gradient of a micro-batch, times its share in the step; return its loss, times that too."""
+        loss = self.model.loss(batch) * share
+        loss.backward()
+        if self._copied:
+            self._add_gradients()
+        return loss.detach()
+
+    def gradient_norm(self) -> Tensor:
+        """Clip the gradient; return its norm before that."""
+        return nn.utils.clip_grad_norm_(list(self.weights.values()), self._clip)
+
+    def step(self, rate: float) -> None:
+        """Change the weights by the gradient, and forget it."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._copy_weights()
+
+    def state(self) -> dict[str, Tensor]:
+        """Return weights and moments in float32, by name; the same tensors, not copies."""
+        tensors: dict[str, Tensor] = {}
+        for name, weight in self.weights.items():
+            tensors[f"weight/{name}"] = weight.detach()
+            moments = self._optimizer.state.get(weight, {})
+            for moment in _MOMENTS:
+                tensors[f"{moment}/{name}"] = moments.get(moment, torch.zeros_like(weight))
+        return tensors
+
+    @torch.no_grad()
+    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Take over what `state` gave after a number of steps.
+
+        Raises
+        ------
+        ModelError
+            If it is of another model.
+        """
+        expected = {name: tensor.shape for name, tensor in self.state().items()}
+        if {name: tensor.shape for name, tensor in tensors.items()} != expected:
+            raise ModelError("the checkpoint is of a model of another size; give the same depth and width")
+        for name, weight in self.weights.items():
+            weight.copy_(tensors[f"weight/{name}"])
+            moments = {moment: tensors[f"{moment}/{name}"].to(weight.device) for moment in _MOMENTS}
+            counted = torch.tensor(float(step), device=weight.device)
+            self._optimizer.state[weight] = {"step": counted, **moments}
+        self._copy_weights()
+
+    @torch.no_grad()
+    def _add_gradients(self) -> None:
+        gradients = [copied.grad for copied in self._copied]
+        for weight, gradient in zip(self.weights.values(), gradients, strict=True):
+            assert gradient is not None
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+            weight.grad += gradient
+        for copied in self._copied:
+            copied.grad = None
+
+    @torch.no_grad()
+    def _copy_weights(self) -> None:
+        if self._copied:
+            torch._foreach_copy_(self._copied, [weight.detach() for weight in self.weights.values()])
+
+
+def _groups(weights: dict[str, nn.Parameter], decay: float) -> list[dict[str, object]]:
+    """Decay matrices alone: not norms, biases and the token embeddings, which are the output layer, too."""
+    decayed = {name for name, weight in weights.items() if weight.ndim == 2 and "embeddings" not in name}
+    return [
+        {"params": [weight for name, weight in weights.items() if name in decayed], "weight_decay": decay},
+        {"params": [weight for name, weight in weights.items() if name not in decayed], "weight_decay": 0.0},
+    ]

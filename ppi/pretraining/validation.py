@@ -1,0 +1,55 @@
+"""How well a model guesses held-out sequences: always the same tokens, hidden in the same way."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from ppi.pretraining.batches import TokenStream
+from ppi.pretraining.corpus import TokenizedSequences
+from ppi.pretraining.masking import MaskedBatch, mask_tokens
+from ppi.pretraining.model import MaskedLanguageModel
+
+#: The same for all runs, so that their figures can be compared.
+_BATCH_TOKENS, _SEED = 8192, 0
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Figures over the masked tokens: ``exp`` of the mean cross-entropy, and the part guessed right."""
+
+    perplexity: float
+    accuracy: float
+
+
+def validation_batches(sequences: TokenizedSequences, *, context: int, most_tokens: int) -> list[MaskedBatch]:
+    """Return batches of validation sequences, `most_tokens` or one batch, masked once and for all.
+
+    The batch is smaller where there are fewer tokens.
+
+    Raises
+    ------
+    InputError
+        If there are no sequences.
+    """
+    available = int((sequences.lengths + 2).clip(max=context).sum())
+    size = max(1, min(_BATCH_TOKENS, most_tokens, available))
+    stream = TokenStream(sequences, context=context, batch_tokens=size, seed=_SEED)
+    numbers = range(min(stream.batches_per_epoch, most_tokens // size))
+    return [mask_tokens(stream.batch(number), _SEED, number) for number in numbers]
+
+
+@torch.no_grad()
+def validate(model: MaskedLanguageModel, batches: list[MaskedBatch], device: torch.device) -> Validation:
+    """Return perplexity and accuracy over all masked tokens of the batches."""
+    loss, right, guessed = 0.0, 0, 0
+    for batch in batches:
+        moved = batch.to(device)
+        scores = model(moved)
+        loss += cross_entropy(scores, moved.targets, reduction="sum").item()
+        right += int((scores.argmax(1) == moved.targets).sum())
+        guessed += len(moved.targets)
+    return Validation(math.exp(min(loss / max(guessed, 1), 700)), right / max(guessed, 1))

@@ -1,0 +1,1 @@
+"""Studies: many configurations, seeds and splits, trained alike and compared with each other."""

@@ -1,0 +1,153 @@
+"""One cell of a study, in a process of its own: ``python -m ppi.study.cell cells/NAME``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from data_curation.errors import CurationError
+from data_curation.files import atomic_file, atomic_folder
+from ppi.datasets import split_dataset
+from ppi.devices import choose_device
+from ppi.errors import InputError, PpiError
+from ppi.models.folder import TrainedModel, load_model
+from ppi.prediction.engine import predict_members
+from ppi.study.cells import Cell
+from ppi.study.splits import PARTS, StudySplit, part_rows
+from ppi.training.run import train
+from ppi.training.settings import settings_from_yaml
+
+SETTINGS_FILE, CELL_FILE, RESULT_FILE = "settings.yaml", "cell.json", "result.json"
+PREDICTIONS_FILE, MODEL_FOLDER, LOG_FILE = "predictions.csv", "model", "log.txt"
+
+
+def write_cell(folder: Path, cell: Cell, split: StudySplit) -> None:
+    """Write what a cell is to do: ``settings.yaml``, as `ppi train` reads it, and ``cell.json``.
+
+    Raises
+    ------
+    data_curation.errors.OutputError
+        If the folder cannot be written.
+    """
+    task = {"data": split.data, "split": split.argument, "request": cell.request(split.sha256)}
+    with atomic_folder(folder) as temporary:
+        text = yaml.safe_dump(cell.settings.model_dump(mode="json"), sort_keys=False)
+        (temporary / SETTINGS_FILE).write_text(text, encoding="utf-8")
+        (temporary / CELL_FILE).write_text(json.dumps(task, indent=2) + "\n", encoding="utf-8")
+
+
+def run_cell(folder: Path, *, device: str = "auto", store: str | os.PathLike[str] | None = None) -> None:
+    """Train what `write_cell` wrote, or go on with it, and predict validation and test.
+
+    Writes ``model``, ``predictions.csv`` (``id, part, measured, group, predicted``; pKd) and, last of all,
+    ``result.json``.
+
+    Parameters
+    ----------
+    folder
+        Of the cell. The paths in its ``cell.json`` are relative to the working directory.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    store
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
+
+    Raises
+    ------
+    ppi.errors.PpiError, data_curation.errors.CurationError
+        If the training or the prediction cannot be done.
+    """
+    task = read_json(folder / CELL_FILE)
+    settings = settings_from_yaml(folder / SETTINGS_FILE, {})
+    model = folder / MODEL_FOLDER
+    place = choose_device(device)
+    if model.exists():
+        trained = load_model(model)
+    else:
+        trained = train(
+            task["data"],
+            output=model,
+            split=task["split"],
+            settings=settings,
+            resume=True,
+            device=place,
+            store=store,
+        )
+    rows = []
+    table = split_dataset(task["data"], task["split"])
+    for name in PARTS:
+        part = table.part(name)
+        predicted = predict_members(
+            trained.model, part.complexes, truncate=settings.truncate, device=place, store=store
+        )
+        rows.append(part_rows(name, part).assign(predicted=predicted.mean))
+    with atomic_file(folder / PREDICTIONS_FILE) as temporary:
+        pd.concat(rows).to_csv(temporary, index=False)
+    with atomic_file(folder / RESULT_FILE) as temporary:
+        temporary.write_text(json.dumps(_result(trained, task, place), indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file of a cell.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); delete the folder of this cell") from error
+    return content
+
+
+def _result(trained: TrainedModel, task: dict[str, Any], device: str) -> dict[str, Any]:
+    (member,) = trained.manifest["members"]
+    return {
+        "request": task["request"],
+        "validation_spearman": trained.manifest["validation"]["spearman"],
+        "epochs": member["epochs"],
+        "training_seconds": member["seconds"],
+        "device": device,
+    }
+
+
+def _end_with_parent() -> None:
+    """End this process when its standard input ends: the study that started it is gone, however it went.
+
+    Nothing is lost: a cell goes on from its last epoch.
+    """
+
+    def wait() -> None:
+        os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read, whose lock the interpreter wants at its end
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main() -> None:
+    """Run the cell that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--store", type=Path)
+    parser.add_argument("--end-with-parent", action="store_true", help="end when standard input ends")
+    given = parser.parse_args()
+    if given.end_with_parent:
+        _end_with_parent()
+    try:
+        run_cell(given.folder, device=given.device, store=given.store)
+    except (PpiError, CurationError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

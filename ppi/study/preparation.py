@@ -1,0 +1,98 @@
+"""What is done once before the cells start: each model is tried, and the store is filled."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ppi.backbones.base import Unit
+from ppi.backbones.registry import build_backbone
+from ppi.complexes import Complex
+from ppi.embedding.run import fill_store
+from ppi.embedding.store import EmbeddingStore
+from ppi.embedding.units import encode_complexes
+from ppi.errors import PpiError
+from ppi.models.affinity import AffinityModel
+from ppi.models.config import ModelConfig
+from ppi.study.cells import Configuration
+from ppi.training.settings import TrainSettings
+
+
+def prepare_models(
+    configurations: Sequence[Configuration],
+    complexes: Sequence[Complex],
+    *,
+    devices: Sequence[str],
+    store: str | os.PathLike[str] | None,
+) -> None:
+    """Build each model, and embed what the frozen ones need, so that no cell does it again.
+
+    Parameters
+    ----------
+    configurations
+        Those with cells to run.
+    complexes
+        All that are trained on or predicted.
+    devices
+        Where to embed.
+    store
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
+
+    Raises
+    ------
+    ppi.errors.PpiError
+        If a model cannot be built, or a complex is over the limit of a backbone; the message names the
+        configuration.
+    """
+    frozen: dict[tuple[object, ...], list[Configuration]] = defaultdict(list)
+    for item in configurations:
+        settings = item.settings
+        if settings.tuning.frozen:
+            frozen[settings.backbone, settings.layers, settings.precision].append(item)
+        else:
+            with _named(item):
+                AffinityModel(_model_config(item.settings))
+    for items in frozen.values():
+        _fill(items, complexes, devices, store)
+
+
+def _fill(
+    items: Sequence[Configuration],
+    complexes: Sequence[Complex],
+    devices: Sequence[str],
+    store: str | os.PathLike[str] | None,
+) -> None:
+    first = items[0].settings
+    with _named(items[0]):
+        backbone = build_backbone(first.backbone, layers=first.layers, precision=first.precision)
+    units: dict[Unit, None] = {}
+    for item in items:
+        with _named(item):
+            head = _model_config(item.settings).build_head(backbone.dim)
+            encoded, _ = encode_complexes(
+                complexes,
+                head.encoding_unit,
+                backbone.max_residues,
+                truncate=item.settings.truncate,
+                both_orders=head.both_orders,
+            )
+        units |= dict.fromkeys(unit for one in encoded for unit in one.units)
+    if backbone.costly:
+        with EmbeddingStore(store, backbone) as kept:
+            fill_store(kept, backbone, list(units), devices=devices)
+
+
+def _model_config(settings: TrainSettings) -> ModelConfig:
+    shared = ModelConfig.model_fields.keys() & TrainSettings.model_fields.keys()
+    return ModelConfig.model_validate(settings.model_dump(include=shared))
+
+
+@contextmanager
+def _named(item: Configuration) -> Iterator[None]:
+    """Say of an error which configuration has it."""
+    try:
+        yield
+    except PpiError as error:
+        raise type(error)(f"configuration {item.name}: {error}") from error

@@ -1,0 +1,160 @@
+"""The processes of a study: some cells at a time, none left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+from ppi.study.cell import LOG_FILE, RESULT_FILE, read_json
+
+_POLL_SECONDS = 0.1
+_GRACE_SECONDS = 10
+_TAIL_LINES = 15
+
+
+class Failure(NamedTuple):
+    """A cell that failed: its name, the exit status of its process, and the end of what it said."""
+
+    name: str
+    status: int
+    tail: str
+
+
+class _Running(NamedTuple):
+    name: str
+    slot: int
+    started: float
+
+
+def run_cells(
+    names: Sequence[str],
+    folder: Path,
+    *,
+    jobs: int,
+    threads: int,
+    devices: Sequence[str],
+    store: Path,
+    say: Callable[[str], None],
+) -> list[Failure]:
+    """Run cells, each as `ppi.study.cell` in a process of its own, and say a line as each one ends.
+
+    However this ends (also by Ctrl-C or SIGTERM), no process stays.
+
+    Parameters
+    ----------
+    names
+        Of the cells, in the order in which they start.
+    folder
+        Of the study.
+    jobs, threads
+        How many run at a time, and the threads of each.
+    devices
+        Handed out in turn to those that run at a time.
+    store
+        Folder of the stores of embeddings.
+    say
+        Takes a line.
+
+    Returns
+    -------
+    list of Failure
+        The other cells are done.
+    """
+    waiting, running, failures = deque(names), dict[subprocess.Popen[bytes], _Running](), list[Failure]()
+    free, durations = list(range(jobs))[::-1], list[float]()
+    with _sigterm_as_interrupt():
+        try:
+            while waiting or running:
+                while waiting and free:
+                    name, slot = waiting.popleft(), free.pop()
+                    process = _start(folder, name, devices[slot % len(devices)], threads, store)
+                    running[process] = _Running(name, slot, time.monotonic())
+                time.sleep(_POLL_SECONDS)
+                for process in [item for item in running if item.poll() is not None]:
+                    cell = running.pop(process)
+                    free.append(cell.slot)
+                    durations.append(time.monotonic() - cell.started)
+                    if process.returncode:
+                        failures.append(_failure(folder, cell.name, process.returncode))
+                    left = (len(waiting) + len(running)) * sum(durations) / len(durations) / jobs
+                    count = f"[{len(durations)}/{len(names)}]"
+                    outcome = _outcome(folder, cell.name, process.returncode)
+                    say(
+                        f"{count} {cell.name}: {outcome}, {durations[-1]:.0f} s; about {_duration(left)} left"
+                    )
+        finally:
+            _end(running)
+    return failures
+
+
+def _start(folder: Path, name: str, device: str, threads: int, store: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "ppi.study.cell", f"cells/{name}", "--device", device]
+    command += ["--store", str(store), "--end-with-parent"]
+    environment = os.environ | {key: str(threads) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    with (folder / "cells" / name / LOG_FILE).open("ab") as log:
+        # In a session of its own: Ctrl-C in the terminal reaches the study, and the study ends the cell.
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _outcome(folder: Path, name: str, status: int) -> str:
+    if status:
+        return f"failed (exit status {status})"
+    result = read_json(folder / "cells" / name / RESULT_FILE)
+    return f"validation Spearman {result['validation_spearman']:.3f}"
+
+
+def _failure(folder: Path, name: str, status: int) -> Failure:
+    lines = (folder / "cells" / name / LOG_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+    return Failure(name, status, "\n".join(lines[-_TAIL_LINES:]))
+
+
+def _end(running: dict[subprocess.Popen[bytes], _Running]) -> None:
+    for process in running:
+        process.terminate()
+    for process in running:
+        try:
+            process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM, with which schedulers end a job, end the block as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

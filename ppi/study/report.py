@@ -1,0 +1,58 @@
+"""The files of a study: its tables, its figure and its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from data_curation.files import atomic_file
+from ppi.errors import TrainingError
+from ppi.study.comparison import pair_table, rank_table
+from ppi.study.figure import rank_figure
+from ppi.study.page import study_page
+from ppi.study.plan import StudyPlan
+from ppi.study.processes import Failure
+from ppi.study.scores import CHOICE, read_results, score_table
+
+_DOTS_PER_INCH = 130
+
+
+def write_study_report(plan: StudyPlan, failures: Sequence[Failure]) -> pd.DataFrame:
+    """Write ``table.csv, pairs.csv, ranks.csv, rank.png`` and ``report.md`` from the finished cells.
+
+    Returns
+    -------
+    DataFrame
+        See `ppi.study.scores.score_table`.
+
+    Raises
+    ------
+    TrainingError
+        If no cell is finished.
+    data_curation.errors.CurationError
+        If a file cannot be written, or MMseqs2 is absent or fails.
+    """
+    results = read_results(plan)
+    if not results:
+        logs = plan.folder / "cells"
+        reason = f"; the first log ends:\n{failures[0].tail}" if failures else ""
+        raise TrainingError(f"no cell of the study is finished, their logs are in {logs}{reason}")
+    table = score_table(results, {item.name: item.given for item in plan.configurations})
+    order = table[table["kind"] == "configuration"].groupby("predictor")[f"{CHOICE}_mean"].mean()
+    names = order.sort_values(ascending=False, kind="stable").index.tolist()
+    pairs, ranks = pair_table(results, names), rank_table(results)
+    for name, frame in (("table", table), ("pairs", pairs), ("ranks", ranks)):
+        with atomic_file(plan.folder / f"{name}.csv") as temporary:
+            frame.to_csv(temporary, index=False)
+    if len(ranks):
+        with atomic_file(plan.folder / "rank.png") as temporary:
+            rank_figure(ranks).savefig(temporary, dpi=_DOTS_PER_INCH)
+    _write_text(plan.folder / "report.md", study_page(plan, table, pairs, ranks, failures))
+    return table
+
+
+def _write_text(path: Path, text: str) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

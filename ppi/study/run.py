@@ -1,0 +1,117 @@
+"""A study: cells in parallel, and the report over all of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from data_curation.files import atomic_file
+from ppi.devices import choose_devices
+from ppi.embedding.store import default_root
+from ppi.errors import TrainingError
+from ppi.study.plan import StudyPlan, plan_study
+from ppi.study.preparation import prepare_models
+from ppi.study.processes import Failure, run_cells
+from ppi.study.report import write_study_report
+
+
+def study(
+    config: str | os.PathLike[str],
+    *,
+    output: str | os.PathLike[str],
+    jobs: int | None = None,
+    dry_run: bool = False,
+    store: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+) -> pd.DataFrame:
+    """Train every configuration with every seed on every split, and compare them.
+
+    Cells that are finished are not run again, unfinished ones go on: on a finished study only the report is
+    made again. Cells of which there is a result of other settings or data are run anew.
+
+    Parameters
+    ----------
+    config
+        YAML file; see `ppi.study.settings.StudySettings`.
+    output
+        Folder for ``table.csv``, ``pairs.csv``, ``ranks.csv``, ``rank.png``, ``report.md`` and the cells.
+    jobs
+        Cells that run at the same time; by default as the study says.
+    dry_run
+        Check the study, say what would run, and write nothing.
+    store
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N``, or several joined by ``,`` that cells take in turn.
+
+    Returns
+    -------
+    DataFrame
+        See `ppi.study.scores.score_table`; for a dry run ``cell, state, command``.
+
+    Raises
+    ------
+    ppi.errors.PpiError, data_curation.errors.CurationError
+        If the study, its data or a model is wrong, which is said before a cell runs; or if cells failed,
+        after all others have run and the report over these is written.
+    """
+    plan = plan_study(config, output)
+    if dry_run:
+        return pd.DataFrame(
+            {"cell": cell.name, "state": plan.state(cell), "command": plan.command(cell)}
+            for cell in plan.cells
+        )
+    root = Path(store or default_root()).absolute()
+    failures = _run(plan, jobs or plan.settings.jobs, choose_devices(device), root)
+    table = write_study_report(plan, failures)
+    if failures:
+        raise TrainingError(_said(failures, plan))
+    return table
+
+
+def _run(plan: StudyPlan, jobs: int, devices: list[str], store: Path) -> list[Failure]:
+    pending = [cell for cell in plan.cells if plan.state(cell) != "finished"]
+    changed = sum(plan.state(cell) == "changed" for cell in pending)
+    _say(f"{len(plan.cells)} cells, {len(plan.cells) - len(pending)} of them finished")
+    if changed:
+        _say(f"{changed} cell(s) have a result of other settings or data, and are run anew")
+    if not pending:
+        return []
+    names = {cell.configuration for cell in pending}
+    splits = [plan.splits[name] for name in dict.fromkeys(cell.split for cell in pending)]
+    complexes = {item: None for split in splits for item in split.table.complexes}
+    prepare_models(
+        [item for item in plan.configurations if item.name in names],
+        list(complexes),
+        devices=devices,
+        store=store,
+    )
+    plan.write(pending)
+    with atomic_file(plan.folder / "study.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(plan.settings.model_dump(mode="json"), sort_keys=False))
+    return run_cells(
+        [cell.name for cell in pending],
+        plan.folder,
+        jobs=jobs,
+        threads=plan.settings.threads,
+        devices=devices,
+        store=store,
+        say=_say,
+    )
+
+
+def _said(failures: list[Failure], plan: StudyPlan) -> str:
+    for failure in failures:
+        _say(f"\n{failure.name}: exit status {failure.status}, at the end of its log:\n{failure.tail}")
+    return (
+        f"{len(failures)} of {len(plan.cells)} cells failed, the first is {failures[0].name}; their logs are "
+        f"in {plan.folder / 'cells'}, and the same command runs them again"
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,170 @@
+"""From the predictions of the cells to the table of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ppi.errors import InputError
+from ppi.evaluation.metrics import METRICS, cap_labels
+from ppi.evaluation.strata import NOVELTY_IDENTITY, SMALLEST_STRATUM
+from ppi.study.cell import PREDICTIONS_FILE, RESULT_FILE, read_json
+from ppi.study.plan import StudyPlan
+from ppi.study.splits import PARTS, ROW_COLUMNS, read_rows, reference_rows
+
+TABLE_METRICS = ("spearman", "pearson", "rmse", "mae")
+#: By the order of which configurations are listed and chosen.
+CHOICE = "validation_spearman"
+
+
+@dataclass(frozen=True)
+class SplitResults:
+    """What was predicted on one split.
+
+    Attributes
+    ----------
+    name
+        Of the split.
+    rows
+        ``N`` complexes of validation and test; see `ppi.study.splits.reference_rows`.
+    predicted
+        ``(S, N)`` pKd by configuration: one row a seed.
+    seconds
+        Mean of the training of one cell, by configuration.
+    """
+
+    name: str
+    rows: pd.DataFrame
+    predicted: dict[str, np.ndarray]
+    seconds: dict[str, float]
+
+    @property
+    def test(self) -> np.ndarray:
+        """``(N,)`` which rows are test."""
+        return (self.rows["part"] == "test").to_numpy()
+
+    def baselines(self) -> dict[str, np.ndarray]:
+        """Return ``(1, N)`` pKd by baseline."""
+        names = [name for name in self.rows if name not in ROW_COLUMNS]
+        return {str(name): self.rows[name].to_numpy()[None] for name in names}
+
+
+def read_results(plan: StudyPlan) -> list[SplitResults]:
+    """Read the predictions of the finished cells; a split without any is left out.
+
+    Raises
+    ------
+    InputError
+        If predictions are not of the complexes of their split.
+    """
+    results = []
+    finished = plan.finished()
+    for name, split in plan.splits.items():
+        cells = [cell for cell in finished if cell.split == name]
+        if not cells:
+            continue
+        rows = reference_rows(split, plan.folder / "splits" / name)
+        predicted: dict[str, list[np.ndarray]] = {}
+        seconds: dict[str, list[float]] = {}
+        for cell in cells:
+            path = plan.cell_folder(cell) / PREDICTIONS_FILE
+            found = read_rows(path)
+            if not found["id"].equals(rows["id"]):
+                raise InputError(
+                    f"{path}: other complexes than those of the split; delete the folder of this cell"
+                )
+            predicted.setdefault(cell.configuration, []).append(found["predicted"].to_numpy())
+            result = read_json(plan.cell_folder(cell) / RESULT_FILE)
+            seconds.setdefault(cell.configuration, []).append(result["training_seconds"])
+        stacked = {item: np.stack(values) for item, values in predicted.items()}
+        means = {item: float(np.mean(values)) for item, values in seconds.items()}
+        results.append(SplitResults(name, rows, stacked, means))
+    return results
+
+
+def score_table(results: Sequence[SplitResults], given: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Score configurations and baselines.
+
+    Parameters
+    ----------
+    results
+        Of each split.
+    given
+        What is varied, by configuration.
+
+    Returns
+    -------
+    DataFrame
+        One row a split and predictor, by split, configurations first, each by falling validation
+        Spearman: ``split, kind`` (configuration or baseline), ``predictor``, a column for each setting that
+        is varied, ``seeds``, ``training_seconds``, ``test_similar_n, test_new_n``, and for each score of
+        `scores_of` ``NAME_mean, NAME_sd`` (over seeds; NaN for one) and ``NAME_ensemble`` (of the mean
+        prediction of the seeds).
+    """
+    rows = []
+    for result in results:
+        similar = (result.rows["identity"] >= NOVELTY_IDENTITY).to_numpy()
+        shared = {
+            "test_similar_n": int((similar & result.test).sum()),
+            "test_new_n": int((~similar & result.test).sum()),
+        }
+        for kind, predicted in (("configuration", result.predicted), ("baseline", result.baselines())):
+            lines = []
+            for name, values in predicted.items():
+                facts = {"split": result.name, "kind": kind, "predictor": name, **given.get(name, {})}
+                facts |= {
+                    "seeds": len(values),
+                    "training_seconds": result.seconds.get(name, np.nan),
+                    **shared,
+                }
+                lines.append(facts | _over_seeds(result.rows, values))
+            rows += sorted(lines, key=lambda line: -line[f"{CHOICE}_mean"])
+    return pd.DataFrame(rows)
+
+
+def scores_of(rows: pd.DataFrame, predicted: np.ndarray) -> dict[str, float]:
+    """Return the scores of one predictor.
+
+    Parameters
+    ----------
+    rows
+        ``N`` complexes; see `ppi.study.splits.reference_rows`.
+    predicted
+        ``(N,)`` pKd.
+
+    Returns
+    -------
+    dict
+        ``PART_METRIC`` for validation and test and each of `TABLE_METRICS`; ``PART_capped_METRIC``, against
+        the capped labels of the published table; ``test_similar_spearman, test_new_spearman`` of the test
+        complexes with and without a chain at least 30 % identical to a training chain, NaN for fewer
+        than 10.
+    """
+    measured = rows["measured"].to_numpy()
+    similar = (rows["identity"] >= NOVELTY_IDENTITY).to_numpy()
+    scores = {}
+    for part in PARTS:
+        chosen = (rows["part"] == part).to_numpy()
+        for label, values in (("", measured), ("capped_", cap_labels(measured))):
+            for metric in TABLE_METRICS:
+                scores[f"{part}_{label}{metric}"] = METRICS[metric](values[chosen], predicted[chosen])
+    test = (rows["part"] == "test").to_numpy()
+    for name, stratum in (("similar", test & similar), ("new", test & ~similar)):
+        enough = stratum.sum() >= SMALLEST_STRATUM
+        score = METRICS["spearman"](measured[stratum], predicted[stratum]) if enough else float("nan")
+        scores[f"test_{name}_spearman"] = score
+    return scores
+
+
+def _over_seeds(rows: pd.DataFrame, predicted: np.ndarray) -> dict[str, float]:
+    by_seed = pd.DataFrame([scores_of(rows, values) for values in predicted])
+    ensemble = scores_of(rows, predicted.mean(axis=0))
+    found: dict[str, float] = {}
+    for name, value in ensemble.items():
+        found |= {f"{name}_mean": by_seed[name].mean(), f"{name}_sd": by_seed[name].std()}
+        found[f"{name}_ensemble"] = value
+    return found

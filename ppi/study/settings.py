@@ -1,0 +1,112 @@
+"""The settings of a study: what is varied, what is shared, and on which splits and seeds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from ppi.datasets import SHIPPED_DATASET
+from ppi.errors import SettingsError
+
+#: Settings of a training run that the study itself decides.
+_OWN = {"seed": "seeds lists the seeds", "members": "a cell trains one member; seeds lists the seeds"}
+
+Values = dict[str, Any]
+
+
+def _as_list(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
+class StudySettings(BaseModel):
+    """Settings of a study.
+
+    Keys of `fixed`, `grid`, `exclude` and `include` are those of `ppi.training.settings.TrainSettings`; a
+    setting inside a mapping may be named with a dot, such as ``tuning.method``.
+
+    Parameters
+    ----------
+    data
+        Table with pKd, or ``ppb-affinity``, the data set that ships in the package.
+    splits
+        Columns of the table or CSV files that say what trains, validates and tests; ``fold:0`` for a fold.
+    seeds
+        One run of each configuration and split for each.
+    fixed
+        Settings that all configurations share.
+    grid
+        Values of each setting that varies; every combination is a configuration.
+    exclude
+        A combination that has all values of one of these is left out.
+    include
+        More configurations, beside those of the grid.
+    jobs
+        Cells that run at the same time.
+    threads
+        Of the CPU, for each of them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str = SHIPPED_DATASET
+    splits: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, le=2**31)], ...] = Field(default=(0, 1, 2), min_length=1)
+    fixed: Values = Field(default_factory=dict)
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+    exclude: tuple[Annotated[Values, Field(min_length=1)], ...] = ()
+    include: tuple[Annotated[Values, Field(min_length=1)], ...] = ()
+    jobs: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1)
+
+    @field_validator("splits", "seeds")
+    @classmethod
+    def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        twice = [value for value in values if values.count(value) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} is listed twice")
+        return values
+
+    @field_validator("fixed", "grid", "include")
+    @classmethod
+    def _not_its_own(cls, values: Values | tuple[Values, ...]) -> Values | tuple[Values, ...]:
+        for mapping in values if isinstance(values, tuple) else (values,):
+            for name in mapping.keys() & _OWN.keys():
+                raise ValueError(f"{name} is no setting to vary or to fix here: {_OWN[name]}")
+        return values
+
+
+def read_study(path: str | os.PathLike[str]) -> StudySettings:
+    """Read the settings of a study from YAML.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, is not a mapping, or has an unknown key (the message names the nearest)
+        or an impossible value.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: a mapping of settings was expected")
+    try:
+        return StudySettings.model_validate(content)
+    except ValidationError as error:
+        # A key that is not known may be why another one is missing.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        place = ".".join(map(str, first["loc"]))
+        hint = nearest(place, StudySettings.model_fields) if first["type"] == "extra_forbidden" else ""
+        raise SettingsError(f"{path}: {place}: {first['msg']}{hint}") from error
+
+
+def nearest(name: str, known: Mapping[str, Any]) -> str:
+    """Return what an unknown name may have meant, as the end of a message."""
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"

@@ -1,0 +1,150 @@
+"""The splits of a study: their complexes, how new those are, and what the baselines say of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_curation.files import atomic_folder
+from ppi.datasets import SHIPPED_DATASET, open_dataset, split_dataset
+from ppi.errors import SettingsError
+from ppi.evaluation.baselines import sequence_baselines
+from ppi.evaluation.neighbours import highest_identity, similar_chains
+from ppi.io.tables import ComplexTable
+from ppi.provenance import table_sha256
+from ppi.study.cells import slug
+
+#: Parts that are predicted, in this order.
+PARTS = ("validation", "test")
+_ROWS, _FACTS = "rows.csv", "split.json"
+#: Columns of `reference_rows` that are not a baseline.
+ROW_COLUMNS = ("id", "part", "measured", "group", "identity")
+
+
+@dataclass(frozen=True)
+class StudySplit:
+    """A split of the data.
+
+    Attributes
+    ----------
+    name
+        Of its files.
+    argument
+        The column, or the path as seen from the folder of the study.
+    data
+        The data, as seen from there.
+    table
+        Complexes with their part in column ``split``.
+    sha256
+        Of the table.
+    """
+
+    name: str
+    argument: str
+    data: str
+    table: ComplexTable
+    sha256: str
+
+    def counts(self) -> dict[str, int]:
+        """Return the complexes of each part."""
+        return {part: len(self.table.part(part)) for part in ("train", *PARTS)}
+
+
+def open_splits(data: str, splits: Sequence[str], folder: Path) -> list[StudySplit]:
+    """Read the data with each of its splits.
+
+    Parameters
+    ----------
+    data, splits
+        As in `ppi.study.settings.StudySettings`; paths are relative to the working directory.
+    folder
+        Of the study, to which the paths become relative.
+
+    Raises
+    ------
+    ppi.errors.PpiError, data_curation.errors.AssignmentError
+        If the data or a split cannot be read, a part has no complex, or one without pKd.
+    """
+    whole = open_dataset(data)
+    place = data if data == SHIPPED_DATASET else os.path.relpath(data, folder)
+    found: dict[str, StudySplit] = {}
+    for given in splits:
+        table = split_dataset(whole, given)
+        for part in ("train", *PARTS):
+            table.part(part).measured_pkd(f"{part} ({given})")
+        name = slug(given.removesuffix(".csv"))
+        if name in found:
+            raise SettingsError(
+                f"the splits {found[name].argument} and {given} would have the same name {name}"
+            )
+        found[name] = StudySplit(name, _argument(given, whole, folder), place, table, table_sha256(table))
+    return list(found.values())
+
+
+def reference_rows(split: StudySplit, folder: Path) -> pd.DataFrame:
+    """Return what does not depend on a model; worked out once and kept in a folder.
+
+    Returns
+    -------
+    DataFrame
+        One row a complex of validation and test: ``id, part, measured`` (pKd), ``group`` (what a bootstrap
+        draws whole), ``identity`` (highest of any chain to a training chain, 0 to 1), and the pKd of each
+        of `ppi.evaluation.baselines.SEQUENCE_BASELINES`.
+
+    Raises
+    ------
+    data_curation.errors.CurationError
+        If MMseqs2 is absent or fails, or the folder cannot be written.
+    """
+    facts, path = folder / _FACTS, folder / _ROWS
+    if facts.exists() and json.loads(facts.read_text())["sha256"] == split.sha256:
+        return read_rows(path)
+    train = split.table.part("train")
+    parts = {part: split.table.part(part) for part in PARTS}
+    complexes = [item for part in parts.values() for item in part.complexes]
+    chains = [{chain for item in items for chain in item.chains} for items in (complexes, train.complexes)]
+    hits = similar_chains(*chains)
+    rows = pd.concat([part_rows(part, table) for part, table in parts.items()], ignore_index=True)
+    rows["identity"] = highest_identity(complexes, hits)
+    rows = rows.assign(**sequence_baselines(train, complexes, hits))
+    with atomic_folder(folder) as temporary:
+        rows.to_csv(temporary / _ROWS, index=False)
+        (temporary / _FACTS).write_text(
+            json.dumps({"sha256": split.sha256, **split.counts()}, indent=2) + "\n"
+        )
+    return read_rows(path)
+
+
+def part_rows(part: str, table: ComplexTable) -> pd.DataFrame:
+    """Return ``id, part, measured, group`` of the complexes of one part."""
+    return pd.DataFrame(
+        {
+            "id": [item.id for item in table.complexes],
+            "part": part,
+            "measured": table.measured_pkd(part),
+            "group": table.targets(),
+        }
+    )
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read a table of complexes as it was written: names as text, numbers to the last digit."""
+    text: Any = {"id": str, "part": str, "group": str}
+    rows = pd.read_csv(path, dtype=text, keep_default_na=False, float_precision="round_trip")
+    numbers = [name for name in rows if name not in text]
+    return rows.astype(dict.fromkeys(numbers, np.float64))
+
+
+def _argument(given: str, whole: ComplexTable, folder: Path) -> str:
+    """Return the split as seen from the folder; ``:K`` of a fold stays."""
+    path, colon, fold = given.rpartition(":")
+    if not (colon and fold.isdecimal()):
+        path, colon, fold = given, "", ""
+    return given if path in whole.columns else f"{os.path.relpath(path, folder)}{colon}{fold}"

@@ -1,0 +1,208 @@
+"""Train one member of an ensemble with Lightning, from the start or from its last checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import lightning
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from data_curation.files import atomic_file
+from ppi.errors import SettingsError, TrainingError
+from ppi.models.folder import LOG_FILE
+from ppi.training.data import AffinityData
+from ppi.training.module import MONITOR, AffinityModule
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+Strategy = Literal["auto", "ddp", "fsdp"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where a run trains.
+
+    Attributes
+    ----------
+    device
+        ``cpu``, ``cuda`` or ``cuda:N``.
+    devices, nodes
+        Processes on each machine, and machines.
+    strategy
+        Of Lightning, where there are several.
+    """
+
+    device: str = "cpu"
+    devices: int = 1
+    nodes: int = 1
+    strategy: Strategy = "auto"
+
+    @property
+    def processes(self) -> int:
+        """Of the whole run."""
+        return self.devices * self.nodes
+
+    def trainer_flags(self) -> dict[str, Any]:
+        """Return them as Lightning's trainer takes them."""
+        kind, _, index = self.device.partition(":")
+        devices: Any = [int(index)] if index else self.devices
+        return {
+            "accelerator": "gpu" if kind == "cuda" else "cpu",
+            "devices": devices,
+            "num_nodes": self.nodes,
+            "strategy": self.strategy,
+        }
+
+
+class Member(NamedTuple):
+    """How the training of a member went.
+
+    Attributes
+    ----------
+    state
+        Trained parameters: those of the head, and of the backbone as far as it was trained.
+    log
+        One row an epoch.
+    seed
+        Of the member.
+    """
+
+    state: dict[str, torch.Tensor]
+    log: pd.DataFrame
+    seed: int
+
+    @property
+    def best(self) -> pd.Series:
+        """The epoch whose weights were kept."""
+        return self.log.iloc[int(self.log[MONITOR].argmax())]
+
+
+class EpochLog(Callback):
+    """Keeps a row an epoch, in the checkpoint and in a CSV file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self._started = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, rows: list[int], index: int
+    ) -> None:
+        if index == 0:
+            self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                **metrics,
+                "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+                "seconds": round(time.perf_counter() - self._started, 2),
+            }
+        )
+        if trainer.is_global_zero:
+            with atomic_file(self.path) as temporary:
+                pd.DataFrame(self.rows).to_csv(temporary, index=False)
+
+
+def train_member(
+    module: AffinityModule,
+    data: AffinityData,
+    folder: Path,
+    hardware: Hardware,
+    tensorboard: str | os.PathLike[str] | None = None,
+) -> Member:
+    """Train until the validation Spearman does not rise any more, and return the best epoch.
+
+    Parameters
+    ----------
+    module, data
+        What is trained, and on what.
+    folder
+        For checkpoints and the log; where there is a checkpoint, the run goes on from it.
+    hardware
+        Where.
+    tensorboard
+        Folder for TensorBoard's event files.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite; the last good checkpoint stays in the folder.
+    """
+    _quiet_lightning()
+    settings = module.settings
+    log, last = EpochLog(folder / LOG_FILE), folder / LAST
+    stopping = EarlyStopping(MONITOR, mode="max", patience=settings.patience)
+    options: dict[str, Any] = {"dirpath": str(folder), "save_on_train_epoch_end": True}
+    options["enable_version_counter"] = False
+    best = ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", save_weights_only=True, **options)
+    trainer = lightning.Trainer(
+        **hardware.trainer_flags(),
+        max_epochs=settings.max_epochs,
+        callbacks=[log, stopping, best, ModelCheckpoint(filename="last", **options)],
+        logger=_tensorboard(tensorboard, folder.name),
+        enable_model_summary=False,
+        enable_progress_bar=sys.stderr.isatty(),
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+        reload_dataloaders_every_n_epochs=1,  # else every epoch ends after as many batches as the first one
+    )
+    if last.exists():
+        log.load_state_dict(_callback_state(last))
+    if not _finished(log, settings.max_epochs, settings.patience):
+        try:
+            trainer.fit(module, data, ckpt_path=last if last.exists() else None)
+        except TrainingError as error:
+            kept = f"; the last good epoch is in {folder}" if last.exists() else ""
+            raise TrainingError(f"seed {module.seed}: {error}{kept}") from error
+    state = torch.load(folder / BEST, weights_only=True)["state_dict"]
+    return Member(state, pd.DataFrame(log.rows), module.seed)
+
+
+def _finished(log: EpochLog, max_epochs: int, patience: int) -> bool:
+    """Say whether a run that was stopped had come to its end already."""
+    scores = [row[MONITOR] for row in log.rows]
+    without_better = len(scores) - 1 - scores.index(max(scores)) if scores else 0
+    return len(scores) >= max_epochs or without_better >= patience
+
+
+def _callback_state(path: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(path, weights_only=True)["callbacks"][EpochLog.__qualname__]
+    return state
+
+
+def _tensorboard(folder: str | os.PathLike[str] | None, name: str) -> TensorBoardLogger | Literal[False]:
+    if folder is None:
+        return False
+    try:
+        return TensorBoardLogger(str(folder), name=name, version="")
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "--tensorboard needs the package tensorboard: pip install 'ppi-affinity[tensorboard]'"
+        ) from error
+
+
+def _quiet_lightning() -> None:
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    # Row numbers come from memory: loader processes would only copy them.
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*exists and is not empty.*")  # a run that is resumed
+    warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")

@@ -1,0 +1,322 @@
+"""The trainer: losses, pieces of a batch, fine-tuning, and runs that are killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import EsmConfig, EsmModel
+
+import ppi
+from ppi.embedding.sources import LiveUnits
+from ppi.embedding.units import encode_complexes
+from ppi.errors import InputError, SettingsError, TrainingError
+from ppi.io.tables import read_complexes
+from ppi.models.affinity import AffinityModel
+from ppi.models.config import ModelConfig
+from ppi.models.folder import load_model
+from ppi.prediction.engine import predict_members
+from ppi.training.data import Examples
+from ppi.training.module import AffinityModule, rate_factor
+from ppi.training.run import scale_to_labels
+from ppi.training.settings import TrainSettings, settings_from_yaml
+
+SMALL = {"head": "hp", "mixer": "none", "batch_residues": 400}
+
+
+@pytest.fixture(scope="module")
+def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny_random ESM-2."""
+    torch.manual_seed(0)
+    config = EsmConfig(
+        vocab_size=33,
+        mask_token_id=32,
+        pad_token_id=1,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=1026,
+        position_embedding_type="rotary",
+        token_dropout=True,
+    )
+    path = tmp_path_factory.mktemp("backbone") / "tiny_random_esm2"
+    EsmModel(config, add_pooling_layer=False).save_pretrained(path)
+    return str(path)
+
+
+class KilledError(Exception):
+    """Ends a run in the middle of an epoch, as a kill does."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    original, steps = AffinityModule.training_step, iter(range(10_000))
+
+    def counting(self: AffinityModule, rows: list[int], index: int) -> None:
+        if next(steps) == step:
+            raise KilledError
+        original(self, rows, index)
+
+    monkeypatch.setattr(AffinityModule, "training_step", counting)
+
+
+@pytest.mark.parametrize("step", [7, 16])
+def test_killed_and_resumed_ends_as_if_nothing_had_happened(
+    tmp_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    # ConvBERT for its dropout, two members, and a cosine that knows how long the run is.
+    settings = TrainSettings(head="hp", mixer="convbert", batch_residues=800, members=2, max_epochs=3)
+    whole = ppi.train(table_path, output=tmp_path / "whole", settings=settings)
+    with monkeypatch.context() as patch:
+        kill_at(patch, step)
+        with pytest.raises(KilledError):
+            ppi.train(table_path, output=tmp_path / "again", settings=settings)
+    assert not (tmp_path / "again").exists()
+    assert (tmp_path / "again.unfinished" / "member-0" / "last.ckpt").exists()
+    again = ppi.train(table_path, output=tmp_path / "again", settings=settings, resume=True)
+    assert again.manifest["validation"] == whole.manifest["validation"]
+    for name in ("model.safetensors", "calibration.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    logs = [pd.read_csv(tmp_path / name / "training.csv") for name in ("whole", "again")]
+    pd.testing.assert_frame_equal(*(log.drop(columns="seconds") for log in logs))
+    assert not (tmp_path / "again.unfinished").exists()
+
+
+def test_a_killed_process_is_resumed(tmp_path: Path, table_path: Path) -> None:
+    flags = ["--data", str(table_path), "--head", "hp", "--batch-residues", "500", "--max-epochs", "400"]
+    command = [sys.executable, "-m", "ppi", "train", *flags, "--patience", "400"]
+    command += ["--output", str(tmp_path / "m")]
+    checkpoint = tmp_path / "m.unfinished" / "member-0" / "last.ckpt"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while not checkpoint.exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    epochs = len(pd.read_csv(checkpoint.parent / "training.csv"))
+    assert 1 <= epochs < 400
+    with pytest.raises(TrainingError, match="has settings.max_epochs 400, this one 5"):
+        ppi.train(
+            table_path,
+            output=tmp_path / "m",
+            settings=TrainSettings(head="hp", batch_residues=500, max_epochs=5, patience=400),
+            resume=True,
+        )
+
+
+def test_an_unfinished_run_is_not_overwritten(
+    tmp_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TrainSettings(**SMALL, max_epochs=3)
+    with monkeypatch.context() as patch:
+        kill_at(patch, 12)
+        with pytest.raises(KilledError):
+            ppi.train(table_path, output=tmp_path / "m", settings=settings)
+    with pytest.raises(TrainingError, match="unfinished run is there; --resume"):
+        ppi.train(table_path, output=tmp_path / "m", settings=settings)
+    with pytest.raises(TrainingError, match=r"has settings.learning_rate 0.0005, this one 0.1"):
+        other = settings.model_copy(update={"learning_rate": 0.1})
+        ppi.train(table_path, output=tmp_path / "m", settings=other, resume=True)
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_epoch(
+    tmp_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = AffinityModule.forward
+
+    def broken(self: AffinityModule, examples: Examples, rows: list[int]) -> torch.Tensor:
+        outputs = original(self, examples, rows)
+        return outputs * torch.nan if self.training and self.current_epoch == 1 else outputs
+
+    monkeypatch.setattr(AffinityModule, "forward", broken)
+    with pytest.raises(TrainingError, match="loss is nan in batch 1 of epoch 2.*last good epoch is in"):
+        ppi.train(table_path, output=tmp_path / "m", settings=TrainSettings(**SMALL, max_epochs=3))
+    kept = torch.load(tmp_path / "m.unfinished" / "member-0" / "best.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.isfinite(tensor).all() for tensor in kept.values())
+
+
+def module_of(table_path: Path, losses: dict[Any, float], backbone: str, **options: Any) -> AffinityModule:
+    settings = TrainSettings(head="hp", mixer="none", losses=losses, tuning={"method": "full"}, **options)
+    torch.manual_seed(0)
+    config = ModelConfig(
+        backbone=backbone,
+        head="hp",
+        mixer="none",
+        precision="float32",
+        heteroscedastic="gaussian" in losses,
+        tuning=settings.tuning,
+    )
+    model = AffinityModel(config)
+    complexes = read_complexes(table_path).complexes[:9]
+    encoded, _ = encode_complexes(complexes, "chain", 500)
+    random = np.random.default_rng(0)
+    examples = Examples(encoded, random.normal(size=9), random.uniform(0.5, 2, size=9), np.arange(9))
+    module = AffinityModule(model.heads[0], LiveUnits(model.backbone), examples, examples, settings, 10, 0)
+    module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
+    return module
+
+
+@pytest.mark.parametrize(
+    "losses", [{"mse": 1.0}, {"gaussian": 1.0}, {"listmle": 1.0}, {"margin": 0.5, "mse": 1.0, "huber": 2.0}]
+)
+def test_a_batch_in_pieces_has_the_gradient_of_the_whole(
+    table_path: Path, tiny_backbone: str, losses: dict[str, float]
+) -> None:
+    gradients, values = [], []
+    for micro in (100_000, 150):
+        module = module_of(table_path, losses, tiny_backbone, micro_residues=micro)
+        values.append(module._backward(list(range(9))))
+        gradients.append({name: parameter.grad for name, parameter in module.named_parameters()})
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+    for name, gradient in gradients[0].items():
+        assert gradient is not None, name
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize(
+    "losses", [{"gaussian": 1}, {"listmle": 1}, {"margin": 1}, {"huber": 1, "listmle": 0.5}]
+)
+def test_every_loss_learns_and_predicts_pkd(
+    tmp_path: Path, table_path: Path, table: pd.DataFrame, losses: dict[str, float]
+) -> None:
+    settings = TrainSettings(
+        head="ec",
+        mixer="none",
+        pooling="mean",
+        losses=losses,
+        max_epochs=120,
+        patience=120,
+        learning_rate=0.01,
+    )
+    model = ppi.train(table_path, output=tmp_path / "m", settings=settings)
+    assert model.manifest["validation"]["spearman"] > 0.7
+    # Scores that were only ranked have the scale of the labels all the same.
+    labels = table.pkd[table.split == "validation"]
+    assert model.manifest["validation"]["rmse"] < 1.5 * labels.std()
+    predicted = predict_members(model.model, read_complexes(table_path).complexes)
+    assert np.isfinite(predicted.noise).all() == ("gaussian" in losses)
+    assert np.isfinite(predicted.spread).all() == ("gaussian" in losses)
+
+
+def test_ranked_scores_get_the_line_of_the_labels(random: np.random.Generator) -> None:
+    model = AffinityModel(ModelConfig(head="hp", mixer="none", members=2, label_mean=7.0, label_std=2.0))
+    complexes = [ppi.Complex(f"c{i}", ("ACDEFGHIKL"[: 3 + i],), ("MNPQRSTVWY",)) for i in range(6)]
+    before = predict_members(model, complexes).pkd
+    labels = 3 * before[0] - 1
+    slopes = [np.polyfit(scores, labels, 1) for scores in before]
+    if slopes[1][0] <= 0:
+        before = before[:1]
+    scale_to_labels(model, before, labels)
+    assert predict_members(model, complexes).pkd[0] == pytest.approx(labels, abs=1e-3)
+    with pytest.raises(TrainingError, match="does not rank its own training complexes"):
+        scale_to_labels(model, before, -labels)
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "last-layers", "attention-heads"])
+def test_tuned_model_is_saved_and_predicts_the_same(
+    tmp_path: Path, table_path: Path, tiny_backbone: str, method: str
+) -> None:
+    tuning = {"method": method, "learning_rate": 1e-2}
+    if method == "attention-heads":
+        tuning["attention_heads"] = ("1:0",)
+    settings = TrainSettings(backbone=tiny_backbone, tuning=tuning, **SMALL, micro_residues=200, max_epochs=2)
+    trained = ppi.train(table_path, output=tmp_path / "m", settings=settings)
+    complexes = read_complexes(table_path).complexes
+    first = predict_members(trained.model, complexes).pkd
+    assert np.array_equal(first, predict_members(load_model(tmp_path / "m").model, complexes).pkd)
+    assert " tuned " in trained.model.backbone.identity
+    # What the backbone makes has changed.
+    plain = AffinityModel(ModelConfig(backbone=tiny_backbone, head="hp", mixer="none"))
+    plain.heads.load_state_dict(trained.model.heads.state_dict())
+    moved = predict_members(plain, complexes).pkd
+    config = trained.model.config
+    assert np.abs(first - (moved * config.label_std + config.label_mean)).max() > 1e-4
+
+
+def test_tuned_runs_resume_too(
+    tmp_path: Path, table_path: Path, tiny_backbone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TrainSettings(backbone=tiny_backbone, tuning={"method": "lora"}, **SMALL, max_epochs=3)
+    ppi.train(table_path, output=tmp_path / "whole", settings=settings)
+    with monkeypatch.context() as patch:
+        kill_at(patch, 15)
+        with pytest.raises(KilledError):
+            ppi.train(table_path, output=tmp_path / "again", settings=settings)
+    ppi.train(table_path, output=tmp_path / "again", settings=settings, resume=True)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "again")]
+    assert weights[0] == weights[1]
+
+
+def test_two_processes_train_one_model(tmp_path: Path, table_path: Path) -> None:
+    flags = ["--data", str(table_path), "--head", "hp", "--mixer", "none", "--max-epochs", "2"]
+    command = [sys.executable, "-m", "ppi", "train", *flags, "--losses.listmle", "1", "--losses.mse", "1"]
+    command += ["--device", "cpu", "--devices", "2", "--strategy", "ddp", "--output", str(tmp_path / "m")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("member 1 of 1") == 1
+    assert load_model(tmp_path / "m").manifest["members"][0]["epochs"] == 2
+
+
+def test_tensorboard_files_are_written_on_request(tmp_path: Path, table_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    settings = TrainSettings(**SMALL, max_epochs=1)
+    ppi.train(table_path, output=tmp_path / "m", settings=settings, tensorboard=tmp_path / "board")
+    assert list((tmp_path / "board").rglob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"learning_rat": 1}, "learning_rat: .*did you mean learning_rate?"),
+        ({"tuning": {"ranks": 4}}, "tuning.ranks: .*did you mean rank?"),
+        ({"losses": {"mae": 1}}, "losses: .*unknown loss 'mae'; there are mse, huber"),
+        ({"losses": {}}, "losses: "),
+        ({"tuning": {"method": "attention-heads"}}, "attention_heads names the heads"),
+        ({"tuning": {"method": "full"}, "members": 3}, "members share one backbone"),
+    ],
+)
+def test_unfit_settings(tmp_path: Path, content: dict[str, Any], message: str) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(json.dumps(content))
+    with pytest.raises(SettingsError, match=message):
+        settings_from_yaml(path, {})
+
+
+def test_flags_win_over_yaml_key_by_key(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(json.dumps({"tuning": {"method": "lora", "rank": 4}, "losses": {"mse": 1}}))
+    settings = settings_from_yaml(path, {"tuning": {"rank": 2}, "losses": {"listmle": 0.5}})
+    assert (settings.tuning.method, settings.tuning.rank) == ("lora", 2)
+    assert settings.losses == {"mse": 1, "listmle": 0.5}
+
+
+def test_descriptors_cannot_be_tuned(tmp_path: Path, table_path: Path) -> None:
+    with pytest.raises(SettingsError, match="residue"):
+        ppi.train(table_path, output=tmp_path / "m", settings=TrainSettings(tuning={"method": "full"}))
+
+
+def test_two_validation_rows_are_refused_before_training(tmp_path: Path, table: pd.DataFrame) -> None:
+    few = table[(table.split != "validation") | (table.index < 8)]
+    few.to_csv(tmp_path / "few.csv", index=False)
+    with pytest.raises(InputError, match="2 "):
+        ppi.train(tmp_path / "few.csv", output=tmp_path / "m")
+    assert [path.name for path in tmp_path.iterdir()] == ["few.csv"]
+
+
+def test_schedules() -> None:
+    cosine = [rate_factor(step, 10, 100, "cosine") for step in range(101)]
+    assert cosine[0] == pytest.approx(0.1)
+    assert max(cosine) == cosine[9] == cosine[10] == 1.0
+    assert cosine[10:] == sorted(cosine[10:], reverse=True)
+    assert cosine[100] == pytest.approx(0.0)
+    constant = [rate_factor(step, 10, 100, "constant") for step in range(101)]
+    assert constant[:10] == cosine[:10]
+    assert set(constant[10:]) == {1.0}
