@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 
@@ -11,14 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from data_curation.html_page import html_figure, html_page
 from data_curation.records import TEST, TRAIN, VALIDATION
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; }
-th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd; }
-img { max-width: 100%; }
-"""
 _COLOURS = {TRAIN: "#4477aa", VALIDATION: "#ccbb44", TEST: "#ee6677"}
 
 
@@ -61,11 +55,7 @@ def audit_page(
             _image(_funnel_figure(funnel), "Rows left by each rule"),
         ]
         sections.append(funnel.to_html(index=False, border=0))
-    body = "\n".join(sections)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
-    )
+    return html_page(title, "\n".join(sections))
 
 
 def as_percentages(summary: pd.DataFrame) -> pd.DataFrame:
@@ -120,5 +110,4 @@ def _image(figure: Figure, caption: str) -> str:
     stream = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "ppi"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
-    content = base64.b64encode(stream.getvalue()).decode("ascii")
-    return f'<figure><img alt="{caption}" src="data:image/svg+xml;base64,{content}"></figure>'
+    return html_figure(stream.getvalue(), "svg+xml", caption)

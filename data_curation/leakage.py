@@ -24,6 +24,29 @@ COMPARISONS = ((TEST, TRAIN), (VALIDATION, TRAIN), (TEST, VALIDATION))
 IDENTITY_LEVELS = (0.3, 0.5, 0.9, 1.0)
 
 
+def similar_chains(queries: Iterable[str], targets: Iterable[str]) -> pd.DataFrame:
+    """Return the pairs of similar chains: ``query, target, identity`` (0 to 1), identical ones included.
+
+    MMseqs2 searches at its highest sensitivity, for alignments over 80 % of the shorter chain or more, at
+    most 1,000 targets a query. A chain too short for its prefilter (below about 15 residues) can only be
+    found when it is identical.
+
+    Raises
+    ------
+    data_curation.errors.MMseqsError
+        If MMseqs2 is absent or fails.
+    """
+    wanted, known = sorted(set(queries)), sorted(set(targets))
+    queries, targets_of = ({chain: chain for chain in chains} for chains in (wanted, known))
+    hits = search(queries, targets_of, sensitivity=7.5, max_hits=1000)
+    near = hits.loc[
+        (hits.coverage >= MIN_COVERAGE) & (hits["query"] != hits.target), ["query", "target", "identity"]
+    ]
+    same = sorted(set(wanted) & set(known))
+    identical = pd.DataFrame({"query": same, "target": same, "identity": 1.0})
+    return pd.concat([frame for frame in (near, identical) if len(frame)] or [identical], ignore_index=True)
+
+
 def nearest_identity(complexes: Sequence[Iterable[str]], training_chains: Iterable[str]) -> list[float]:
     """Return each complex's highest identity of any of its chains to any training chain.
 
@@ -37,18 +60,11 @@ def nearest_identity(complexes: Sequence[Iterable[str]], training_chains: Iterab
     Returns
     -------
     list of float
-        0 to 1; 0 where no alignment covers 80 % of the shorter chain. A chain too short for the MMseqs2
-        prefilter (below about 15 residues) can only be found when it is identical.
+        0 to 1; 0 where no chain is similar (see `similar_chains`).
     """
-    known = set(training_chains)
     chains_of = [set(chains) for chains in complexes]
-    wanted = sorted(set().union(*chains_of) - known) if chains_of else []
-    best = dict.fromkeys(known, 1.0)
-    queries = {chain: chain for chain in wanted}
-    targets = {chain: chain for chain in sorted(known)}
-    hits = search(queries, targets, sensitivity=7.5, max_hits=1000)
-    for chain, identity in hits[hits.coverage >= MIN_COVERAGE].groupby("query").identity.max().items():
-        best[str(chain)] = float(identity)
+    hits = similar_chains(set().union(*chains_of), training_chains)
+    best = hits.groupby("query").identity.max().to_dict()
     return [max((best.get(chain, 0.0) for chain in chains), default=0.0) for chains in chains_of]
 
 

@@ -14,13 +14,14 @@ import pandas as pd
 from safetensors.torch import save
 
 from data_curation.files import check_writable_file, check_writable_folder
+from data_curation.leakage import similar_chains
 from ppi.datasets import SHIPPED_DATASET, default_split, open_dataset, split_dataset
 from ppi.devices import choose_device
 from ppi.embedding.units import say_truncated
 from ppi.errors import InputError, PpiWarning
 from ppi.evaluation.baselines import embedding_baselines, sequence_baselines
 from ppi.evaluation.embedding_features import mean_embeddings
-from ppi.evaluation.neighbours import highest_identity, similar_chains
+from ppi.evaluation.neighbours import highest_identity
 from ppi.evaluation.report import write_json, write_report
 from ppi.evaluation.scoring import Scored, describe
 from ppi.evaluation.strata import all_chains_known

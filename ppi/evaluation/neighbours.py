@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from data_curation.clustering import search
-from data_curation.leakage import MIN_COVERAGE
 from ppi.complexes import Complex
 
 # Similarities closer than this are ties: MMseqs2 gives identities to three decimals.
 _TIE = 1e-6
-_COLUMNS = ["query", "target", "identity"]
 
 
 class _Side(NamedTuple):
@@ -22,31 +19,6 @@ class _Side(NamedTuple):
 
     chains: np.ndarray
     starts: np.ndarray
-
-
-def similar_chains(queries: Iterable[str], targets: Iterable[str]) -> pd.DataFrame:
-    """Return the pairs of similar chains: ``query, target, identity`` (0 to 1), identical ones included.
-
-    The search is that of `data_curation.leakage.nearest_identity`: MMseqs2 at its highest sensitivity, over
-    80 % of the shorter chain or more, at most 1,000 targets a query.
-
-    Raises
-    ------
-    data_curation.errors.MMseqsError
-        If MMseqs2 is absent or fails.
-    """
-    wanted, known = sorted(set(queries)), sorted(set(targets))
-    hits = search(
-        {chain: chain for chain in wanted},
-        {chain: chain for chain in known},
-        sensitivity=7.5,
-        max_hits=1000,
-    )
-    near = hits.loc[(hits.coverage >= MIN_COVERAGE) & (hits["query"] != hits.target), _COLUMNS]
-    # Many identical chains are too short for the prefilter to find them.
-    same = sorted(set(wanted) & set(known))
-    identical = pd.DataFrame({"query": same, "target": same, "identity": 1.0})
-    return pd.concat([frame for frame in (near, identical) if len(frame)] or [identical], ignore_index=True)
 
 
 def highest_identity(complexes: Sequence[Complex], hits: pd.DataFrame) -> np.ndarray:
@@ -77,7 +49,7 @@ def nearest_neighbour(
     test
         ``M`` complexes.
     hits
-        From `similar_chains`, for the chains of both.
+        From `data_curation.leakage.similar_chains`, for the chains of both.
 
     Returns
     -------

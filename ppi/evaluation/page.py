@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
+from data_curation.html_page import html_figure, html_page
 from ppi.evaluation.score_tables import (
     bootstrap_sentence,
     ceiling_sentence,
@@ -18,16 +18,6 @@ from ppi.evaluation.score_tables import (
     within_target_table,
 )
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; }
-th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; }
-figure { margin: 1.5rem 0; }
-figcaption { font-size: 13px; color: #444; max-width: 60rem; }
-.warning { border-left: 4px solid #ee6677; padding: .5rem 1rem; background: #fdf0f1; }
-"""
 #: What each figure shows, by the name of its file.
 CAPTIONS = {
     "scatter": (
@@ -62,11 +52,7 @@ def evaluation_page(result: Mapping[str, Any], images: Mapping[str, bytes]) -> s
     """
     data = result["data"]
     title = f"{result['model']['name']} on {data['part']} of {data['split']}, {data['name']}"
-    body = "\n".join(_sections(title, result, images))
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
-    )
+    return html_page(title, "\n".join(_sections(title, result, images)))
 
 
 def _sections(title: str, result: Mapping[str, Any], images: Mapping[str, bytes]) -> Iterator[str]:
@@ -142,9 +128,4 @@ def _table(frame: pd.DataFrame) -> str:
 
 
 def _image(name: str, images: Mapping[str, bytes]) -> str:
-    caption = html.escape(CAPTIONS[name])
-    content = base64.b64encode(images[name]).decode("ascii")
-    return (
-        f'<figure><img alt="{name}" src="data:image/png;base64,{content}">'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+    return html_figure(images[name], "png", name, CAPTIONS[name])

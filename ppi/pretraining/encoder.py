@@ -32,13 +32,12 @@ class TrainingPack(Pack):
     ) -> Tensor:
         if query.is_cuda or bias is not None or value.dtype != torch.bfloat16:
             return super().attend(query, key, value, scale=scale, bias=bias)
-        outputs, start = [], 0
-        for length, count in self._runs:
-            q, k, v = (
-                part[start : start + length * count].unflatten(0, (count, length)).transpose(1, 2)
-                for part in (query, key, value)
-            )
-            start += length * count
+        outputs = []
+        # Split at once: the gradient of a slice would be as large as the whole.
+        sizes = [length * count for length, count in self._runs]
+        parts = (part.split(sizes) for part in (query, key, value))
+        for (length, count), *run in zip(self._runs, *parts, strict=True):
+            q, k, v = (part.unflatten(0, (count, length)).transpose(1, 2) for part in run)
             attended = torch.softmax((q * scale) @ k.transpose(2, 3), dim=3) @ v
             outputs.append(attended.transpose(1, 2).reshape(length * count, -1))
         return torch.cat(outputs)

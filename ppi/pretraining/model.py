@@ -83,7 +83,8 @@ def save_model(
 ) -> None:
     """Write a folder that the transformers library and `ppi.backbones.registry.build_backbone` load.
 
-    Weights are in float16. There is no contact head: it was not trained.
+    Weights are in float16, under the names of the published checkpoints. There is no contact head: it was not
+    trained.
 
     Raises
     ------
@@ -91,8 +92,17 @@ def save_model(
         If the folder cannot be written.
     """
     halved = {name: weight.detach().to("cpu", torch.float16).contiguous() for name, weight in weights.items()}
+    halved |= _rotary_frequencies(config)
     with atomic_folder(folder) as unfinished:
         config.save_pretrained(unfinished)
         (unfinished / "model.safetensors").write_bytes(save(halved, metadata={"format": "pt"}))
         (unfinished / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
         (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def _rotary_frequencies(config: EsmConfig) -> dict[str, Tensor]:
+    """Return the buffers that published checkpoints have in each layer: the library asks for them."""
+    width = config.hidden_size // config.num_attention_heads
+    frequencies = 10_000.0 ** -(torch.arange(0, width, 2).float() / width)
+    name = "esm.encoder.layer.{}.attention.self.rotary_embeddings.inv_freq"
+    return {name.format(layer): frequencies.clone() for layer in range(config.num_hidden_layers)}

@@ -73,7 +73,8 @@ def pretrain(
     output
         Folder that gets ``model`` (for `ppi.backbones.registry.build_backbone` and the transformers
         library), ``log.csv``, ``curve.png``, ``checkpoint.safetensors`` (the last one),
-        ``stable.safetensors`` (the last one before the rate fell) and, unless `options` say otherwise, ``corpus``.
+        ``stable.safetensors`` (the last one before the rate fell) and, unless `options` say otherwise,
+        ``corpus``.
     settings
         What decides the result.
     options

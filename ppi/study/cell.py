@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -121,14 +122,16 @@ def _result(trained: TrainedModel, task: dict[str, Any], device: str) -> dict[st
 
 
 def _end_with_parent() -> None:
-    """End this process when its standard input ends: the study that started it is gone, however it went.
+    """End this process, and those it started, with its standard input: the study is gone, however it went.
 
     Nothing is lost: a cell goes on from its last epoch.
     """
 
     def wait() -> None:
         os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read, whose lock the interpreter wants at its end
-        os._exit(1)
+        if sys.platform == "win32":
+            os._exit(1)
+        os.killpg(0, signal.SIGKILL)  # the study gave it a group of its own
 
     threading.Thread(target=wait, daemon=True).start()
 

@@ -24,9 +24,9 @@ def rank_figure(ranks: pd.DataFrame) -> Figure:
     axes.errorbar(rank, place, xerr=whiskers, fmt="o", color="#4477aa", capsize=3)
     axes.axvline((len(ranks) + 1) / 2, color="#777777", linestyle="--", linewidth=1)
     axes.set_yticks(place, ranks["configuration"])
-    axes.invert_yaxis()
     axes.set(xlabel="mean rank by test Spearman, 1 is best (95 % interval); dashed: all alike")
     axes.set_xlim(0.8, len(ranks) + 0.2)
+    axes.set_ylim(len(ranks) - 0.5, -0.5)
     axes.grid(axis="x", color="#dddddd")
     axes.set_axisbelow(True)
     return figure

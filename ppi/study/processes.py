@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -128,13 +128,22 @@ def _failure(folder: Path, name: str, status: int) -> Failure:
 
 def _end(running: dict[subprocess.Popen[bytes], _Running]) -> None:
     for process in running:
-        process.terminate()
+        _signal(process, signal.SIGTERM)
     for process in running:
         try:
             process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Signal a process and those that it started, such as MMseqs2."""
+    if sys.platform == "win32":
+        process.send_signal(number)
+        return
+    with suppress(ProcessLookupError):  # it has just ended
+        os.killpg(process.pid, number)
 
 
 @contextmanager

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from data_curation.files import atomic_folder
+from data_curation.leakage import similar_chains
 from ppi.datasets import SHIPPED_DATASET, open_dataset, split_dataset
 from ppi.errors import SettingsError
 from ppi.evaluation.baselines import sequence_baselines
-from ppi.evaluation.neighbours import highest_identity, similar_chains
+from ppi.evaluation.neighbours import highest_identity
 from ppi.io.tables import ComplexTable
 from ppi.provenance import table_sha256
 from ppi.study.cells import slug

@@ -13,7 +13,7 @@ import torch
 from conftest import random_chain
 
 from data_curation.clustering import search
-from data_curation.leakage import nearest_identity
+from data_curation.leakage import nearest_identity, similar_chains
 from ppi.complexes import Complex
 from ppi.embedding.engine import embed_units
 from ppi.errors import InputError, PpiWarning
@@ -23,7 +23,7 @@ from ppi.evaluation.coverage import calibration_curve, coverage, reliability_bin
 from ppi.evaluation.embedding_features import mean_embeddings
 from ppi.evaluation.evaluate import evaluate
 from ppi.evaluation.metrics import METRICS, rmse
-from ppi.evaluation.neighbours import highest_identity, nearest_neighbour, similar_chains
+from ppi.evaluation.neighbours import highest_identity, nearest_neighbour
 from ppi.evaluation.strata import Stratum, strata_of
 from ppi.evaluation.within_target import mutation_series, score_series
 from ppi.io.tables import ComplexTable, read_complexes

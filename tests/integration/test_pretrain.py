@@ -1,0 +1,282 @@
+"""Pretraining runs: from sequences to a backbone, killed and resumed, prolonged, and what goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import subprocess
+import sys
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from data_curation.errors import OutputError
+from ppi.backbones.registry import build_backbone
+from ppi.cli import main
+from ppi.errors import ModelError, PpiWarning, SettingsError, TrainingError
+from ppi.pretraining.checkpoint import read_checkpoint
+from ppi.pretraining.optimiser import Learner
+from ppi.pretraining.run import Pretrained, pretrain
+from ppi.pretraining.settings import PretrainSettings, RunOptions
+from tests.conftest import REPOSITORY
+
+TINY = PretrainSettings(
+    depth=2,
+    width=32,
+    heads=2,
+    context=48,
+    micro_tokens=128,
+    batch_tokens=256,
+    warmup_steps=5,
+    learning_rate=5e-3,
+    steps=24,
+    validation_fraction=0.1,
+)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sequences of five kinds, each of which has four residues of its own."""
+    random = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("corpus") / "sequences.txt"
+    kinds = ("ACDE", "FGHI", "KLMN", "PQRS", "TVWY")
+    lines = [
+        "".join(random.choice(list(kinds[number % 5]), size=int(random.integers(50, 90))))
+        for number in range(60)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def prepared(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where runs find the tokens, which the first of them makes."""
+    return tmp_path_factory.mktemp("prepared") / "corpus"
+
+
+@pytest.fixture
+def go(corpus: Path, prepared: Path) -> Any:
+    def run(output: Path, settings: PretrainSettings = TINY, **options: Any) -> Pretrained:
+        given = {"prepared": prepared, "log_steps": 4, "evaluate_steps": 12, "threads": 1, **options}
+        return pretrain([corpus], output=output, settings=settings, options=RunOptions(**given))
+
+    return run
+
+
+class KilledError(Exception):
+    """Ends a run between two steps."""
+
+
+def after_steps(monkeypatch: pytest.MonkeyPatch, steps: int, what: Any) -> None:
+    """Do something instead of the step after some steps."""
+    original, count = Learner.step, iter(range(10_000))
+
+    def counting(self: Learner, rate: float) -> None:
+        if next(count) == steps:
+            what()
+        original(self, rate)
+
+    monkeypatch.setattr(Learner, "step", counting)
+
+
+def kill() -> None:
+    raise KilledError
+
+
+def rows(output: Path) -> list[dict[str, str]]:
+    with (output / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(output: Path) -> list[dict[str, str]]:
+    return [
+        {k: v for k, v in row.items() if k not in ("seconds", "tokens_per_second")} for row in rows(output)
+    ]
+
+
+def test_it_learns_and_the_result_is_a_backbone(
+    tmp_path: Path, go: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = go(tmp_path / "run", dataclasses.replace(TINY, steps=150))
+    assert done.state.step == 150
+    assert done.validation.perplexity < 0.8 * done.unigram_perplexity
+    assert done.unigram_perplexity == pytest.approx(20, rel=0.05)
+    backbone = build_backbone(str(done.model), precision="float32")
+    assert backbone.embed([("MKVLAW",), ("ACD", "EFGH")]).shape == (13, 32)
+    assert (tmp_path / "run" / "curve.png").read_bytes().startswith(b"\x89PNG")
+    logged = rows(tmp_path / "run")
+    assert [int(row["step"]) for row in logged if row["validation_perplexity"]] == [*range(12, 150, 12), 150]
+    assert float(logged[-1]["validation_perplexity"]) == pytest.approx(done.validation.perplexity, abs=1e-3)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert sum(line.startswith("step ") for line in said.err.splitlines()) == len(logged)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_killed_and_resumed_ends_as_if_nothing_had_happened(
+    tmp_path: Path, go: Any, monkeypatch: pytest.MonkeyPatch, precision: Any
+) -> None:
+    # A checkpoint after each step; 13 lies inside the second epoch, and between two lines of the log.
+    settings = dataclasses.replace(TINY, precision=precision)
+    go(tmp_path / "whole", settings)
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        after_steps(patch, 13, kill)
+        go(tmp_path / "killed", settings, checkpoint_minutes=0)
+    assert not (tmp_path / "killed" / "model").exists()
+    go(tmp_path / "killed", settings, resume=True)
+    whole, resumed = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "killed"))
+    assert set(whole) == set(resumed)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    # The line whose steps lie on both sides has the mean loss of the later ones.
+    assert without_times(tmp_path / "killed")[:3] == without_times(tmp_path / "whole")[:3]
+    assert without_times(tmp_path / "killed")[4:] == without_times(tmp_path / "whole")[4:]
+
+
+def test_a_run_is_not_resumed_with_other_settings_or_another_corpus(
+    tmp_path: Path, go: Any, corpus: Path
+) -> None:
+    short = dataclasses.replace(TINY, steps=2)
+    go(tmp_path / "run", short)
+    with pytest.raises(SettingsError, match="holds a run; --resume goes on"):
+        go(tmp_path / "run", short)
+    with pytest.raises(
+        SettingsError, match=r"differs: learning_rate \(0.005 there, 0.1 here\), steps \(2 there"
+    ):
+        go(tmp_path / "run", dataclasses.replace(TINY, learning_rate=0.1), resume=True)
+    other = tmp_path / "other.txt"
+    other.write_text(corpus.read_text().replace("W", "Y"))
+    with pytest.raises(SettingsError, match=r"differs: corpus \('"):
+        pretrain(
+            [other],
+            output=tmp_path / "run",
+            settings=short,
+            options=RunOptions(resume=True, prepared=tmp_path / "b"),
+        )
+    before = (tmp_path / "run" / "log.csv").read_bytes()
+    go(tmp_path / "run", short, resume=True)  # nothing is left to do
+    assert (tmp_path / "run" / "log.csv").read_bytes() == before
+
+
+def test_a_stable_checkpoint_prolongs_a_run_as_if_it_had_been_longer(tmp_path: Path, go: Any) -> None:
+    long = dataclasses.replace(TINY, steps=40)
+    go(tmp_path / "short")
+    stable = tmp_path / "short" / "stable.safetensors"
+    assert read_checkpoint(stable)[1].step == 20  # 80 % of 24, to the next step
+    go(tmp_path / "prolonged", long, decay_from=stable)
+    go(tmp_path / "long", long)
+    prolonged, whole = (
+        load_file(tmp_path / name / "checkpoint.safetensors") for name in ("prolonged", "long")
+    )
+    assert all(torch.equal(whole[name], prolonged[name]) for name in whole)
+    with pytest.raises(SettingsError, match="after the rate had begun to fall"):
+        go(tmp_path / "no", long, decay_from=tmp_path / "short" / "checkpoint.safetensors")
+    with pytest.raises(SettingsError, match=r"differs: width \(32 there, 64 here\)"):
+        go(tmp_path / "no", dataclasses.replace(long, width=64), decay_from=stable)
+    with pytest.raises(SettingsError, match="already past the end"):
+        go(tmp_path / "no", dataclasses.replace(long, steps=20), decay_from=stable)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint_and_the_run(
+    tmp_path: Path, go: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, count = Path.write_bytes, iter(range(10_000))
+
+    def full(self: Path, data: bytes) -> int:
+        if next(count) >= 3:
+            original(self, data[: len(data) // 2])
+            raise OSError(28, "No space left on device")
+        return original(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with warnings.catch_warnings(record=True) as caught, pytest.raises(OutputError, match="No space left"):
+        warnings.simplefilter("always")
+        go(tmp_path / "run", checkpoint_minutes=0)
+    said = [str(one.message) for one in caught if issubclass(one.category, PpiWarning)]
+    assert any("No space left on device; the run goes on, the last checkpoint stays" in line for line in said)
+    assert read_checkpoint(tmp_path / "run" / "checkpoint.safetensors")[1].step == 3
+    assert not list((tmp_path / "run").glob(".partial*"))
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
+    tmp_path: Path, go: Any, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    original, count = Learner.backward, iter(range(10_000))
+
+    def broken(self: Learner, batch: Any, share: float) -> torch.Tensor:
+        loss = original(self, batch, share)
+        if next(count) // TINY.micro_batches == 6:
+            if what == "loss":
+                return loss * float("nan")
+            next(iter(self.weights.values())).grad[0, 0] = float("inf")
+        return loss
+
+    monkeypatch.setattr(Learner, "backward", broken)
+    with pytest.raises(
+        TrainingError, match=r"step 7: loss .*finite. .*checkpoint.safetensors holds the last"
+    ):
+        go(tmp_path / "run", checkpoint_minutes=0)
+    tensors, state, _ = read_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
+    assert state.step == 6
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+
+
+def test_a_run_ends_by_tokens_and_by_time(tmp_path: Path, go: Any) -> None:
+    assert go(tmp_path / "a", dataclasses.replace(TINY, steps=None, tokens=1000)).state.tokens == 1024
+    done = go(tmp_path / "b", dataclasses.replace(TINY, steps=None, minutes=0.01))
+    assert 0.6 <= done.state.seconds < 5
+    with pytest.raises(SettingsError, match="say when to stop"):
+        go(tmp_path / "c", dataclasses.replace(TINY, steps=None))
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, go: Any) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="not a checkpoint of a pretraining"):
+        go(tmp_path / "a", decay_from=tmp_path / "bad.safetensors")
+
+
+def test_compiled_layers_give_the_same(tmp_path: Path, go: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What is captured and where it is cut; making machine code of it would take a minute.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    settings = dataclasses.replace(TINY, steps=2, precision="float32")
+    plain, compiled = (go(tmp_path / str(flag), settings, compile=flag) for flag in (False, True))
+    assert compiled.validation.perplexity == pytest.approx(plain.validation.perplexity, rel=1e-4)
+
+
+def test_verb_and_script_are_the_same_door(
+    tmp_path: Path, corpus: Path, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(corpus), "--prepared", str(prepared), "--depth", "1", "--width", "32", "--heads", "2"]
+    words += [
+        "--micro-tokens",
+        "128",
+        "--batch-tokens",
+        "128",
+        "--validation-fraction",
+        "0.1",
+        "--steps",
+        "2",
+    ]
+    main(["pretrain", *words, "--output", str(tmp_path / "verb")])
+    # The script runs where nothing but torch, transformers, numpy and what those bring is installed.
+    blocked = ("lightning", "lmdb", "cyclopts", "pandas", "pydantic", "sklearn", "Bio", "rich", "scipy")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); sys.path.insert(0, 'scripts'); "
+        f"from pretrain import main; main({[*words, '--output', str(tmp_path / 'script')]!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    verb, script = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("verb", "script"))
+    assert all(torch.equal(verb[name], script[name]) for name in verb)
+    with pytest.raises(SystemExit) as ended:
+        main(["pretrain", *words, "--output", str(tmp_path / "verb")])
+    assert ended.value.code == 1
+    assert "holds a run; --resume goes on with it" in capsys.readouterr().err.splitlines()[-1]
