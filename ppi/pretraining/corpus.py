@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from data_curation.files import atomic_folder, sha256_of
 from ppi.backbones.vocabulary import ESM_TOKENS, Vocabulary, in_order
 from ppi.errors import InputError, SettingsError
-from ppi.pretraining.held_out import COVERAGE, MIN_IDENTITY, hold_out
+from ppi.pretraining.held_out import COVERAGE, MIN_IDENTITY, HeldOut, hold_out
 from ppi.pretraining.sequences import ReadSequences, read_sequences
 
 CLS, EOS, MASK = 0, 2, 32
@@ -118,21 +119,23 @@ def prepare_corpus(
             )
         return corpus
     taken_over = None if held_out is None else _held_out_of(held_out, key)
+    print(f"preparing {folder}; a large corpus takes minutes to cluster", file=sys.stderr)
     read = read_sequences(files)
     if taken_over is None:
-        chosen, clusters = hold_out(read.sequences, validation_fraction, seed)
+        chosen = hold_out(read.sequences, validation_fraction, seed)
     else:
-        chosen, clusters = np.array(taken_over["held_out"], dtype=np.int64), taken_over["clusters"]
+        chosen = HeldOut(taken_over["held_out"], taken_over["clusters"], taken_over["mmseqs"])
     split = {
         "key": key,
         "files": sources,
         "validation_fraction": validation_fraction,
         "seed": seed,
-        "clusters": clusters,
+        "clusters": chosen.clusters,
+        "mmseqs": chosen.mmseqs,
         "min_identity": MIN_IDENTITY,
         "coverage": COVERAGE,
     }
-    _write(folder, read, chosen, split)
+    _write(folder, read, chosen.rows, split)
     return open_corpus(folder)
 
 
@@ -202,9 +205,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _write(folder: Path, read: ReadSequences, held_out: np.ndarray, manifest: dict[str, Any]) -> None:
+def _write(folder: Path, read: ReadSequences, held_out: Sequence[int], manifest: dict[str, Any]) -> None:
     held = np.zeros(len(read.sequences), dtype=bool)
-    held[held_out] = True
+    held[list(held_out)] = True
     with atomic_folder(folder) as unfinished:
         parts = {}
         for part, chosen in (("train", ~held), ("validation", held)):
@@ -221,7 +224,7 @@ def _write(folder: Path, read: ReadSequences, held_out: np.ndarray, manifest: di
             "lowered": read.lowered,
             "dropped": read.dropped,
             "first_dropped": read.first_dropped,
-            "held_out": held_out.tolist(),
+            "held_out": list(held_out),
         }
         (unfinished / _MANIFEST).write_text(json.dumps(counted) + "\n", encoding="utf-8")
 

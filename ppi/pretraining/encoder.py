@@ -57,7 +57,7 @@ class MaskedEncoder(Esm2Backbone):
     def __init__(self, model: EsmModel, *, compile_layers: bool = False) -> None:
         source = Source(_SPEC, None, None, None, None, layers=(-1,), dtype=model.dtype)
         super().__init__(model, source, _SPEC, _SPEC)
-        self._run = torch.compile(self._block) if compile_layers else self._block
+        self._run = torch.compile(self._block, dynamic=False) if compile_layers else self._block
 
     def states_of(self, ids: Tensor, lengths: list[int], rows: Tensor) -> Tensor:
         """Return ``(K, D)``, the last hidden states of ``(K,)`` rows.
@@ -87,7 +87,8 @@ class MaskedEncoder(Esm2Backbone):
             part(normed).unflatten(1, (self.heads, -1)) for part in (own.query, own.key, own.value)
         )
         attended = pack.attend(rotary.turn(query), rotary.turn(key), value, scale=query.shape[2] ** -0.5)
-        hidden = hidden[rows] + layer.attention.output.dense(attended[rows])
+        hidden, attended = (part.index_select(0, rows) for part in (hidden, attended))
+        hidden = hidden + layer.attention.output.dense(attended)
         expanded: Tensor = layer.output.dense(gelu(layer.intermediate.dense(layer.LayerNorm(hidden))))
         return hidden + expanded
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +13,26 @@ MIN_IDENTITY = 0.5
 COVERAGE = 0.8
 
 
-def hold_out(sequences: Sequence[bytes], fraction: float, seed: int) -> tuple[np.ndarray, int]:
+@dataclass(frozen=True)
+class HeldOut:
+    """What is held out of a corpus, and how it was found.
+
+    Attributes
+    ----------
+    rows
+        Sorted numbers of the sequences.
+    clusters
+        Of the whole corpus.
+    mmseqs
+        Version of MMseqs2.
+    """
+
+    rows: list[int]
+    clusters: int
+    mmseqs: str
+
+
+def hold_out(sequences: Sequence[bytes], fraction: float, seed: int) -> HeldOut:
     """Choose whole clusters of 50 % identity at random.
 
     Parameters
@@ -24,20 +44,20 @@ def hold_out(sequences: Sequence[bytes], fraction: float, seed: int) -> tuple[np
     seed
         Of the choice.
 
-    Returns
-    -------
-    tuple
-        ``(V,)`` int64, sorted numbers of the sequences that are held out, and the number of clusters.
-
     Raises
     ------
     InputError
-        If no cluster is small enough.
+        If no cluster is small enough, or what clusters them is not installed.
     MMseqsError
         If MMseqs2 is absent or fails.
     """
-    from data_curation.clustering import near_duplicates
-
+    try:
+        from data_curation.clustering import mmseqs_version, near_duplicates
+    except ImportError as error:
+        raise InputError(
+            f"clustering a corpus needs a package that is not here ({error}); prepare it where the whole of ppi "
+            "is installed, and bring its folder (--prepared) or its manifest.json (--held-out)"
+        ) from error
     found = near_duplicates(
         {str(number): sequence.decode() for number, sequence in enumerate(sequences)},
         min_identity=MIN_IDENTITY,
@@ -53,7 +73,7 @@ def hold_out(sequences: Sequence[bytes], fraction: float, seed: int) -> tuple[np
             f"50 % identity, none of which has less than {2 * fraction:.2%} of the residues; more distinct "
             "sequences, or a larger --validation-fraction, were expected"
         )
-    return np.flatnonzero(chosen[cluster]), len(representatives)
+    return HeldOut(np.flatnonzero(chosen[cluster]).tolist(), len(representatives), mmseqs_version())
 
 
 def choose_clusters(cluster: np.ndarray, lengths: np.ndarray, fraction: float, seed: int) -> np.ndarray:

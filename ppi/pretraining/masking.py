@@ -40,14 +40,16 @@ class MaskedBatch:
     rows: Tensor
     targets: Tensor
 
+    def pinned(self) -> MaskedBatch:
+        """Return it in memory from which a GPU copies by itself."""
+        ids, rows, targets = (part.pin_memory() for part in (self.ids, self.rows, self.targets))
+        return MaskedBatch(ids, self.lengths, rows, targets)
+
     def to(self, device: torch.device) -> MaskedBatch:
-        """Return it on a device; to a GPU, copies are under way when this returns."""
-        if device.type == "cpu":
-            return self
-        tensors = (
-            part.pin_memory().to(device, non_blocking=True) for part in (self.ids, self.rows, self.targets)
+        """Return it on a device; where it is pinned, copies may still be under way."""
+        ids, rows, targets = (
+            part.to(device, non_blocking=True) for part in (self.ids, self.rows, self.targets)
         )
-        ids, rows, targets = tensors
         return MaskedBatch(ids, self.lengths, rows, targets)
 
 

@@ -25,7 +25,7 @@ class PretrainSettings:
     heads
         Attention heads of a layer; a width of 64 each suits every attention kernel.
     context
-        Tokens of the longest crop of a sequence, <cls> and <eos> counted in.
+        Tokens of the longest crop of a sequence; the marks of its ends count.
     micro_tokens
         Tokens that go through the model at once.
     batch_tokens

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from ppi.study.scores import SplitResults
 from ppi.study.statistics import RANK_RESAMPLES, mean_ranks, paired_tests, resampled_scores
 
 
-def pair_table(results: Sequence[SplitResults], order: Sequence[str]) -> pd.DataFrame:
+def pair_table(results: Sequence[SplitResults], order: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Test all pairs of configurations on each split, by the mean prediction of their seeds on test.
 
     Parameters
@@ -20,7 +20,7 @@ def pair_table(results: Sequence[SplitResults], order: Sequence[str]) -> pd.Data
     results
         Of each split.
     order
-        Of the configurations: the first of a pair comes first here.
+        Of the configurations of each split: the first of a pair comes first there.
 
     Returns
     -------
@@ -31,8 +31,7 @@ def pair_table(results: Sequence[SplitResults], order: Sequence[str]) -> pd.Data
     tables = []
     for result in results:
         test = result.test
-        present = [name for name in order if name in result.predicted]
-        means = {name: result.predicted[name].mean(axis=0)[test] for name in present}
+        means = {name: result.predicted[name].mean(axis=0)[test] for name in order[result.name]}
         measured, groups = result.rows["measured"].to_numpy()[test], result.rows["group"].to_numpy()[test]
         found = paired_tests(measured, means, groups)
         found.insert(0, "split", result.name)

@@ -14,7 +14,7 @@ from ppi.study.figure import rank_figure
 from ppi.study.page import study_page
 from ppi.study.plan import StudyPlan
 from ppi.study.processes import Failure
-from ppi.study.scores import CHOICE, read_results, score_table
+from ppi.study.scores import read_results, score_table
 
 _DOTS_PER_INCH = 130
 
@@ -40,9 +40,9 @@ def write_study_report(plan: StudyPlan, failures: Sequence[Failure]) -> pd.DataF
         reason = f"; the first log ends:\n{failures[0].tail}" if failures else ""
         raise TrainingError(f"no cell of the study is finished, their logs are in {logs}{reason}")
     table = score_table(results, {item.name: item.given for item in plan.configurations})
-    order = table[table["kind"] == "configuration"].groupby("predictor")[f"{CHOICE}_mean"].mean()
-    names = order.sort_values(ascending=False, kind="stable").index.tolist()
-    pairs, ranks = pair_table(results, names), rank_table(results)
+    own = table[table["kind"] == "configuration"]
+    order = {str(split): rows["predictor"].tolist() for split, rows in own.groupby("split")}
+    pairs, ranks = pair_table(results, order), rank_table(results)
     for name, frame in (("table", table), ("pairs", pairs), ("ranks", ranks)):
         with atomic_file(plan.folder / f"{name}.csv") as temporary:
             frame.to_csv(temporary, index=False)

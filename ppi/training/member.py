@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import lightning
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from data_curation.files import atomic_file
@@ -153,10 +153,13 @@ def train_member(
     options: dict[str, Any] = {"dirpath": str(folder), "save_on_train_epoch_end": True}
     options["enable_version_counter"] = False
     best = ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", save_weights_only=True, **options)
+    callbacks: list[Callback] = [log, stopping, best, ModelCheckpoint(filename="last", **options)]
+    if sys.stderr.isatty():
+        callbacks.append(RichProgressBar(leave=True, console_kwargs={"stderr": True}))
     trainer = lightning.Trainer(
         **hardware.trainer_flags(),
         max_epochs=settings.max_epochs,
-        callbacks=[log, stopping, best, ModelCheckpoint(filename="last", **options)],
+        callbacks=callbacks,
         logger=_tensorboard(tensorboard, folder.name),
         enable_model_summary=False,
         enable_progress_bar=sys.stderr.isatty(),

@@ -6,6 +6,7 @@ import argparse
 import gzip
 import json
 import lzma
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,13 @@ def test_held_out_sequences_can_be_taken_over(
     assert np.array_equal(again.train.tokens, made.train.tokens)
     with pytest.raises(InputError, match="manifest of another corpus"):
         prepare_corpus([file], tmp_path / "c", validation_fraction=0.3, seed=0, held_out=manifest)
+
+
+def test_what_clusters_may_be_absent_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "data_curation.clustering", None)
+    with pytest.raises(InputError, match=r"not here .*--prepared.* --held-out"):
+        prepare_corpus([text(tmp_path / "a", "MKVLAW")], tmp_path / "b", validation_fraction=0.2, seed=0)
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_damaged_corpus_is_refused(tmp_path: Path, random: np.random.Generator) -> None:

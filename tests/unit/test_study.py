@@ -292,12 +292,12 @@ def test_the_table_says_what_the_predictions_say(random: np.random.Generator) ->
 def test_comparisons_use_test_rows_and_what_every_split_has(random: np.random.Generator) -> None:
     first = results(random, "one", {"a": 2, "b": 1, "c": 1})
     second = results(random, "two", {"a": 2, "b": 3})
-    pairs = pair_table([first, second], ["b", "a", "c"])
+    pairs = pair_table([first, second], {"one": ["b", "a", "c"], "two": ["a", "b"]})
     assert pairs[["split", "first", "second"]].to_numpy().tolist() == [
         ["one", "b", "a"],
         ["one", "b", "c"],
         ["one", "a", "c"],
-        ["two", "b", "a"],
+        ["two", "a", "b"],
     ]
     measured, test = first.rows["measured"].to_numpy(), first.test
     rho = [stats.spearmanr(measured[test], first.predicted[name].mean(0)[test])[0] for name in "ba"]
