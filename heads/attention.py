@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
@@ -42,24 +44,31 @@ def ragged_attention(
         ``(T, H * E)``, rows in the order of `query`.
     """
     width = query.shape[1] // heads
-    rows, blocks = [], []
-    for query_rows, key_rows in equal_length_groups(query_offsets, key_offsets):
-        attended = scaled_dot_product_attention(
-            _split_heads(query[query_rows], heads, width),
-            _split_heads(key[key_rows], heads, width),
-            _split_heads(value[key_rows], heads, width),
-            dropout_p=dropout,
-            scale=width**-0.5,
-        )
-        rows.append(query_rows.flatten())
+    groups = list(equal_length_groups(query_offsets, key_offsets))
+    query_rows, key_rows = zip(*groups, strict=True)
+    order = torch.cat([rows.flatten() for rows in query_rows])
+    # Sorted once and then split: to pick or slice each group by itself would make its gradient as long as
+    # that of all rows.
+    parts = (
+        _grouped(query, query_rows, heads),
+        _grouped(key, key_rows, heads),
+        _grouped(value, key_rows, heads),
+    )
+    blocks = []
+    for queries, keys, values in zip(*parts, strict=True):
+        attended = scaled_dot_product_attention(queries, keys, values, dropout_p=dropout, scale=width**-0.5)
         blocks.append(attended[..., :width].transpose(1, 2).reshape(-1, heads * width))
-    order = torch.cat(rows).argsort()
-    return torch.cat(blocks)[order]
+    return torch.cat(blocks)[order.argsort()]
 
 
-def _split_heads(block: Tensor, heads: int, width: int) -> Tensor:
-    """``(G, L, H * E)`` to ``(G, H, L, E')``, E' being E filled up with zeros to a multiple of 16.
+def _grouped(values: Tensor, groups: Sequence[Tensor], heads: int) -> list[Tensor]:
+    """``(T, H * E)`` to ``(G, H, L, E')`` for each ``(G, L)`` rows, E' being E filled up to a multiple of 16.
 
     The zeros change no score, and the CPU kernels are slow on widths that do not fill a vector register.
     """
-    return pad(block.unflatten(2, (heads, width)).transpose(1, 2), (0, -width % 16))
+    width = values.shape[1] // heads
+    order = torch.cat([rows.flatten() for rows in groups])
+    split = pad(values[order].unflatten(1, (heads, width)), (0, -width % 16)).split(
+        [rows.numel() for rows in groups]
+    )
+    return [part.unflatten(0, rows.shape).transpose(1, 2) for part, rows in zip(split, groups, strict=True)]

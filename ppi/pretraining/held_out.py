@@ -55,7 +55,7 @@ def hold_out(sequences: Sequence[bytes], fraction: float, seed: int) -> HeldOut:
         from data_curation.clustering import mmseqs_version, near_duplicates
     except ImportError as error:
         raise InputError(
-            f"clustering a corpus needs a package that is not here ({error}); prepare it where the whole of ppi "
+            f"clustering a corpus needs a package that is not here ({error}); prepare it where all of ppi "
             "is installed, and bring its folder (--prepared) or its manifest.json (--held-out)"
         ) from error
     found = near_duplicates(

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -79,6 +80,7 @@ class Loop:
         )
         self.state = RunState(decay_start=decay_start(settings, 0.0))
         self.record = Record(output / LOG)
+        self.draws = find_spec("matplotlib") is not None
 
     @property
     def progress(self) -> float:
@@ -174,7 +176,7 @@ class Loop:
                 validation_accuracy=None if found is None else round(found.accuracy, 5),
             )
         )
-        if found is not None:
+        if found is not None and self.draws:
             self.record.draw(self.output / CURVE, float(self.corpus.manifest["unigram_perplexity"]))
         return found
 

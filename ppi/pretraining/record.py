@@ -7,7 +7,6 @@ import dataclasses
 import math
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from data_curation.files import atomic_file
@@ -91,10 +90,8 @@ class Record:
             writer.writerows(dataclasses.astuple(row) for row in self.rows)
         print(row.line(), file=sys.stderr, flush=True)
 
-    def draw(self, path: Path, unigram_perplexity: float) -> bool:
-        """Draw perplexities over tokens as PNG; return False where matplotlib is not installed."""
-        if find_spec("matplotlib") is None:
-            return False
+    def draw(self, path: Path, unigram_perplexity: float) -> None:
+        """Draw perplexities over tokens as PNG, with matplotlib."""
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(6, 4), layout="constrained")
@@ -113,7 +110,6 @@ class Record:
         axes.legend()
         with atomic_file(path) as unfinished:
             figure.savefig(unfinished, dpi=150)
-        return True
 
 
 def _read(path: Path) -> list[Row]:

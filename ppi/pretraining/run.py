@@ -154,6 +154,8 @@ def _say_what(loop: Loop) -> None:
         f"{settings.batch_tokens:,} tokens, an epoch {loop.stream.epoch_tokens:,}; perplexity of residue "
         f"frequencies alone {counted['unigram_perplexity']:.2f}"
     )
+    if not loop.draws:
+        lines.append("matplotlib is not installed: there will be no curve")
     print("\n".join(lines), file=sys.stderr)
     if loop.device.type == "cuda":
         _warn_without_flash(loop)

@@ -68,7 +68,7 @@ class PretrainSettings:
     context: int = 512
     micro_tokens: int = 2048
     batch_tokens: int = 16_384
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.01
     clip: float = 1.0
     warmup_steps: int = 200

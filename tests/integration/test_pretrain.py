@@ -265,7 +265,18 @@ def test_verb_and_script_are_the_same_door(
     ]
     main(["pretrain", *words, "--output", str(tmp_path / "verb")])
     # The script runs where nothing but torch, transformers, numpy and what those bring is installed.
-    blocked = ("lightning", "lmdb", "cyclopts", "pandas", "pydantic", "sklearn", "Bio", "rich", "scipy")
+    blocked = (
+        "lightning",
+        "lmdb",
+        "cyclopts",
+        "pandas",
+        "pydantic",
+        "sklearn",
+        "Bio",
+        "rich",
+        "scipy",
+        "matplotlib",
+    )
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); sys.path.insert(0, 'scripts'); "
         f"from pretrain import main; main({[*words, '--output', str(tmp_path / 'script')]!r})"
@@ -274,6 +285,7 @@ def test_verb_and_script_are_the_same_door(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert "there will be no curve" in done.stderr
     verb, script = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("verb", "script"))
     assert all(torch.equal(verb[name], script[name]) for name in verb)
     with pytest.raises(SystemExit) as ended:
