@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import pad
 
+from heads.kernels.dense import dense_attention
 from heads.ragged import equal_length_groups
 
 
@@ -56,7 +57,7 @@ def ragged_attention(
     )
     blocks = []
     for queries, keys, values in zip(*parts, strict=True):
-        attended = scaled_dot_product_attention(queries, keys, values, dropout_p=dropout, scale=width**-0.5)
+        attended = dense_attention(queries, keys, values, scale=width**-0.5, dropout=dropout)
         blocks.append(attended[..., :width].transpose(1, 2).reshape(-1, heads * width))
     return torch.cat(blocks)[order.argsort()]
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, softmax
 
 from heads.attention import ragged_attention
+from heads.dropout import Dropout
 from heads.kernels.convolution import depthwise_convolution
 from heads.ragged import segment_ids
 
@@ -70,7 +71,7 @@ class ConvBertMixer(nn.Module):
         self.expand = nn.Linear(dim, dim // 2)
         self.contract = nn.Linear(dim // 2, dim)
         self.out_norm = nn.LayerNorm(dim, eps=1e-12)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
         """Mix ``(T, D)`` within each segment."""

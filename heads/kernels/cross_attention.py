@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import pad
 
+from heads.kernels.dense import dense_attention
 from heads.kernels.dispatch import Backend
 from heads.kernels.eager import run_eagerly
 from heads.kernels.flash import flash_takes, ragged_flash
@@ -64,7 +65,7 @@ def _each_side(
             scores = block @ keys[partner].transpose(2, 3) * width**-0.5
             mixed = scores.float().softmax(3).to(block.dtype) @ values[partner]
         else:
-            mixed = scaled_dot_product_attention(block, keys[partner], values[partner], scale=width**-0.5)
+            mixed = dense_attention(block, keys[partner], values[partner], scale=width**-0.5)
         attended.append(mixed.squeeze(0).transpose(0, 1)[..., :width])
     return torch.cat(attended).flatten(1)
 

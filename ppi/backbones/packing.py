@@ -7,8 +7,8 @@ from itertools import groupby
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
+from heads.kernels.dense import dense_attention
 from heads.kernels.flash import flash_takes, ragged_flash
 
 #: From the length of a sequence to ``(H, L, L)``, what is added to its attention scores.
@@ -35,6 +35,7 @@ class Pack:
         self.positions = torch.arange(total, device=device) - starts
         self._runs = [(length, len(list(run))) for length, run in groupby(lengths)]
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # lengths change with every batch
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, *, scale: float, bias: AttentionBias | None = None
     ) -> Tensor:
@@ -61,17 +62,16 @@ class Pack:
             query = query * (scale * query.shape[2] ** 0.5)
             offsets, longest = self.offsets, self.longest
             return ragged_flash(query, key, value, offsets, offsets, longest, longest)
-        outputs, start = [], 0
-        for length, count in self._runs:
-            end = start + length * count
+        outputs = []
+        # Split at once: the gradient of a slice would be as large as the whole.
+        sizes = [length * count for length, count in self._runs]
+        parts = (part.split(sizes) for part in (query, key, value))
+        for (length, count), *run in zip(self._runs, *parts, strict=True):
             # Views, (G, H, L, E): equal lengths stand together, so nothing is copied or padded.
-            q, k, v = (
-                part[start:end].unflatten(0, (count, length)).transpose(1, 2) for part in (query, key, value)
-            )
+            q, k, v = (part.unflatten(0, (count, length)).transpose(1, 2) for part in run)
             mask = None if bias is None else bias(length).unsqueeze(0)
-            attended = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+            attended = dense_attention(q, k, v, scale=scale, bias=mask)
             outputs.append(attended.transpose(1, 2).reshape(length * count, -1))
-            start = end
         return torch.cat(outputs)
 
 

@@ -12,35 +12,11 @@ from transformers import EsmModel
 
 from ppi.backbones.esm2 import Esm2Backbone
 from ppi.backbones.loading import Source
-from ppi.backbones.packing import AttentionBias, Pack, Rotary
+from ppi.backbones.packing import Pack, Rotary
 from ppi.pretraining.corpus import MASK
 from ppi.pretraining.masking import GUESSED, HIDDEN
 
 _SPEC = "pretraining"
-
-
-class TrainingPack(Pack):
-    """A pack whose attention is also fast backwards on a CPU.
-
-    In bfloat16 on a CPU, torch's fused attention takes twice as long as plain products, forwards and
-    backwards together.
-    """
-
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # lengths change with every batch
-    def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, *, scale: float, bias: AttentionBias | None = None
-    ) -> Tensor:
-        if query.is_cuda or bias is not None or value.dtype != torch.bfloat16:
-            return super().attend(query, key, value, scale=scale, bias=bias)
-        outputs = []
-        # Split at once: the gradient of a slice would be as large as the whole.
-        sizes = [length * count for length, count in self._runs]
-        parts = (part.split(sizes) for part in (query, key, value))
-        for (length, count), *run in zip(self._runs, *parts, strict=True):
-            q, k, v = (part.unflatten(0, (count, length)).transpose(1, 2) for part in run)
-            attended = torch.softmax((q * scale) @ k.transpose(2, 3), dim=3) @ v
-            outputs.append(attended.transpose(1, 2).reshape(length * count, -1))
-        return torch.cat(outputs)
 
 
 class MaskedEncoder(Esm2Backbone):
@@ -71,7 +47,7 @@ class MaskedEncoder(Esm2Backbone):
         rows
             Which states are wanted.
         """
-        pack = TrainingPack(lengths, ids.device)
+        pack = Pack(lengths, ids.device)
         hidden = self._embeddings(ids, pack)
         rotary = Rotary(hidden.shape[1] // self.heads, pack.positions, hidden.dtype)
         for layer in self.blocks[:-1]:

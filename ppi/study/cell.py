@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -22,7 +23,7 @@ from ppi.errors import InputError, PpiError
 from ppi.models.folder import TrainedModel, load_model
 from ppi.prediction.engine import predict_members
 from ppi.study.cells import Cell
-from ppi.study.splits import PARTS, StudySplit, part_rows
+from ppi.study.splits import PARTS, ROWS_FILE, SPLITS_FOLDER, StudySplit, part_rows, read_rows
 from ppi.training.run import train
 from ppi.training.settings import settings_from_yaml
 
@@ -38,7 +39,12 @@ def write_cell(folder: Path, cell: Cell, split: StudySplit) -> None:
     data_curation.errors.OutputError
         If the folder cannot be written.
     """
-    task = {"data": split.data, "split": split.argument, "request": cell.request(split.sha256)}
+    task = {
+        "data": split.data,
+        "split": split.argument,
+        "rows": f"{SPLITS_FOLDER}/{split.name}",
+        "request": cell.request(split.sha256),
+    }
     with atomic_folder(folder) as temporary:
         text = yaml.safe_dump(cell.settings.model_dump(mode="json"), sort_keys=False)
         (temporary / SETTINGS_FILE).write_text(text, encoding="utf-8")
@@ -54,7 +60,8 @@ def run_cell(folder: Path, *, device: str = "auto", store: str | os.PathLike[str
     Parameters
     ----------
     folder
-        Of the cell. The paths in its ``cell.json`` are relative to the working directory.
+        Of the cell. The paths in its ``cell.json`` are relative to the working directory, which is that of
+        the study.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     store
@@ -78,6 +85,7 @@ def run_cell(folder: Path, *, device: str = "auto", store: str | os.PathLike[str
             split=task["split"],
             settings=settings,
             resume=True,
+            validation_identity=_validation_identity(Path(task["rows"])),
             device=place,
             store=store,
         )
@@ -108,6 +116,11 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); delete the folder of this cell") from error
     return content
+
+
+def _validation_identity(folder: Path) -> np.ndarray:
+    rows = read_rows(folder / ROWS_FILE)
+    return rows.loc[rows["part"] == "validation", "identity"].to_numpy()
 
 
 def _result(trained: TrainedModel, task: dict[str, Any], device: str) -> dict[str, Any]:

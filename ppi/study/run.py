@@ -17,6 +17,7 @@ from ppi.study.plan import StudyPlan, plan_study
 from ppi.study.preparation import prepare_models
 from ppi.study.processes import Failure, run_cells
 from ppi.study.report import write_study_report
+from ppi.study.splits import SPLITS_FOLDER, reference_rows
 
 
 def study(
@@ -90,6 +91,8 @@ def _run(plan: StudyPlan, jobs: int, devices: list[str], store: Path) -> list[Fa
         devices=devices,
         store=store,
     )
+    for split in splits:
+        reference_rows(split, plan.folder / SPLITS_FOLDER / split.name)  # cells need its identities
     plan.write(pending)
     with atomic_file(plan.folder / "study.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(plan.settings.model_dump(mode="json"), sort_keys=False))

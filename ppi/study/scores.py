@@ -14,7 +14,7 @@ from ppi.evaluation.metrics import METRICS, cap_labels
 from ppi.evaluation.strata import NOVELTY_IDENTITY, SMALLEST_STRATUM
 from ppi.study.cell import PREDICTIONS_FILE, RESULT_FILE, read_json
 from ppi.study.plan import StudyPlan
-from ppi.study.splits import PARTS, ROW_COLUMNS, read_rows, reference_rows
+from ppi.study.splits import PARTS, ROW_COLUMNS, SPLITS_FOLDER, read_rows, reference_rows
 
 TABLE_METRICS = ("spearman", "pearson", "rmse", "mae")
 #: By the order of which configurations are listed and chosen.
@@ -67,7 +67,7 @@ def read_results(plan: StudyPlan) -> list[SplitResults]:
         cells = [cell for cell in finished if cell.split == name]
         if not cells:
             continue
-        rows = reference_rows(split, plan.folder / "splits" / name)
+        rows = reference_rows(split, plan.folder / SPLITS_FOLDER / name)
         predicted: dict[str, list[np.ndarray]] = {}
         seconds: dict[str, list[float]] = {}
         for cell in cells:

@@ -24,7 +24,7 @@ from ppi.study.cells import slug
 
 #: Parts that are predicted, in this order.
 PARTS = ("validation", "test")
-_ROWS, _FACTS = "rows.csv", "split.json"
+SPLITS_FOLDER, ROWS_FILE, _FACTS = "splits", "rows.csv", "split.json"
 #: Columns of `reference_rows` that are not a baseline.
 ROW_COLUMNS = ("id", "part", "measured", "group", "identity")
 
@@ -104,7 +104,7 @@ def reference_rows(split: StudySplit, folder: Path) -> pd.DataFrame:
     data_curation.errors.CurationError
         If MMseqs2 is absent or fails, or the folder cannot be written.
     """
-    facts, path = folder / _FACTS, folder / _ROWS
+    facts, path = folder / _FACTS, folder / ROWS_FILE
     if facts.exists() and json.loads(facts.read_text())["sha256"] == split.sha256:
         return read_rows(path)
     train = split.table.part("train")
@@ -116,7 +116,7 @@ def reference_rows(split: StudySplit, folder: Path) -> pd.DataFrame:
     rows["identity"] = highest_identity(complexes, hits)
     rows = rows.assign(**sequence_baselines(train, complexes, hits))
     with atomic_folder(folder) as temporary:
-        rows.to_csv(temporary / _ROWS, index=False)
+        rows.to_csv(temporary / ROWS_FILE, index=False)
         (temporary / _FACTS).write_text(
             json.dumps({"sha256": split.sha256, **split.counts()}, indent=2) + "\n"
         )

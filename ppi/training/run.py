@@ -51,6 +51,7 @@ def train(
     split: str | os.PathLike[str] | None = None,
     settings: TrainSettings | None = None,
     resume: bool = False,
+    validation_identity: np.ndarray | None = None,
     device: str = "auto",
     devices: int = 1,
     nodes: int = 1,
@@ -75,6 +76,9 @@ def train(
         Of the run; the defaults are described there.
     resume
         Go on with an unfinished run of the same settings and data, from its last epoch, to the same result.
+    validation_identity
+        ``(N,)`` highest identity of each validation complex to a training chain, 0 to 1, where it is known
+        already; else it is searched for.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     devices, nodes, strategy
@@ -128,7 +132,7 @@ def train(
         if settings.losses.keys() <= RANKING:
             scale_to_labels(final, predict(final, train_part.complexes).pkd, labels)
         predicted = predict(final, validation_part.complexes)
-        _save(target, final, predicted, members, table, settings)
+        _save(target, final, predicted, members, table, settings, validation_identity)
         workspace.remove()
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
@@ -246,13 +250,15 @@ def _save(
     members: Sequence[Member],
     table: ComplexTable,
     settings: TrainSettings,
+    identity: np.ndarray | None,
 ) -> None:
     train_part, validation_part = table.part("train"), table.part("validation")
     chains = {chain for item in train_part.complexes for chain in item.chains}
     measured = validation_part.measured_pkd("validation")
-    identity = nearest_identity([item.chains for item in validation_part.complexes], chains)
+    if identity is None:
+        identity = np.array(nearest_identity([item.chains for item in validation_part.complexes], chains))
     calibration = fit_calibration(
-        measured, predicted.mean, predicted.spread, np.array(identity), validation_part.targets()
+        measured, predicted.mean, predicted.spread, identity, validation_part.targets()
     )
     manifest = {
         "name": f"{Path(settings.backbone).name}-{settings.mixer}-{settings.head}-x{settings.members}",

@@ -1,0 +1,42 @@
+"""Dropout that draws a byte for each value rather than a real number."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+_LEVELS = 256
+
+
+class Dropout(nn.Module):
+    """Set values to zero at random in training, and scale the others up (Srivastava et al. 2014).
+
+    On a CPU the probability is rounded to a multiple of 1/256: eight values share one draw of 64 bits, which
+    takes an eighth of the time of a draw for each. What is kept is scaled by the rounded probability, so
+    that the mean stays what it was.
+
+    Parameters
+    ----------
+    probability
+        Of a value to be dropped, from 0 to below 1.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return values of the same shape."""
+        kept = round((1 - self.probability) * _LEVELS)
+        if not self.training or kept == _LEVELS:
+            return values
+        if values.device.type != "cpu":
+            return dropout(values, self.probability)
+        draws = torch.empty(-(-values.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+        keep = draws.view(torch.uint8)[: values.numel()].view(values.shape) < kept
+        return values * keep * (_LEVELS / kept)
+
+    def extra_repr(self) -> str:
+        """Return the probability."""
+        return f"p={self.probability}"
