@@ -40,11 +40,12 @@ def code_provenance() -> dict[str, Any]:
 
 
 def table_sha256(table: ComplexTable) -> str:
-    """Return a hash of ids, sequences, labels and split: equal tables give equal hashes."""
+    """Return a hash of ids, sequences, labels and what training reads: equal tables give equal hashes."""
     digest = hashlib.sha256()
-    parts = table.columns["split"] if "split" in table.columns else [""] * len(table)
-    for item, part in zip(table.complexes, parts, strict=True):
-        fields = (item.id, ":".join(item.ligand), ":".join(item.receptor), repr(item.pkd), str(part))
+    read = [name for name in ("split", "weight", "pdb", "cluster") if name in table.columns]
+    rest = table.columns[read].astype(str).itertuples(index=False)
+    for item, others in zip(table.complexes, rest, strict=True):
+        fields = (item.id, ":".join(item.ligand), ":".join(item.receptor), repr(item.pkd), *others)
         digest.update("\t".join(fields).encode() + b"\n")
     return digest.hexdigest()
 

@@ -1,9 +1,10 @@
 """How fast probing over cached embeddings is, beside a step that runs the frozen backbone at batch size 1.
 
-The plain step encodes the units of one complex with ESM-2 8M (transformers library, float32, no gradient), mixes
-them with that library's ConvBERT layer and scores them with a plain head; the optimiser steps after 32 complexes.
-Ours gathers ragged batches from the store of embeddings, and steps after each. Between the two stands the plain
-head over embeddings that lie in memory: what a cache alone gives. Weights are random, which times do not depend on.
+The plain step encodes the units of one complex with ESM-2 8M (transformers library, float32, no gradient),
+mixes them with that library's ConvBERT layer and scores them with a plain head; the optimiser steps after 32
+complexes. Ours gathers ragged batches from the store of embeddings, and steps after each. Between the two
+stands the plain head over embeddings that lie in memory: what a cache alone gives. Weights are random, which
+times do not depend on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +24,7 @@ from transformers.models.convbert.modeling_convbert import ConvBertLayer
 import ppi
 from heads.base import Head, two_layers
 from heads.registry import build_head
+from ppi.backbones.base import Backbone
 from ppi.backbones.checkpoints import CHECKPOINTS
 from ppi.backbones.esm2 import esm2_config
 from ppi.backbones.registry import build_backbone
@@ -104,34 +107,47 @@ def main() -> None:
     backbone = build_backbone(f"random-{BACKBONE}-seed0")
     model = EsmModel(esm2_config(CHECKPOINTS[BACKBONE]), add_pooling_layer=False).eval()
     print(f"{options.complexes} complexes, {options.threads} thread(s), {backbone.identity}")
-    print(
-        "ms a complex, forward and backward: plain step; plain head over a cache; ours (times faster than the plain step)"
-    )
+    print("microseconds a residue, forward and backward (times faster than the plain step)")
     for name in ("hp", "pad"):
-        head, plain = build_head(name, backbone.dim), PlainProbe(name, backbone.dim)
-        encoded = [split_into_units(item, head.encoding_unit) for item in complexes]
-        few = encoded[: options.plain_complexes]
-        units = [unit for item in encoded for unit in item.units]
-        with tempfile.TemporaryDirectory() as store:
-            with open_embeddings(backbone, units, store=store, device="cpu") as embeddings:
-                cached = {item: [embeddings.rows([unit]) for unit in item.units] for item in few}
-                seconds = {
-                    "plain": best(
-                        lambda: plain_steps(plain, few, lambda item: encode(model, item)), options.rounds
-                    )
-                    / len(few),
-                    "cache": best(lambda: plain_steps(plain, few, cached.__getitem__), options.rounds)
-                    / len(few),
-                    "ours": best(lambda: our_steps(head, encoded, embeddings, options.seed), options.rounds)
-                    / len(encoded),
-                }
-        faster = seconds["plain"] / seconds["ours"]
-        figures = "; ".join(f"{value * 1e3:.1f}" for value in seconds.values())
-        print(
-            f"  ConvBERT-{name.upper()}: {figures} ({faster:.1f} x; a cache alone {seconds['plain'] / seconds['cache']:.1f} x)"
-        )
+        compare(name, model, backbone, complexes, options)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory of this process: {peak:.2f} GiB")
+
+
+def compare(
+    name: str,
+    model: EsmModel,
+    backbone: Backbone,
+    complexes: Sequence[ppi.Complex],
+    options: argparse.Namespace,
+) -> None:
+    """Time a head in four ways, and print a line for each."""
+    head, plain = build_head(name, backbone.dim), PlainProbe(name, backbone.dim)
+    everyone = [split_into_units(item, head.encoding_unit) for item in complexes]
+    few = everyone[: options.plain_complexes]
+    units = [unit for item in everyone for unit in item.units]
+    with (
+        tempfile.TemporaryDirectory() as store,
+        open_embeddings(backbone, units, store=store, device="cpu") as embeddings,
+    ):
+        cached = {item: [embeddings.rows([unit]) for unit in item.units] for item in few}
+        ways: dict[str, tuple[list[EncodedComplex], Callable[[], None]]] = {
+            "plain step, batch size 1": (few, lambda: plain_steps(plain, few, partial(encode, model))),
+            "plain head over a cache": (few, lambda: plain_steps(plain, few, cached.__getitem__)),
+            "ours, float32": (everyone, lambda: our_steps(head, everyone, embeddings, options.seed)),
+            "ours, bfloat16 head": (
+                everyone,
+                lambda: our_steps(head, everyone, embeddings, options.seed, low=True),
+            ),
+        }
+        cost = {
+            way: best(work, options.rounds) / sum(item.residues for item in items)
+            for way, (items, work) in ways.items()
+        }
+    first = next(iter(cost.values()))
+    print(f"ConvBERT-{name.upper()}")
+    for way, seconds in cost.items():
+        print(f"  {way}: {seconds * 1e6:.0f} ({first / seconds:.1f} x)")
 
 
 @torch.no_grad()
@@ -158,14 +174,18 @@ def plain_steps(
             optimizer.zero_grad()
 
 
-def our_steps(head: Head, items: Sequence[EncodedComplex], embeddings: UnitEmbeddings, seed: int) -> None:
-    """Train on ragged batches of complexes in random order."""
+def our_steps(
+    head: Head, items: Sequence[EncodedComplex], embeddings: UnitEmbeddings, seed: int, *, low: bool = False
+) -> None:
+    """Train on ragged batches of complexes in random order; `low` for bfloat16."""
     settings = TrainSettings()
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-4)
     order = torch.randperm(len(items), generator=torch.Generator().manual_seed(seed)).tolist()
     for rows in budget_batches([item.residues for item in items], settings.batch_residues, order):
-        outputs = head.all_outputs(embeddings.gather([items[row] for row in rows]))
-        total_loss(settings.losses, outputs, torch.zeros(len(rows)), torch.ones(len(rows))).backward()
+        batch = embeddings.gather([items[row] for row in rows])
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            outputs = head.all_outputs(batch).float()
+        total_loss({"mse": 1.0}, outputs, torch.zeros(len(rows)), torch.ones(len(rows))).backward()
         optimizer.step()
         optimizer.zero_grad()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,6 +56,12 @@ class ModelConfig(BaseModel):
     label_mode: Literal["exact"] = "exact"
     label_mean: float = 0.0
     label_std: float = Field(default=1.0, gt=0.0)
+
+    @classmethod
+    def from_settings(cls, settings: BaseModel, **others: Any) -> ModelConfig:
+        """Take what settings have under the same names, and `others`."""
+        shared = cls.model_fields.keys() & type(settings).model_fields.keys()
+        return cls.model_validate({name: getattr(settings, name) for name in shared} | others)
 
     def build_head(self, dim: int) -> Head:
         """Make one head over residue embeddings of width `dim`.

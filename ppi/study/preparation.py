@@ -17,7 +17,6 @@ from ppi.errors import PpiError
 from ppi.models.affinity import AffinityModel
 from ppi.models.config import ModelConfig
 from ppi.study.cells import Configuration
-from ppi.training.settings import TrainSettings
 
 
 def prepare_models(
@@ -53,7 +52,7 @@ def prepare_models(
             frozen[settings.backbone, settings.layers, settings.precision].append(item)
         else:
             with _named(item):
-                AffinityModel(_model_config(item.settings))
+                AffinityModel(ModelConfig.from_settings(item.settings))
     for items in frozen.values():
         _fill(items, complexes, devices, store)
 
@@ -70,7 +69,7 @@ def _fill(
     units: dict[Unit, None] = {}
     for item in items:
         with _named(item):
-            head = _model_config(item.settings).build_head(backbone.dim)
+            head = ModelConfig.from_settings(item.settings).build_head(backbone.dim)
             encoded, _ = encode_complexes(
                 complexes,
                 head.encoding_unit,
@@ -82,11 +81,6 @@ def _fill(
     if backbone.costly:
         with EmbeddingStore(store, backbone) as kept:
             fill_store(kept, backbone, list(units), devices=devices)
-
-
-def _model_config(settings: TrainSettings) -> ModelConfig:
-    shared = ModelConfig.model_fields.keys() & TrainSettings.model_fields.keys()
-    return ModelConfig.model_validate(settings.model_dump(include=shared))
 
 
 @contextmanager

@@ -108,7 +108,10 @@ def train(
     labels, measured = _labels(train_part, "training"), _labels(validation_part, "validation")
     check_groups(validation_part.targets())
     groups, draws = row_groups(train_part, settings)
-    config = _model_config(settings, *_label_scale(labels, draws))
+    mean, std = _label_scale(labels, draws)
+    config = ModelConfig.from_settings(
+        settings, heteroscedastic="gaussian" in settings.losses, label_mean=mean, label_std=std
+    )
     lightning.seed_everything(settings.seed, verbose=False)  # adapters of the backbone start at random
     model = AffinityModel(config if settings.tuning.frozen else _with_full_precision(config))
     examples = make_examples(model, train_part, labels, groups, truncate=settings.truncate)
@@ -178,16 +181,6 @@ def _labels(part: ComplexTable, what: str) -> np.ndarray:
 def _label_scale(labels: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
     mean = float(np.average(labels, weights=draws))
     return mean, float(np.sqrt(np.average((labels - mean) ** 2, weights=draws)))
-
-
-def _model_config(settings: TrainSettings, mean: float, std: float) -> ModelConfig:
-    shared = ModelConfig.model_fields.keys() & TrainSettings.model_fields.keys()
-    return ModelConfig(
-        **{name: getattr(settings, name) for name in shared},
-        heteroscedastic="gaussian" in settings.losses,
-        label_mean=mean,
-        label_std=std,
-    )
 
 
 def _with_full_precision(config: ModelConfig) -> ModelConfig:
