@@ -1,8 +1,8 @@
 """Protein-protein binding affinity from sequence.
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
-`predict`, `train`, `evaluate`, `curate`, `embed`, `load_dataset`, `load_model`, `read_complexes`, and the
-types `Complex` and `TrainSettings`.
+`predict`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`, `load_dataset`, `load_model`,
+`read_complexes`, and the types `Complex`, `TrainSettings` and `PretrainSettings`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from ppi.io.tables import read_complexes
     from ppi.models.folder import load_model
     from ppi.prediction.predict import predict
+    from ppi.pretraining.run import pretrain
+    from ppi.pretraining.settings import PretrainSettings
+    from ppi.study.run import study
     from ppi.training.run import train
     from ppi.training.settings import TrainSettings
 
 _PUBLIC = {
     "Complex": "ppi.complexes",
+    "PretrainSettings": "ppi.pretraining.settings",
     "TrainSettings": "ppi.training.settings",
     "curate": "data_curation.pipeline",
     "embed": "ppi.embedding.embed",
@@ -31,12 +35,15 @@ _PUBLIC = {
     "load_dataset": "ppi.datasets",
     "load_model": "ppi.models.folder",
     "predict": "ppi.prediction.predict",
+    "pretrain": "ppi.pretraining.run",
     "read_complexes": "ppi.io.tables",
+    "study": "ppi.study.run",
     "train": "ppi.training.run",
 }
 
 __all__ = [
     "Complex",
+    "PretrainSettings",
     "TrainSettings",
     "curate",
     "embed",
@@ -44,7 +51,9 @@ __all__ = [
     "load_dataset",
     "load_model",
     "predict",
+    "pretrain",
     "read_complexes",
+    "study",
     "train",
 ]
 

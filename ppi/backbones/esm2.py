@@ -68,6 +68,9 @@ class Esm2Backbone(PackedEncoder):
             yield self.final_norm(hidden) if number == len(self.blocks) else hidden
 
     def _block(self, layer: Any, pack: Pack, rotary: Rotary | None, hidden: Tensor) -> Tensor:
+        return self._fed_forward(layer, hidden, self._attended(layer, pack, rotary, hidden))
+
+    def _attended(self, layer: Any, pack: Pack, rotary: Rotary | None, hidden: Tensor) -> Tensor:
         attention = layer.attention
         normed = attention.LayerNorm(hidden)
         query, key, value = (
@@ -76,8 +79,10 @@ class Esm2Backbone(PackedEncoder):
         )
         if rotary is not None:
             query, key = rotary.turn(query), rotary.turn(key)
-        attended = pack.attend(query, key, value, scale=query.shape[2] ** -0.5)
-        hidden = hidden + attention.output.dense(attended)
+        return pack.attend(query, key, value, scale=query.shape[2] ** -0.5)
+
+    def _fed_forward(self, layer: Any, hidden: Tensor, attended: Tensor) -> Tensor:
+        hidden = hidden + layer.attention.output.dense(attended)
         expanded: Tensor = layer.output.dense(gelu(layer.intermediate.dense(layer.LayerNorm(hidden))))
         return hidden + expanded
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
 from ppi.evaluation.score_tables import (
     bootstrap_sentence,
     ceiling_sentence,
@@ -17,6 +15,7 @@ from ppi.evaluation.score_tables import (
     within_target_table,
 )
 from ppi.evaluation.strata import EVERYTHING
+from ppi.io.markdown import markdown_table
 
 _METRICS = ("spearman", "pearson", "rmse", "mae")
 _KINDS = ("all", "training", "novelty")
@@ -35,20 +34,15 @@ def format_report(result: Mapping[str, Any]) -> str:
     for stratum in result["strata"]:
         if stratum["kind"] in _KINDS and stratum["scored"]:
             lines += [f"## {stratum['name']} (n = {stratum['n']})", ""]
-            lines += _table(score_table(result, stratum["name"], metrics=_METRICS))
+            lines += markdown_table(score_table(result, stratum["name"], metrics=_METRICS))
     capped = result["capped_scores"][model][EVERYTHING]
     shown = ", ".join(f"{metric} {score_cell(capped[metric])}" for metric in ("spearman", "pearson", "rmse"))
     lines += [f"Against capped labels, to compare with the published table only: {shown}.", ""]
     if result["within_target"]:
         count = result["within_target"][model]["count"]
         lines += [f"## within a target ({count} PDB entries with at least 8 complexes)", ""]
-        lines += _table(within_target_table(result))
+        lines += markdown_table(within_target_table(result))
     lines += [f"## coverage of the {result['coverage']['level']:.0%} intervals", ""]
-    lines += _table(coverage_table(result, (*_KINDS, "novelty bin")))
+    lines += markdown_table(coverage_table(result, (*_KINDS, "novelty bin")))
     unscored = unscored_sentence(result)
     return "\n".join([*lines, unscored, ""] if unscored else lines)
-
-
-def _table(frame: pd.DataFrame) -> list[str]:
-    rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.astype(str).to_numpy().tolist()]
-    return [*(f"| {' | '.join(row)} |" for row in rows), ""]

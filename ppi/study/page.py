@@ -9,6 +9,7 @@ import pandas as pd
 
 from ppi.evaluation.bootstrap import groups_of
 from ppi.evaluation.strata import NOVELTY_IDENTITY
+from ppi.io.markdown import markdown_table
 from ppi.provenance import code_provenance
 from ppi.study.plan import StudyPlan
 from ppi.study.processes import Failure
@@ -68,7 +69,7 @@ def _what_was_run(plan: StudyPlan, failures: Sequence[Failure]) -> list[str]:
         "",
     ]
     lines += [f"**{failure.name} failed (exit status {failure.status}).**\n" for failure in failures]
-    return [*lines, *_markdown(pd.DataFrame(rows))]
+    return [*lines, *markdown_table(pd.DataFrame(rows))]
 
 
 def _how_to_read() -> list[str]:
@@ -112,7 +113,7 @@ def _scores(table: pd.DataFrame) -> list[str]:
         }
         for _, row in table.iterrows()
     ]
-    return _markdown(pd.DataFrame(rows))
+    return markdown_table(pd.DataFrame(rows))
 
 
 def _novelty_and_ensemble(table: pd.DataFrame) -> list[str]:
@@ -135,7 +136,7 @@ def _novelty_and_ensemble(table: pd.DataFrame) -> list[str]:
         f"Test Spearman by novelty (similar: a chain at least {NOVELTY_IDENTITY:.0%} identical to a training "
         "chain, over 80 % of the shorter; new: none), and of the ensemble, the mean prediction of the seeds:",
         "",
-        *_markdown(pd.DataFrame(rows)),
+        *markdown_table(pd.DataFrame(rows)),
     ]
 
 
@@ -152,7 +153,7 @@ def _capped(table: pd.DataFrame) -> list[str]:
         "The same test predictions against capped labels, abs(log10(Kd / M + 1e-10)), only to compare with "
         "published numbers (arXiv 2505.20036):",
         "",
-        *_markdown(pd.DataFrame(rows)),
+        *markdown_table(pd.DataFrame(rows)),
     ]
 
 
@@ -177,7 +178,7 @@ def _pairs(pairs: pd.DataFrame) -> list[str]:
         f"of this split. {different} of them differ at {_SIGNIFICANT:.0%}. Seeds are not resampled: this is "
         "about these trained ensembles, not about training again.",
         "",
-        *_markdown(pd.DataFrame(rows)),
+        *markdown_table(pd.DataFrame(rows)),
     ]
 
 
@@ -207,7 +208,7 @@ def _ranks(plan: StudyPlan, ranks: pd.DataFrame) -> list[str]:
     ]
     if absent:
         lines += [f"Without a result on every split, and so not ranked: {', '.join(absent)}.", ""]
-    return [*lines, *_markdown(pd.DataFrame(rows))]
+    return [*lines, *markdown_table(pd.DataFrame(rows))]
 
 
 def _commands(plan: StudyPlan) -> list[str]:
@@ -235,8 +236,3 @@ def _cell(row: pd.Series, name: str) -> str:
 
 def _number(value: float, digits: int = 2) -> str:
     return "-" if np.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
-
-
-def _markdown(frame: pd.DataFrame) -> list[str]:
-    rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.astype(str).to_numpy().tolist()]
-    return [*(f"| {' | '.join(row)} |" for row in rows), ""]

@@ -236,13 +236,13 @@ def test_nucleotide_warning_is_one_line(tmp_path: Path, model_path: Path) -> Non
 def test_version_and_help_import_nothing_heavy() -> None:
     code = "import sys; from ppi.cli import app; app('{}'); print([m for m in {} if m in sys.modules])"
     heavy = ("torch", "lightning", "pandas", "sklearn", "transformers")
-    for words in ("--help", "train --help", "predict --help", "embed --help", "--version"):
+    for words in ("--help", "train --help", "predict --help", "study --help", "pretrain --help", "--version"):
         command = [sys.executable, "-c", code.format(words, heavy)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout.rstrip().endswith("[]"), words
 
 
-@pytest.mark.parametrize("verb", ["curate", "embed", "info", "train", "evaluate", "predict"])
+@pytest.mark.parametrize("verb", ["curate", "embed", "info", "train", "evaluate", "predict", "study"])
 def test_scripts_are_the_same_doors(verb: str) -> None:
     command = [sys.executable, REPOSITORY / "scripts" / f"{verb}.py", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
