@@ -66,9 +66,9 @@ def _one_line(error: CycloptsError) -> str:
     cause = error.__cause__
     if isinstance(cause, ValidationError):
         first = cause.errors()[0]
-        return (
-            f"--{'-'.join(map(str, first['loc'])).replace('_', '-')}: {first['msg']}, got {first['input']!r}"
-        )
+        flag = f"--{'.'.join(map(str, first['loc'])).replace('_', '-')}: " if first["loc"] else ""
+        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+        return f"{flag}{first['msg'].removeprefix('Value error, ')}{got}"
     return " ".join(str(error).split())
 
 

@@ -47,6 +47,9 @@ def study(
     if dry_run:
         for row in table.itertuples():
             print(f"{row.cell} ({row.state})\n    {row.command}")
-        print(f"{len(table)} cells, {(table['state'] == 'finished').sum()} of them finished")
+        print(
+            f"{len(table)} cells, {(table['state'] == 'finished').sum()} of them finished; once a cell was "
+            f"begun its command works in {output}"
+        )
         return
     print(f"report written to {output / 'report.md'}", file=sys.stderr)

@@ -37,13 +37,14 @@ def train(
     ppi train --config settings.yaml --seed 7 --output model
     ppi train --config settings.yaml --seed 7 --output model --resume
     ppi train --backbone esm2-35m --head hp --tuning.method lora --tuning.learning-rate 1e-4 --output model
+    ppi train --backbone esm2-35m --tuning.method attention-heads --tuning.attention-heads 11:0 --output model
     ppi train --head hp --losses.mse 1 --losses.listmle 0.5 --balance pdb --output model
     ```
 
     Parameters
     ----------
     output
-        Model folder to write.
+        Model folder to write; it must not be there yet.
     data
         CSV, TSV or Parquet with columns id, ligand, receptor, pkd (or kd_molar), and weight if rows differ
         in trust; or `ppb-affinity`, the data set that ships in the package. Rows with a mark in the column
@@ -74,6 +75,8 @@ def train(
     if config is not None:
         settings = settings_from_yaml(config, settings.model_dump(exclude_unset=True))
 
+    from lightning.pytorch.utilities import rank_zero_only
+
     from ppi.training.run import train as run
 
     trained = run(
@@ -89,6 +92,8 @@ def train(
         store=store,
         tensorboard=tensorboard,
     )
+    if rank_zero_only.rank:
+        return
     scores = trained.manifest["validation"]
     print(
         f"model written to {output}: validation Spearman {scores['spearman']:.3f}, RMSE {scores['rmse']:.2f}",

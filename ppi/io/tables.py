@@ -82,7 +82,10 @@ class ComplexTable:
         """
         without = [item.id for item in self.complexes if item.pkd is None]
         if without:
-            raise InputError(f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}")
+            raise InputError(
+                f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}; a number in "
+                "the column pkd, or kd_molar, was expected"
+            )
         return np.array([item.pkd for item in self.complexes], dtype=np.float64)
 
     def targets(self) -> np.ndarray:

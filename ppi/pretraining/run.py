@@ -154,6 +154,8 @@ def _say_what(loop: Loop) -> None:
         f"{settings.batch_tokens:,} tokens, an epoch {loop.stream.epoch_tokens:,}; perplexity of residue "
         f"frequencies alone {counted['unigram_perplexity']:.2f}"
     )
+    if settings.steps is not None and settings.steps <= settings.warmup_steps:
+        lines.append(f"all {settings.steps} steps are warm-up: a smaller --warmup-steps reaches the full rate")
     if not loop.draws:
         lines.append("matplotlib is not installed: there will be no curve")
     print("\n".join(lines), file=sys.stderr)

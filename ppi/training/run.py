@@ -96,12 +96,12 @@ def train(
     Raises
     ------
     ppi.errors.PpiError
-        If the data or the settings are wrong, or the loss is not finite.
+        If the data or the settings are wrong, the folder is not empty, or the loss is not finite.
     data_curation.errors.OutputError
         If the folder cannot be written; said before the training starts.
     """
     settings = settings or TrainSettings()
-    target = check_writable_folder(output)
+    target = _new_folder(output)
     hardware = Hardware(choose_device(device), devices, nodes, strategy)
     table = split_dataset(data, split)
     train_part, validation_part = table.part("train"), table.part("validation")
@@ -140,6 +140,13 @@ def train(
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return load_model(target)
+
+
+def _new_folder(output: str | os.PathLike[str]) -> Path:
+    target = check_writable_folder(output)
+    if target.exists() and any(target.iterdir()):
+        raise TrainingError(f"{output}: the folder is not empty; choose another one, or delete it")
+    return target
 
 
 def scale_to_labels(model: AffinityModel, predicted: np.ndarray, labels: np.ndarray) -> None:

@@ -168,6 +168,8 @@ def settings_from_yaml(path: str | os.PathLike[str], overrides: dict[str, Any]) 
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -189,8 +191,11 @@ def checked_settings(content: Mapping[str, Any], where: str) -> TrainSettings:
     except ValidationError as error:
         first = error.errors()[0]
         place = list(map(str, first["loc"]))
-        hint = _nearest_key(place) if first["type"] == "extra_forbidden" else ""
-        raise SettingsError(f"{where}: {'.'.join(place) or 'settings'}: {first['msg']}{hint}") from error
+        if first["type"] == "extra_forbidden":
+            message = f"there is no such setting{_nearest_key(place)}"
+        else:
+            message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{where}: {'.'.join(place) or 'settings'}: {message}") from error
 
 
 def _nearest_key(place: list[str]) -> str:

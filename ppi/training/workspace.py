@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_only
 
 from data_curation.files import atomic_file
 from ppi.errors import TrainingError
@@ -43,6 +46,8 @@ class Workspace:
                     "the folder"
                 )
             self._check(asked)
+        elif resume and rank_zero_only.rank == 0:
+            print(f"there is no unfinished run at {self.folder}: starting anew", file=sys.stderr)
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_file(self.folder / _REQUEST) as temporary:
             temporary.write_text(json.dumps(asked, indent=2) + "\n")

@@ -275,8 +275,8 @@ def test_tensorboard_files_are_written_on_request(tmp_path: Path, table_path: Pa
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"learning_rat": 1}, "learning_rat: .*did you mean learning_rate?"),
-        ({"tuning": {"ranks": 4}}, "tuning.ranks: .*did you mean rank?"),
+        ({"learning_rat": 1}, "learning_rat: there is no such setting; did you mean learning_rate?"),
+        ({"tuning": {"ranks": 4}}, "tuning.ranks: there is no such setting; did you mean rank?"),
         ({"losses": {"mae": 1}}, "losses: .*unknown loss 'mae'; there are mse, huber"),
         ({"losses": {}}, "losses: "),
         ({"tuning": {"method": "attention-heads"}}, "attention_heads names the heads"),
