@@ -20,19 +20,26 @@ class Dropout(nn.Module):
     ----------
     probability
         Of a value to be dropped, from 0 to below 1.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
     """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
+        if not 0 <= probability < 1:
+            raise ValueError(f"a dropout of {probability}; a number from 0 to below 1 was expected")
         self.probability = probability
 
     def forward(self, values: Tensor) -> Tensor:
         """Return values of the same shape."""
-        kept = round((1 - self.probability) * _LEVELS)
-        if not self.training or kept == _LEVELS:
+        if not self.training or self.probability == 0:
             return values
         if values.device.type != "cpu":
             return dropout(values, self.probability)
+        kept = max(1, round((1 - self.probability) * _LEVELS))
         draws = torch.empty(-(-values.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
         keep = draws.view(torch.uint8)[: values.numel()].view(values.shape) < kept
         return values * keep * (_LEVELS / kept)

@@ -33,7 +33,7 @@ def dense_attention(
     scale
         Factor of the scores.
     bias
-        Added to the scores; ``(1, H, L, L')``.
+        Added to the scores; ``(1, H, L, L')`` in the type of the values.
     dropout
         Probability with which an attention weight is dropped.
 

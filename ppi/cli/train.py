@@ -21,7 +21,7 @@ def train(
     device: str = "auto",
     devices: int = 1,
     nodes: int = 1,
-    strategy: Literal["auto", "ddp", "fsdp"] = "auto",
+    strategy: Literal["auto", "ddp"] = "auto",
     store: Path | None = None,
     tensorboard: Path | None = None,
     settings: Annotated[TrainSettings, Parameter(name="*")] = TrainSettings(),  # noqa: B008 (frozen)
@@ -46,9 +46,9 @@ def train(
     output
         Model folder to write; it must not be there yet.
     data
-        CSV, TSV or Parquet with columns id, ligand, receptor, pkd (or kd_molar), and weight if rows differ
-        in trust; or `ppb-affinity`, the data set that ships in the package. Rows with a mark in the column
-        censored are left out: their pkd is only a bound.
+        CSV, TSV or Parquet with columns id, ligand, receptor, pkd (or kd_molar), and weight if rows differ in
+        trust (each counts relative to the others of its batch); or `ppb-affinity`, the data set that ships in
+        the package. Rows with a mark in the column censored are left out: their pkd is only a bound.
     split
         Column of the table, or CSV with the columns id and split, that says train or validation; by default
         the column split, else split_strict. Where it holds folds, fold:0 tests on fold 0 and validates

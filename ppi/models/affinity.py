@@ -84,7 +84,8 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
     def trained_state(self) -> dict[str, Tensor]:
         """Return what was trained: the heads, and the parameters of the backbone that were tuned.
 
-        What was loaded is returned as it was, also where the backbone computes in a lower precision.
+        Tuned weights that were loaded are returned as they were, also where the backbone computes in a lower
+        precision; they do not follow what is done to the backbone afterwards.
         """
         tuned = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         state = {

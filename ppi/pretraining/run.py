@@ -124,6 +124,8 @@ def _restore(loop: Loop) -> None:
         return
     loop.learner.restore(tensors, state.step)
     loop.state = state
+    if not own.exists():
+        loop.save(CHECKPOINT)  # what is resumed begins from here
 
 
 def _written(loop: Loop, found: Validation) -> Pretrained:
@@ -135,8 +137,8 @@ def _written(loop: Loop, found: Validation) -> Pretrained:
         "corpus": corpus,
         **code_provenance(),
     }
-    save_model(loop.config, loop.learner.weights, loop.output / MODEL, manifest)
     loop.save(CHECKPOINT)
+    save_model(loop.config, loop.learner.weights, loop.output / MODEL, manifest)
     return Pretrained(loop.output / MODEL, loop.state, found, float(corpus["unigram_perplexity"]))
 
 
@@ -155,7 +157,7 @@ def _say_what(loop: Loop) -> None:
         f"frequencies alone {counted['unigram_perplexity']:.2f}"
     )
     if settings.steps is not None and settings.steps <= settings.warmup_steps:
-        lines.append(f"all {settings.steps} steps are warm-up: a smaller --warmup-steps reaches the full rate")
+        lines.append(f"all {settings.steps} steps are warm-up; fewer --warmup-steps reach the full rate")
     if not loop.draws:
         lines.append("matplotlib is not installed: there will be no curve")
     print("\n".join(lines), file=sys.stderr)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,7 +27,7 @@ from ppi.training.data import AffinityData
 from ppi.training.module import MONITOR, AffinityModule
 
 BEST, LAST = "best.ckpt", "last.ckpt"
-Strategy = Literal["auto", "ddp", "fsdp"]
+Strategy = Literal["auto", "ddp"]
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,23 @@ class Hardware:
         Processes on each machine, and machines.
     strategy
         Of Lightning, where there are several.
+
+    Raises
+    ------
+    SettingsError
+        If the numbers do not fit the device.
     """
 
     device: str = "cpu"
     devices: int = 1
     nodes: int = 1
     strategy: Strategy = "auto"
+
+    def __post_init__(self) -> None:
+        if min(self.devices, self.nodes) < 1:
+            raise SettingsError(f"{self.devices} devices and {self.nodes} nodes: at least one was expected")
+        if ":" in self.device and self.devices > 1:
+            raise SettingsError(f"device {self.device} is one, but {self.devices} devices were asked for")
 
     @property
     def processes(self) -> int:
@@ -121,6 +135,33 @@ class EpochLog(Callback):
                 pd.DataFrame(self.rows).to_csv(temporary, index=False)
 
 
+class _Best(ModelCheckpoint):
+    """Knows its best checkpoint also after the folder was moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        path = str(Path(str(self.dirpath)) / BEST)
+        moved: dict[str, Any] = {
+            "dirpath": self.dirpath,
+            "best_model_path": path,
+            "kth_best_model_path": path,
+        }
+        moved["best_k_models"] = dict.fromkeys([path], state_dict["best_model_score"])
+        super().load_state_dict(state_dict | moved)
+
+
+@contextmanager
+def _interrupts_as_they_are() -> Iterator[None]:
+    """Let Ctrl-C end a run as it ends any other work; Lightning makes it an exit with status 1."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, before)
+            raise KeyboardInterrupt from error
+        raise
+
+
 def train_member(
     module: AffinityModule,
     data: AffinityData,
@@ -152,7 +193,7 @@ def train_member(
     stopping = EarlyStopping(MONITOR, mode="max", patience=settings.patience)
     options: dict[str, Any] = {"dirpath": str(folder), "save_on_train_epoch_end": True}
     options["enable_version_counter"] = False
-    best = ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", save_weights_only=True, **options)
+    best = _Best(filename="best", monitor=MONITOR, mode="max", save_weights_only=True, **options)
     callbacks: list[Callback] = [log, stopping, best, ModelCheckpoint(filename="last", **options)]
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar(leave=True, console_kwargs={"stderr": True}))
@@ -172,11 +213,12 @@ def train_member(
         log.load_state_dict(_callback_state(last))
     if not _finished(log, settings.max_epochs, settings.patience):
         try:
-            trainer.fit(module, data, ckpt_path=last if last.exists() else None)
+            with _interrupts_as_they_are():
+                trainer.fit(module, data, ckpt_path=last if last.exists() else None)
         except TrainingError as error:
-            kept = f"; the last good epoch is in {folder}" if last.exists() else ""
+            kept = f"; the best epoch before is in {folder / BEST}" if last.exists() else ""
             raise TrainingError(f"seed {module.seed}: {error}{kept}") from error
-    state = torch.load(folder / BEST, weights_only=True)["state_dict"]
+    state = torch.load(folder / BEST, weights_only=True, map_location="cpu")["state_dict"]
     return Member(state, pd.DataFrame(log.rows), module.seed)
 
 
@@ -188,7 +230,8 @@ def _finished(log: EpochLog, max_epochs: int, patience: int) -> bool:
 
 
 def _callback_state(path: Path) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(path, weights_only=True)["callbacks"][EpochLog.__qualname__]
+    callbacks = torch.load(path, weights_only=True, map_location="cpu")["callbacks"]
+    state: dict[str, Any] = callbacks[EpochLog.__qualname__]
     return state
 
 

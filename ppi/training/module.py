@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.strategies import FSDPStrategy
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -83,19 +83,21 @@ class AffinityModule(lightning.LightningModule):
     def on_train_batch_start(self, rows: list[int], index: int) -> None:
         # Not at the start of an epoch: Lightning leaves that out for the first one of a resumed run.
         if index == 0:
-            state = np.random.SeedSequence([self.seed, self.current_epoch]).generate_state(1)
+            rank = [self.global_rank] if self.global_rank else []
+            state = np.random.SeedSequence([self.seed, self.current_epoch, *rank]).generate_state(1)
             torch.manual_seed(int(state[0]))
 
     def training_step(self, rows: list[int], index: int) -> None:
         optimizer = self.optimizers(use_pl_optimizer=True)
         optimizer.zero_grad()
         loss = self._backward(rows)
-        if not math.isfinite(loss):
+        norm = float(torch.nn.utils.clip_grad_norm_(self._trained_parameters(), GRADIENT_CLIP))
+        if not math.isfinite(loss + norm):
+            what = "a gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
             raise TrainingError(
-                f"the loss is {loss} in batch {index + 1} of epoch {self.current_epoch + 1}; a lower "
+                f"{what} in batch {index + 1} of epoch {self.current_epoch + 1}; to begin anew with a lower "
                 "learning rate may help"
             )
-        self._clip_gradients(optimizer)
         optimizer.step()
         self.lr_schedulers().step()
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(rows))
@@ -136,13 +138,27 @@ class AffinityModule(lightning.LightningModule):
         pieces = list(micro_batches(examples.lengths, rows, self.settings.micro_budget))
         if len(pieces) > 1 and RANKING & self.settings.losses.keys():
             # A ranking needs all scores at once: each piece is computed again when its gradient is known.
-            outputs = [checkpoint(self, examples, piece, use_reentrant=False) for piece in pieces]
+            # From the tensor it knows on which device dropout draws, to draw the same again.
+            place = torch.empty(0, device=self.device)
+            outputs = [
+                checkpoint(lambda _, piece: self(examples, piece), place, piece, use_reentrant=False)
+                for piece in pieces
+            ]
             return self._add_gradient(torch.cat(outputs), [row for piece in pieces for row in piece], 1.0)
-        total = examples.weight[rows].sum()
-        return sum(
-            self._add_gradient(self(examples, piece), piece, examples.weight[piece].sum() / total)
-            for piece in pieces
-        )
+        total, loss = examples.weight[rows].sum(), 0.0
+        for piece in pieces:
+            with self._synchronised(piece is pieces[-1]):
+                share = examples.weight[piece].sum() / total
+                loss += self._add_gradient(self(examples, piece), piece, share)
+        return loss
+
+    def _synchronised(self, last: bool) -> AbstractContextManager[None]:
+        """Let processes, which may have different numbers of pieces, meet once a step: after their last."""
+        strategy = self.trainer.strategy
+        if last or not hasattr(strategy, "block_backward_sync"):
+            return nullcontext()
+        context: AbstractContextManager[None] = strategy.block_backward_sync()
+        return context
 
     def _add_gradient(self, outputs: Tensor, rows: list[int], share: float) -> float:
         target, weight = (
@@ -154,12 +170,8 @@ class AffinityModule(lightning.LightningModule):
         self.manual_backward(loss)
         return float(loss.detach())
 
-    def _clip_gradients(self, optimizer: Any) -> None:
-        if isinstance(self.trainer.strategy, FSDPStrategy):
-            # The norm goes over the shards of all processes, which only the wrapper knows.
-            self.trainer.strategy.model.clip_grad_norm_(GRADIENT_CLIP)
-        else:
-            self.clip_gradients(optimizer, gradient_clip_val=GRADIENT_CLIP, gradient_clip_algorithm="norm")
+    def _trained_parameters(self) -> list[torch.nn.Parameter]:
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def _of_all_ranks(self) -> list[tuple[np.ndarray, np.ndarray]]:
         if self.trainer.world_size == 1:

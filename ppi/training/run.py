@@ -24,7 +24,7 @@ from ppi.datasets import SHIPPED_DATASET, split_dataset
 from ppi.devices import choose_device, native_dtype
 from ppi.embedding.run import open_embeddings
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
-from ppi.errors import InputError, TrainingError
+from ppi.errors import InputError, SettingsError, TrainingError
 from ppi.evaluation.metrics import METRICS
 from ppi.io.tables import ComplexTable
 from ppi.models.affinity import AffinityModel
@@ -107,6 +107,10 @@ def train(
     train_part, validation_part = table.part("train"), table.part("validation")
     labels, measured = _labels(train_part, "training"), _labels(validation_part, "validation")
     check_groups(validation_part.targets())
+    if hardware.processes > len(validation_part):
+        raise SettingsError(
+            f"{hardware.processes} processes, but {len(validation_part)} validation complexes: each needs one"
+        )
     groups, draws = row_groups(train_part, settings)
     mean, std = _label_scale(labels, draws)
     config = ModelConfig.from_settings(
@@ -122,6 +126,7 @@ def train(
         "settings": settings.model_dump(),
         "data_sha256": table_sha256(table),
         "backbone_identity": model.backbone.identity,
+        "processes": hardware.processes,
     }
     workspace = Workspace(target, request, resume=resume)
     units = [unit for part in (examples, checked) for item in part.encoded for unit in item.units]
@@ -129,7 +134,9 @@ def train(
         run = partial(_train_member, model, embeddings, examples, checked, settings, workspace, hardware)
         members = [run(number, tensorboard) for number in range(settings.members)]
     if rank_zero_only.rank == 0:
-        final = model if settings.tuning.frozen else AffinityModel(config)
+        # With the commit of the hub that training began with.
+        pinned = config.model_copy(update={"backbone": model.config.backbone})
+        final = model if settings.tuning.frozen else AffinityModel(pinned)
         final.load_trained_state(_joined_state(members))
         predict = partial(predict_members, truncate=settings.truncate, device=hardware.device, store=store)
         if settings.losses.keys() <= RANKING:
@@ -201,6 +208,7 @@ def _embeddings(
 ) -> Iterator[UnitEmbeddings]:
     if settings.tuning.frozen:
         with open_embeddings(model.backbone, units, store=store, device=device) as embeddings:
+            model.backbone.cpu()  # its work is done
             yield embeddings
     else:
         yield LiveUnits(model.backbone, native_dtype(settings.precision))

@@ -69,11 +69,12 @@ class Workspace:
             raise TrainingError(
                 f"{self.folder}/{_REQUEST}: cannot be read ({error}); delete the folder"
             ) from error
-        for name, wanted in _flat(request).items():
-            there = _flat(found).get(name)
-            if there != wanted:
+        there, here = _flat(found), _flat(request)
+        for name in {**there, **here}:
+            if there.get(name) != here.get(name):
                 raise TrainingError(
-                    f"{self.folder}: the unfinished run there has {name} {there!r}, this one {wanted!r}; "
+                    f"{self.folder}: the unfinished run there has {name} {there.get(name)!r}, this one "
+                    f"{here.get(name)!r}; "
                     "run it as it was begun, or delete the folder"
                 )
 

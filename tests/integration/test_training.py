@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ppi.models.config import ModelConfig
 from ppi.models.folder import load_model
 from ppi.prediction.engine import predict_members
 from ppi.training.data import Examples
+from ppi.training.member import Hardware
 from ppi.training.module import AffinityModule, rate_factor
 from ppi.training.run import scale_to_labels
 from ppi.training.settings import TrainSettings, settings_from_yaml
@@ -79,9 +81,10 @@ def test_killed_and_resumed_ends_as_if_nothing_had_happened(
     with monkeypatch.context() as patch:
         kill_at(patch, step)
         with pytest.raises(KilledError):
-            ppi.train(table_path, output=tmp_path / "again", settings=settings)
-    assert not (tmp_path / "again").exists()
-    assert (tmp_path / "again.unfinished" / "member-0" / "last.ckpt").exists()
+            ppi.train(table_path, output=tmp_path / "killed", settings=settings)
+    assert not (tmp_path / "killed").exists()
+    assert (tmp_path / "killed.unfinished" / "member-0" / "last.ckpt").exists()
+    (tmp_path / "killed.unfinished").rename(tmp_path / "again.unfinished")  # it may be moved
     again = ppi.train(table_path, output=tmp_path / "again", settings=settings, resume=True)
     assert again.manifest["validation"] == whole.manifest["validation"]
     for name in ("model.safetensors", "calibration.json"):
@@ -137,7 +140,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_epoch(
         return outputs * torch.nan if self.training and self.current_epoch == 1 else outputs
 
     monkeypatch.setattr(AffinityModule, "forward", broken)
-    with pytest.raises(TrainingError, match="loss is nan in batch 1 of epoch 2.*last good epoch is in"):
+    with pytest.raises(TrainingError, match="loss is nan in batch 1 of epoch 2.*best epoch before is in"):
         ppi.train(table_path, output=tmp_path / "m", settings=TrainSettings(**SMALL, max_epochs=3))
     kept = torch.load(tmp_path / "m.unfinished" / "member-0" / "best.ckpt", weights_only=True)["state_dict"]
     assert all(torch.isfinite(tensor).all() for tensor in kept.values())
@@ -161,6 +164,7 @@ def module_of(table_path: Path, losses: dict[Any, float], backbone: str, **optio
     examples = Examples(encoded, random.normal(size=9), random.uniform(0.5, 2, size=9), np.arange(9))
     module = AffinityModule(model.heads[0], LiveUnits(model.backbone), examples, examples, settings, 10, 0)
     module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
+    module._synchronised = lambda last: nullcontext()  # type: ignore[method-assign]
     return module
 
 
@@ -255,14 +259,45 @@ def test_tuned_runs_resume_too(
     assert weights[0] == weights[1]
 
 
-def test_two_processes_train_one_model(tmp_path: Path, table_path: Path) -> None:
+def test_two_processes_train_one_model(tmp_path: Path, table_path: Path, tiny_backbone: str) -> None:
+    # In pieces: the processes have different numbers of them.
     flags = ["--data", str(table_path), "--head", "hp", "--mixer", "none", "--max-epochs", "2"]
-    command = [sys.executable, "-m", "ppi", "train", *flags, "--losses.listmle", "1", "--losses.mse", "1"]
-    command += ["--device", "cpu", "--devices", "2", "--strategy", "ddp", "--output", str(tmp_path / "m")]
+    flags += ["--backbone", tiny_backbone, "--tuning.method", "full", "--batch-residues", "600"]
+    flags += ["--micro-residues", "150", "--device", "cpu", "--devices", "2", "--strategy", "ddp"]
+    command = [sys.executable, "-m", "ppi", "train", *flags, "--output", str(tmp_path / "m")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("member 1 of 1") == 1
+    assert done.stderr.count("model written to") == 1
     assert load_model(tmp_path / "m").manifest["members"][0]["epochs"] == 2
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(
+    tmp_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poisoned(self: AffinityModule) -> list[torch.nn.Parameter]:
+        parameters = list(self.head.parameters())
+        parameters[0].grad = torch.full_like(parameters[0], torch.inf)
+        return parameters
+
+    monkeypatch.setattr(AffinityModule, "_trained_parameters", poisoned)
+    with pytest.raises(TrainingError, match="a gradient is not finite in batch 1 of epoch 1"):
+        ppi.train(table_path, output=tmp_path / "m", settings=TrainSettings(**SMALL, max_epochs=3))
+
+
+def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path, table_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(TrainingError, match="the folder is not empty"):
+        ppi.train(table_path, output=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "message"),
+    [({"device": "cuda:1", "devices": 2}, "is one, but 2"), ({"devices": 0}, "at least one")],
+)
+def test_unfit_hardware(hardware: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Hardware(**hardware)
 
 
 def test_tensorboard_files_are_written_on_request(tmp_path: Path, table_path: Path) -> None:
