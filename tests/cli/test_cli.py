@@ -93,7 +93,7 @@ def test_train_evaluate_predict(tmp_path: Path, table_path: Path, capsys: pytest
 def test_options_of_head_mixer_and_pooling(
     tmp_path: Path, table_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["train", "--data", table_path, "--output", tmp_path / "m", "--max-epochs", 1, "--head", "hp"]
+    train = ["train", "--data", table_path, "--max-epochs", 1, "--head"]
     given = {
         "--head-options.per-side": "true",
         "--head-options.aggregation": "add",
@@ -102,18 +102,22 @@ def test_options_of_head_mixer_and_pooling(
         "--pooling-options.heads": 4,
     }
     options = [word for pair in given.items() for word in pair]
-    assert run(*words, "--pooling", "multihead", *options) == 0
+    assert run(*train, "hp", "--output", tmp_path / "m", "--pooling", "multihead", *options) == 0
     config = json.loads((tmp_path / "m" / "config.json").read_text())
     assert config["head_options"] == {"per_side": True, "aggregation": "add", "network": False}
     assert (config["mixer_options"], config["pooling_options"]) == ({"kernel": 5}, {"heads": 4})
     assert run("predict", table_path, "--model", tmp_path / "m", "--output", tmp_path / "out.csv") == 0
     capsys.readouterr()
-    assert run(*words[:-1], "sc", "--head-options.symmetric", "true") == 0
-    assert "ligand and receptor changes nothing" in (tmp_path / "m" / "README.md").read_text()
+    other = ["--output", tmp_path / "other"]
+    assert run(*train, "sc", *other, "--head-options.symmetric", "true") == 0
+    assert "ligand and receptor changes nothing" in (tmp_path / "other" / "README.md").read_text()
     capsys.readouterr()
-    assert run(*words, "--head-options.foo", 1) == 1
+    assert run(*train, "hp", *other) == 1
+    assert "the folder is not empty" in capsys.readouterr().err
+    absent = ["--output", tmp_path / "absent"]
+    assert run(*train, "hp", *absent, "--head-options.foo", 1) == 1
     assert "hp has no option 'foo'; it has aggregation, " in capsys.readouterr().err
-    assert run(*words, "--pooling", "layers") == 1
+    assert run(*train, "hp", *absent, "--pooling", "layers") == 1
     assert "pooling over layers needs at least two" in capsys.readouterr().err
 
 
@@ -152,7 +156,7 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (["evaluate", "--part", "holdout"], 1, "no row has split 'holdout'"),
         (["train", "--output", "x", "--head", "foo"], 2, "--head: Input should be 'ec', 'sc', 'hp' or 'pad'"),
         (["train", "--output", "x", "--learning-rate", "-1"], 2, "--learning-rate: Input should be greater"),
-        (["train", "--output", "x", "--config", "absent.yaml"], 1, "absent.yaml: cannot be read"),
+        (["train", "--output", "x", "--config", "absent.yaml"], 1, "absent.yaml: no such file"),
         (["train"], 2, "--output"),
         (["train", "--output", "x", "--backbone", "esm2-8"], 1, "'esm2-8'; did you mean esm2-8m"),
         (["embed"], 1, "give complexes to embed, or --list or --prune"),

@@ -83,6 +83,7 @@ def test_model_folder_is_complete(model_path: Path, table: pd.DataFrame) -> None
         "manifest.json",
         "calibration.json",
         "training_chains.txt.gz",
+        "training.csv",
         "README.md",
     }
     manifest = json.loads((model_path / "manifest.json").read_text())
@@ -248,7 +249,7 @@ def test_settings_come_from_defaults_then_yaml_then_flags(tmp_path: Path) -> Non
     settings = settings_from_yaml(path, {"seed": 5})
     assert (settings.head, settings.seed, settings.mixer) == ("ec", 5, TrainSettings().mixer)
     path.write_text("heads: ec\n")
-    with pytest.raises(SettingsError, match="heads: Extra inputs"):
+    with pytest.raises(SettingsError, match="heads: there is no such setting; did you mean head"):
         settings_from_yaml(path, {})
     path.write_text("- ec\n")
     with pytest.raises(SettingsError, match="a mapping of settings"):
