@@ -287,7 +287,8 @@ def test_verb_and_script_are_the_same_door(
     assert done.returncode == 0, done.stderr
     assert "there will be no curve" in done.stderr
     verb, script = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("verb", "script"))
-    assert all(torch.equal(verb[name], script[name]) for name in verb)
+    for name, weight in verb.items():  # threads may share the sums differently
+        torch.testing.assert_close(script[name], weight, rtol=0, atol=1e-3)
     with pytest.raises(SystemExit) as ended:
         main(["pretrain", *words, "--output", str(tmp_path / "verb")])
     assert ended.value.code == 1

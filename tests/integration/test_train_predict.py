@@ -254,8 +254,11 @@ def test_settings_come_from_defaults_then_yaml_then_flags(tmp_path: Path) -> Non
     path.write_text("- ec\n")
     with pytest.raises(SettingsError, match="a mapping of settings"):
         settings_from_yaml(path, {})
-    with pytest.raises(SettingsError, match="cannot be read as YAML"):
+    with pytest.raises(SettingsError, match="no such file"):
         settings_from_yaml(tmp_path / "absent.yaml", {})
+    path.write_text("head: [")
+    with pytest.raises(SettingsError, match="cannot be read as YAML"):
+        settings_from_yaml(path, {})
 
 
 def test_devices() -> None:

@@ -46,7 +46,7 @@ class ConstantHalfWidth:
 @pytest.fixture
 def nothing_similar(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the searches of chains that are as good as random."""
-    monkeypatch.setattr("ppi.evaluation.neighbours.search", lambda *_, **__: search({}, {}))
+    monkeypatch.setattr("data_curation.leakage.search", lambda *_, **__: search({}, {}))
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_novelty_is_that_of_prediction(
 
 
 def test_short_identical_chains_are_similar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ppi.evaluation.neighbours.search", lambda *_, **__: search({}, {}))
+    monkeypatch.setattr("data_curation.leakage.search", lambda *_, **__: search({}, {}))
     found = similar_chains(["MKVW", "GGS"], ["MKVW", "TTY"])
     assert found.to_dict("records") == [{"query": "MKVW", "target": "MKVW", "identity": 1.0}]
 

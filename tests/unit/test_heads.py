@@ -201,7 +201,7 @@ def test_heads_refuse_a_complex_without_a_side() -> None:
 def test_unknown_names_and_options_list_the_known_ones() -> None:
     with pytest.raises(ValueError, match="convbert, none"):
         build_head("hp", 48, "transformer")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="ec has no option 'network'; it has late, mixer_options"):
+    with pytest.raises(ValueError, match="ec has no option 'network'; it has heteroscedastic, late"):
         build_head("ec", 48, network=True)
     with pytest.raises(ValueError, match="mean has no option 'heads'; it has none"):
         build_head("ec", 48, pooling="mean", pooling_options={"heads": 3})
@@ -215,7 +215,7 @@ def test_unknown_names_and_options_list_the_known_ones() -> None:
 
 def test_mixer_options_reach_the_mixer() -> None:
     head = build_head("ec", 48, mixer_options={"kernel": 5, "dropout": 0.0})
-    assert (head.mixer.kernel, head.mixer.dropout.p) == (5, 0.0)
+    assert (head.mixer.kernel, head.mixer.dropout.probability) == (5, 0.0)
 
 
 def test_softmax_of_extreme_scores_is_finite() -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from transformers import EsmcConfig, EsmcModel, EsmConfig, EsmModel, T5Config, T5EncoderModel
 
+from heads.kernels.dense import dense_attention
 from ppi.backbones.encoder import PackedEncoder
 from ppi.backbones.esm2 import Esm2Backbone
 from ppi.backbones.esm3 import Esm3Backbone, Esm3Trunk
@@ -327,11 +328,11 @@ def test_attention_under_autocast_gets_one_data_type(
     """Autocast itself would cast what is left in float32 only after the choice of a kernel."""
     seen: list[torch.dtype] = []
 
-    def attend(*parts: Tensor, attn_mask: Tensor | None, scale: float) -> Tensor:
-        seen.extend(part.dtype for part in (*parts, attn_mask) if part is not None)
-        return nn.functional.scaled_dot_product_attention(*parts, attn_mask=attn_mask, scale=scale)
+    def attend(*parts: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+        seen.extend(part.dtype for part in (*parts, bias) if part is not None)
+        return dense_attention(*parts, bias=bias, scale=scale)
 
-    monkeypatch.setattr("ppi.backbones.packing.scaled_dot_product_attention", attend)
+    monkeypatch.setattr("ppi.backbones.packing.dense_attention", attend)
     backbone = tiny_random(family)
     with torch.autocast("cpu", torch.bfloat16):
         backbone.embed(UNITS)
