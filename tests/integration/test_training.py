@@ -71,7 +71,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(AffinityModule, "training_step", counting)
 
 
-@pytest.mark.parametrize("step", [7, 16])
+@pytest.mark.parametrize("step", [16])
 def test_killed_and_resumed_ends_as_if_nothing_had_happened(
     tmp_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -185,9 +185,7 @@ def test_a_batch_in_pieces_has_the_gradient_of_the_whole(
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-3, atol=1e-5, msg=name)
 
 
-@pytest.mark.parametrize(
-    "losses", [{"gaussian": 1}, {"listmle": 1}, {"margin": 1}, {"huber": 1, "listmle": 0.5}]
-)
+@pytest.mark.parametrize("losses", [{"gaussian": 1}, {"listmle": 1}, {"huber": 1, "margin": 0.5}])
 def test_every_loss_learns_and_predicts_pkd(
     tmp_path: Path, table_path: Path, table: pd.DataFrame, losses: dict[str, float]
 ) -> None:
