@@ -88,7 +88,7 @@ class AffinityModule(lightning.LightningModule):
             torch.manual_seed(int(state[0]))
 
     def training_step(self, rows: list[int], index: int) -> None:
-        optimizer = self.optimizers(use_pl_optimizer=True)
+        optimizer = self.optimizers()
         optimizer.zero_grad()
         loss = self._backward(rows)
         norm = float(torch.nn.utils.clip_grad_norm_(self._trained_parameters(), GRADIENT_CLIP))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import REPOSITORY
 from safetensors.torch import load_file
 
 from data_curation.errors import OutputError
@@ -24,7 +25,6 @@ from ppi.pretraining.checkpoint import read_checkpoint
 from ppi.pretraining.optimiser import Learner
 from ppi.pretraining.run import Pretrained, pretrain
 from ppi.pretraining.settings import PretrainSettings, RunOptions
-from tests.conftest import REPOSITORY
 
 TINY = PretrainSettings(
     depth=2,

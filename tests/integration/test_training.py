@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from transformers import EsmConfig, EsmModel
+from tiny_models import tiny_random_esm2
 
 import ppi
 from ppi.embedding.sources import LiveUnits
@@ -38,21 +38,8 @@ SMALL = {"head": "hp", "mixer": "none", "batch_residues": 400}
 @pytest.fixture(scope="module")
 def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tiny_random ESM-2."""
-    torch.manual_seed(0)
-    config = EsmConfig(
-        vocab_size=33,
-        mask_token_id=32,
-        pad_token_id=1,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=1026,
-        position_embedding_type="rotary",
-        token_dropout=True,
-    )
     path = tmp_path_factory.mktemp("backbone") / "tiny_random_esm2"
-    EsmModel(config, add_pooling_layer=False).save_pretrained(path)
+    tiny_random_esm2().save_pretrained(path)
     return str(path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import EsmConfig, EsmModel
+from tiny_models import tiny_random_esm2
 
 from ppi.backbones.checkpoints import CHECKPOINTS
 from ppi.backbones.listing import backbone_table
@@ -21,18 +21,8 @@ from ppi.errors import BackboneError
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    config = EsmConfig(
-        vocab_size=33,
-        mask_token_id=32,
-        pad_token_id=1,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        position_embedding_type="rotary",
-    )
     path = tmp_path / "tiny_random_esm2"
-    EsmModel(config, add_pooling_layer=False).save_pretrained(path)
+    tiny_random_esm2(num_hidden_layers=1).save_pretrained(path)
     return path
 
 

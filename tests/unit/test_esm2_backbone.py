@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import random_chain
-from transformers import EsmConfig, EsmModel
+from tiny_models import tiny_random_esm2
+from transformers import EsmModel
 
 from ppi.backbones.base import Unit
 from ppi.backbones.checkpoints import CHECKPOINTS
@@ -20,22 +21,9 @@ from ppi.backbones.registry import build_backbone
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny_random ESM-2 in the published layout."""
-    torch.manual_seed(0)
-    config = EsmConfig(
-        vocab_size=33,
-        mask_token_id=32,
-        pad_token_id=1,
-        hidden_size=32,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=1026,
-        position_embedding_type="rotary",
-        token_dropout=True,
-        initializer_range=0.3,
-    )
     path = tmp_path_factory.mktemp("esm2") / "tiny_random_esm2"
-    EsmModel(config, add_pooling_layer=False).save_pretrained(path)
+    model = tiny_random_esm2(num_hidden_layers=3, num_attention_heads=4, initializer_range=0.3)
+    model.save_pretrained(path)
     return path
 
 

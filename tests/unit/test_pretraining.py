@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import random_chain
 from transformers import EsmForMaskedLM
 
 from ppi.backbones.registry import build_backbone
@@ -37,7 +38,6 @@ from ppi.pretraining.optimiser import Learner
 from ppi.pretraining.schedule import decay_start, rate
 from ppi.pretraining.sequences import read_sequences
 from ppi.pretraining.settings import PretrainSettings, RunOptions
-from tests.conftest import random_chain
 
 CONFIG = small_config(depth=2, width=32, heads=2, context=64)
 

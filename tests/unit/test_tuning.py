@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import ValidationError
+from tiny_models import tiny_random_esm2
 from torch import Tensor, nn
-from transformers import EsmcConfig, EsmcModel, EsmConfig, EsmModel, T5Config, T5EncoderModel
+from transformers import EsmcConfig, EsmcModel, T5Config, T5EncoderModel
 
 from heads.kernels.dense import dense_attention
 from ppi.backbones.encoder import PackedEncoder
@@ -31,19 +32,13 @@ DEPTH, HEADS = 3, 2
 
 
 def esm2(source: Source, positions: str = "rotary") -> PackedEncoder:
-    config = EsmConfig(
-        vocab_size=33,
-        mask_token_id=32,
-        pad_token_id=1,
-        hidden_size=32,
+    model = tiny_random_esm2(
         num_hidden_layers=DEPTH,
         num_attention_heads=HEADS,
-        intermediate_size=48,
         position_embedding_type=positions,
         emb_layer_norm_before=positions == "absolute",
-        token_dropout=True,
     )
-    return Esm2Backbone(EsmModel(config, add_pooling_layer=False), source, "tiny_random", "tiny_random")
+    return Esm2Backbone(model, source, "tiny_random", "tiny_random")
 
 
 def esm1b(source: Source) -> PackedEncoder:
