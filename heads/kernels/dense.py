@@ -21,8 +21,8 @@ def dense_attention(
 ) -> Tensor:
     """Scaled dot-product attention.
 
-    Where gradients are wanted in bfloat16 on a CPU, plain products take about half the time of the fused kernel
-    of torch on one thread, forwards and backwards together; the scores then are rounded to bfloat16.
+    Where gradients are wanted in bfloat16 on a CPU, plain products take about half the time of the fused
+    kernel of torch on one thread, forwards and backwards together; the scores are rounded to bfloat16.
 
     Parameters
     ----------
