@@ -1,9 +1,11 @@
-"""Published checkpoints: where they are, how large they are, and what may be done with them."""
+"""Checkpoints by name: where they are, how large they are, and what may be done with them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 Family = Literal["esm2", "esmc", "esm3", "t5"]
@@ -18,14 +20,14 @@ ESM3_FILES = "data/weights/esm3_sm_open*.pth"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A published language model.
+    """A language model, published or shipped in the package.
 
     Attributes
     ----------
     family
         Which file of this package runs it.
     repository
-        On the Hugging Face hub.
+        On the Hugging Face hub; empty for one that ships.
     millions
         Parameters of the encoder, in millions.
     width, depth, heads
@@ -50,6 +52,11 @@ class Checkpoint:
     context: int
     max_residues: int = NO_LIMIT
     architecture: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def ships(self) -> bool:
+        """Whether its weights are in the package."""
+        return not self.repository
 
 
 def _esm2(repository: str, millions: int, width: int, depth: int, heads: int) -> Checkpoint:
@@ -87,6 +94,7 @@ def _ankh(repository: str, millions: int, width: int, heads: int, inner: int, ga
 
 
 CHECKPOINTS: dict[str, Checkpoint] = {
+    "ppi-mini": Checkpoint("esm2", "", 7, 320, 6, 5, "MIT", 510),
     "esm2-8m": _esm2("esm2_t6_8M_UR50D", 7, 320, 6, 20),
     "esm2-35m": _esm2("esm2_t12_35M_UR50D", 33, 480, 12, 20),
     "esm2-150m": _esm2("esm2_t30_150M_UR50D", 148, 640, 30, 20),
@@ -121,3 +129,8 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     "ankh2-ext1": _ankh("ankh2-ext1", 1152, 1536, 16, 3840, "silu"),
     "ankh2-ext2": _ankh("ankh2-ext2", 1152, 1536, 16, 3840, "silu"),
 }
+
+
+def shipped_folder(name: str) -> Path:
+    """Return the folder of a checkpoint that ships."""
+    return Path(str(files("ppi") / "weights" / name))

@@ -39,10 +39,13 @@ def _row(name: str, checkpoint: Checkpoint) -> dict[str, object]:
         "context": checkpoint.context,
         "limit": checkpoint.max_residues,
         "licence": checkpoint.licence,
-        "cached": "yes" if _is_cached(checkpoint) else "no",
+        "cached": _whether_cached(checkpoint),
     }
 
 
-def _is_cached(checkpoint: Checkpoint) -> bool:
+def _whether_cached(checkpoint: Checkpoint) -> str:
+    if checkpoint.ships:
+        return "in the package"
     names = [ESM3_FILE] if checkpoint.family == "esm3" else [name for name, _ in WEIGHT_FILES]
-    return any(isinstance(try_to_load_from_cache(checkpoint.repository, name), str) for name in names)
+    cached = any(isinstance(try_to_load_from_cache(checkpoint.repository, name), str) for name in names)
+    return "yes" if cached else "no"

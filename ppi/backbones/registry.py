@@ -1,8 +1,9 @@
 """From the name of a backbone to the backbone.
 
-A backbone is named by a *spec*: ``residue``; a published checkpoint (``esm2-8m``), with a revision of the hub
-where one is wanted (``esm2-8m@main``; its commit is kept); ``random-esm2-8m-seed0`` for the same architecture
-with random weights; or the path of a folder or file with a checkpoint.
+A backbone is named by a *spec*: ``residue``; ``ppi-mini``, which ships in the package; a published checkpoint
+(``esm2-8m``), with a revision of the hub where one is wanted (``esm2-8m@main``; its commit is kept);
+``random-esm2-8m-seed0`` for the same architecture with random weights; or the path of a folder or file with a
+checkpoint.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heads.registry import find
-from ppi.backbones.checkpoints import CHECKPOINTS, ESM3_FILES
+from ppi.backbones.checkpoints import CHECKPOINTS, ESM3_FILES, Checkpoint, shipped_folder
 from ppi.devices import Precision, native_dtype
 from ppi.errors import BackboneError
 
@@ -91,20 +92,30 @@ def _build_language_model(spec: str, layers: Sequence[int], precision: Precision
     name, _, revision = check_spec(spec).partition("@")
     random = _RANDOM.fullmatch(spec)
     checkpoint = CHECKPOINTS.get(random["name"] if random else name)
-    path = None if checkpoint else Path(spec)
+    seed = int(random["seed"]) if random else None
+    path = _place(name, revision, checkpoint, seed) if checkpoint else Path(spec)
     source = Source(
         # A model that is trained over a local checkpoint may be used from another folder.
-        spec=spec if path is None else str(path.resolve()),
+        spec=spec if checkpoint else str(Path(spec).resolve()),
         checkpoint=checkpoint,
         path=path,
         revision=revision or None if checkpoint else None,
-        seed=int(random["seed"]) if random else None,
+        seed=seed,
         layers=tuple(layers),
         dtype=native_dtype(precision),
     )
     family = checkpoint.family if checkpoint else _family_of(Path(spec))
     backbone: Backbone = find(FAMILIES, family)(source)
     return backbone
+
+
+def _place(name: str, revision: str, checkpoint: Checkpoint, seed: int | None) -> Path | None:
+    """Return where the weights are; None for the hub or random ones."""
+    if not checkpoint.ships or seed is not None:
+        return None
+    if revision:
+        raise BackboneError(f"{name} ships in the package and has no revisions; name it without @{revision}")
+    return shipped_folder(name)
 
 
 def _family_of(path: Path) -> str:

@@ -75,7 +75,7 @@ def _add(read: ReadSequences, raw: bytes, path: Path, number: int) -> None:
     if foreign or not sequence:
         read.dropped += 1
         what = f"{chr(foreign[0])!r} is no residue" if foreign else "no residue"
-        read.first_dropped = read.first_dropped or f"{path}, line {number}: {what}"
+        read.first_dropped = read.first_dropped or f"{path.name}, line {number}: {what}"
         return
     read.lowered += not raw.isupper()
     read.sequences.append(sequence)

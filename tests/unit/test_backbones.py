@@ -33,7 +33,7 @@ def test_names_are_known_and_near_ones_suggested() -> None:
         check_spec("esm2-8")
     with pytest.raises(BackboneError, match="unknown backbone 'random-esm2-9m-seed0'; did you mean esm2-"):
         check_spec("random-esm2-9m-seed0")
-    with pytest.raises(BackboneError, match="unknown backbone 'qqq'; there are residue, esm2-8m"):
+    with pytest.raises(BackboneError, match="unknown backbone 'qqq'; there are residue, ppi-mini, esm2-8m"):
         check_spec("qqq")
 
 
