@@ -132,5 +132,5 @@ CHECKPOINTS: dict[str, Checkpoint] = {
 
 
 def shipped_folder(name: str) -> Path:
-    """Return the folder of a checkpoint that ships."""
+    """Return the folder of weights that ship: of a language model, or of an affinity model."""
     return Path(str(files("ppi") / "weights" / name))

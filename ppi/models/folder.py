@@ -8,11 +8,11 @@ import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_curation.files import atomic_folder
+from ppi.backbones.checkpoints import shipped_folder
 from ppi.errors import BackboneError, ModelError
 from ppi.models.calibration import Calibration, read_calibration
 
@@ -144,4 +144,4 @@ def _folder(path: str | os.PathLike[str]) -> Path:
 
 
 def _shipped() -> Path:
-    return Path(str(files("ppi") / "weights" / DEFAULT_MODEL))
+    return shipped_folder(DEFAULT_MODEL)
