@@ -9,7 +9,7 @@ from torch.nn.functional import gelu, softmax
 from heads.attention import ragged_attention
 from heads.dropout import Dropout
 from heads.kernels.convolution import depthwise_convolution
-from heads.ragged import segment_ids
+from heads.kernels.dynamic_convolution import dynamic_convolution
 
 
 class IdentityMixer(nn.Module):
@@ -94,18 +94,5 @@ class ConvBertMixer(nn.Module):
         """Convolve with a kernel that each residue makes from its own span of neighbours."""
         span = depthwise_convolution(values, self.span_depthwise.weight.squeeze(1), offsets)
         weights = self.kernel_weights(self.span_pointwise(span) * query).view(-1, self.heads, self.kernel)
-        places = self._spaced_places(offsets)
-        room = int(places[-1]) + 1 + self.kernel // 2
-        windows = _spread(self.convolved(values), places, room).unfold(0, self.kernel, 1)
-        windows = windows[places - self.kernel // 2].unflatten(1, (self.heads, -1))
-        return torch.einsum("thek,thk->the", windows, softmax(weights, dim=2)).flatten(1)
-
-    def _spaced_places(self, offsets: Tensor) -> Tensor:
-        """Return ``(T,)`` places that leave ``kernel // 2`` rows of zeros around each segment."""
-        rows = torch.arange(int(offsets[-1]), device=offsets.device)
-        return rows + (segment_ids(offsets) + 1) * (self.kernel // 2)
-
-
-def _spread(values: Tensor, places: Tensor, room: int) -> Tensor:
-    """Put row ``i`` of ``(T, D)`` at ``places[i]`` of ``(room, D)`` zeros."""
-    return values.new_zeros(room, values.shape[1]).index_copy(0, places, values)
+        convolved = self.convolved(values)
+        return dynamic_convolution(convolved, softmax(weights, dim=2).to(convolved.dtype), offsets)

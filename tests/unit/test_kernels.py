@@ -12,12 +12,13 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d, scaled_dot_product_attention
+from torch.nn.functional import conv1d, pad, scaled_dot_product_attention
 
 from heads.kernels import convolution, pooling_cpu
 from heads.kernels.convolution import convolve_spread, depthwise_convolution
 from heads.kernels.cross_attention import cross_attention
 from heads.kernels.dispatch import Backend, BackendUnavailableError, has_triton, interpreted, resolve_backend
+from heads.kernels.dynamic_convolution import BLOCK, dynamic_convolution
 from heads.kernels.pooling import attention_pool, attention_pool_linear
 
 TYPES = [torch.float32, torch.bfloat16, torch.float16]
@@ -217,6 +218,46 @@ def test_convolution_gradients_are_exact() -> None:
 def test_convolution_needs_an_odd_kernel() -> None:
     with pytest.raises(ValueError, match="K odd"):
         depthwise_convolution(torch.randn(4, 3), torch.randn(3, 4), torch.tensor([0, 4]))
+
+
+def plain_dynamic_convolution(values: Tensor, weights: Tensor, offsets: Tensor) -> Tensor:
+    """Take each row's own window, segment by segment."""
+    _, heads, kernel = weights.shape
+    reach = kernel // 2
+    windows = torch.cat(
+        [
+            pad(part, (0, 0, reach, reach)).unfold(0, kernel, 1)
+            for part in values.split(offsets.diff().tolist())
+        ]
+    )
+    return torch.einsum("thek,thk->the", windows.unflatten(1, (heads, -1)), weights).flatten(1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, *TYPES], ids=str)
+@pytest.mark.parametrize(
+    "lengths", [[1], [BLOCK], [2 * BLOCK - 1, 1, 2, 3, 50, BLOCK], [1 + i % 3 for i in range(100)]]
+)
+@pytest.mark.parametrize("kernel", [1, 7, 2 * BLOCK + 1])
+def test_dynamic_convolution_stays_in_its_segment(
+    lengths: list[int], kernel: int, dtype: torch.dtype
+) -> None:
+    random, offsets = torch.Generator().manual_seed(0), offsets_of(lengths)
+    values = torch.randn(sum(lengths), WIDTH, generator=random).to(dtype)
+    weights = torch.randn(sum(lengths), 3, kernel, generator=random).softmax(2).to(dtype)
+    exact = value_and_gradients(
+        lambda *each: plain_dynamic_convolution(*each, offsets), values.double(), weights.double()
+    )
+    got = value_and_gradients(lambda *each: dynamic_convolution(*each, offsets), values, weights)
+    if dtype == torch.float64:
+        assert all(torch.allclose(one, other) for one, other in zip(got, exact, strict=True))
+    else:
+        assert_agree(got, exact, dtype)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 4), (4, 3, 2 * BLOCK + 3), (5, 3, 7), (4, 5, 7)])
+def test_dynamic_convolution_says_what_shapes_it_takes(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match=f"K odd and at most {2 * BLOCK + 1}"):
+        dynamic_convolution(torch.randn(4, WIDTH), torch.randn(shape), torch.tensor([0, 4]))
 
 
 def plain_cross_attention(query: Tensor, key: Tensor, value: Tensor, offsets: Tensor, heads: int) -> Tensor:
