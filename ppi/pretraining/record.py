@@ -95,16 +95,18 @@ class Record:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(6, 4), layout="constrained")
-        axes = figure.add_subplot(xlabel="tokens", ylabel="perplexity of masked residues", yscale="log")
+        axes = figure.add_subplot(xlabel="tokens", ylabel="perplexity", yscale="log")
         axes.plot(
-            [row.tokens for row in self.rows], [math.exp(row.loss) for row in self.rows], label="training"
+            [row.tokens for row in self.rows],
+            [math.exp(row.loss) for row in self.rows],
+            label="training, a tenth unchanged",
         )
         evaluated = [row for row in self.rows if row.validation_perplexity is not None]
         axes.plot(
             [row.tokens for row in evaluated],
             [row.validation_perplexity or float("nan") for row in evaluated],
             marker="o",
-            label="validation",
+            label="validation, <mask> only",
         )
         axes.axhline(unigram_perplexity, color="grey", linestyle=":", label="frequencies alone")
         axes.legend()

@@ -38,6 +38,7 @@ from ppi.pretraining.optimiser import Learner
 from ppi.pretraining.schedule import decay_start, rate
 from ppi.pretraining.sequences import read_sequences
 from ppi.pretraining.settings import PretrainSettings, RunOptions
+from ppi.pretraining.validation import validation_batches
 
 CONFIG = small_config(depth=2, width=32, heads=2, context=64)
 
@@ -269,6 +270,15 @@ def test_the_packed_model_is_that_of_transformers_forwards_and_backwards(random:
     assert set(plain) == set(ours.weights())
     for name, weight in ours.weights().items():
         assert torch.allclose(weight.grad, plain[name], atol=1e-4), name
+
+
+def test_validation_asks_for_what_is_hidden_alone() -> None:
+    random = np.random.default_rng(0)
+    (batch,) = validation_batches(tokenized(random, *[62] * 64), context=64, most_tokens=4096)
+    assert (batch.ids[batch.rows] == MASK).all()
+    assert len(batch.rows) == (batch.ids == MASK).sum()
+    assert len(batch.rows) / 4096 == pytest.approx(0.15 * 0.8, rel=0.1)
+    assert ((batch.targets >= FIRST_RESIDUE) & (batch.targets <= LAST_RESIDUE)).all()
 
 
 def test_a_piece_with_nothing_but_masks_is_finite() -> None:
