@@ -21,7 +21,7 @@ def train(
     device: str = "auto",
     devices: int = 1,
     nodes: int = 1,
-    strategy: Literal["auto", "ddp"] = "auto",
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto",
     store: Path | None = None,
     tensorboard: Path | None = None,
     settings: Annotated[TrainSettings, Parameter(name="*")] = TrainSettings(),  # noqa: B008 (frozen)
@@ -64,7 +64,8 @@ def train(
     nodes
         Machines.
     strategy
-        How Lightning runs several processes.
+        How Lightning runs several processes: ddp (auto), each with the whole model; or fsdp, each with its
+        share of a backbone that is trained, for one that does not fit.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     tensorboard

@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import ModelParallelStrategy
 
 from data_curation.files import atomic_file
 from ppi.errors import SettingsError, TrainingError
@@ -27,7 +28,7 @@ from ppi.training.data import AffinityData
 from ppi.training.module import MONITOR, AffinityModule
 
 BEST, LAST = "best.ckpt", "last.ckpt"
-Strategy = Literal["auto", "ddp"]
+Strategy = Literal["auto", "ddp", "fsdp"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Hardware:
     devices, nodes
         Processes on each machine, and machines.
     strategy
-        Of Lightning, where there are several.
+        How Lightning runs several: ``ddp`` (``auto``), each with the whole model, or ``fsdp``, each with its
+        share (`ppi.training.sharding`).
 
     Raises
     ------
@@ -73,8 +75,13 @@ class Hardware:
             "accelerator": "gpu" if kind == "cuda" else "cpu",
             "devices": devices,
             "num_nodes": self.nodes,
-            "strategy": self.strategy,
+            "strategy": self._sharding() if self.strategy == "fsdp" else self.strategy,
         }
+
+    def _sharding(self) -> ModelParallelStrategy:
+        return ModelParallelStrategy(
+            data_parallel_size=self.processes, tensor_parallel_size=1, save_distributed_checkpoint=False
+        )
 
 
 class Member(NamedTuple):

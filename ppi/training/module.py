@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from heads.base import Head
+from ppi.backbones.encoder import PackedEncoder
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
 from ppi.errors import TrainingError
 from ppi.evaluation.metrics import spearman
@@ -22,6 +23,7 @@ from ppi.training.loss_names import LossMix
 from ppi.training.losses import RANKING, total_loss
 from ppi.training.sampling import micro_batches
 from ppi.training.settings import Schedule, TrainSettings
+from ppi.training.sharding import shard, whole
 
 MONITOR = "validation_spearman"
 GRADIENT_CLIP = 1.0
@@ -91,7 +93,7 @@ class AffinityModule(lightning.LightningModule):
         optimizer = self.optimizers()
         optimizer.zero_grad()
         loss = self._backward(rows)
-        norm = float(torch.nn.utils.clip_grad_norm_(self._trained_parameters(), GRADIENT_CLIP))
+        norm = float(whole(torch.nn.utils.clip_grad_norm_(self._trained_parameters(), GRADIENT_CLIP)))
         if not math.isfinite(loss + norm):
             what = "a gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
             raise TrainingError(
@@ -102,15 +104,24 @@ class AffinityModule(lightning.LightningModule):
         self.lr_schedulers().step()
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(rows))
 
+    def on_validation_epoch_start(self) -> None:
+        for _ in range(self._missing(int(sum(self.trainer.num_val_batches)))):
+            self(self.validation, [0])
+
     def validation_step(self, rows: list[int], index: int) -> None:
         score = self(self.validation, rows)[:, 0].cpu().numpy()
         self._predicted.append((self.validation.target[rows], score))
 
     def on_validation_epoch_end(self) -> None:
-        target, predicted = (np.concatenate(parts) for parts in zip(*self._of_all_ranks(), strict=True))
+        parts = [part for of_rank in self._of_all_ranks(self._predicted) for part in of_rank]
+        target, predicted = (np.concatenate(values) for values in zip(*parts, strict=True))
         self._predicted.clear()
         self.log(MONITOR, spearman(target, predicted), prog_bar=True)
         self.log("validation_mse", float(((predicted - target) ** 2).mean()))
+
+    def configure_model(self) -> None:
+        if self.device_mesh is not None and isinstance(self.backbone, PackedEncoder):
+            shard(self.backbone, self.head, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> dict[str, object]:
         settings = self.settings
@@ -136,21 +147,32 @@ class AffinityModule(lightning.LightningModule):
         """Add the gradient of the loss of an effective batch, and return the loss."""
         examples = self.examples
         pieces = list(micro_batches(examples.lengths, rows, self.settings.micro_budget))
-        if len(pieces) > 1 and RANKING & self.settings.losses.keys():
+        missing = self._missing(len(pieces))
+        if len(pieces) + missing > 1 and RANKING & self.settings.losses.keys():
             # A ranking needs all scores at once: each piece is computed again when its gradient is known.
             # From the tensor it knows on which device dropout draws, to draw the same again.
             place = torch.empty(0, device=self.device)
             outputs = [
                 checkpoint(lambda _, piece: self(examples, piece), place, piece, use_reentrant=False)
-                for piece in pieces
+                for piece in pieces + pieces[:1] * missing
             ]
-            return self._add_gradient(torch.cat(outputs), [row for piece in pieces for row in piece], 1.0)
+            scored = [row for piece in pieces for row in piece]
+            every = torch.cat(outputs)
+            return self._add_gradient(every[: len(scored)] + 0 * every[len(scored) :].sum(), scored, 1.0)
         total, loss = examples.weight[rows].sum(), 0.0
         for piece in pieces:
             with self._synchronised(piece is pieces[-1]):
                 share = examples.weight[piece].sum() / total
                 loss += self._add_gradient(self(examples, piece), piece, share)
+        for _ in range(missing):
+            self.manual_backward(0 * self(examples, pieces[0]).sum())
         return loss
+
+    def _missing(self, computed: int) -> int:
+        """Return how many computations this process has less than others, where all must have as many."""
+        if self.device_mesh is None:
+            return 0
+        return max(self._of_all_ranks(computed)) - computed
 
     def _synchronised(self, last: bool) -> AbstractContextManager[None]:
         """Let processes, which may have different numbers of pieces, meet once a step: after their last."""
@@ -173,12 +195,12 @@ class AffinityModule(lightning.LightningModule):
     def _trained_parameters(self) -> list[torch.nn.Parameter]:
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
-    def _of_all_ranks(self) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _of_all_ranks(self, own: Any) -> list[Any]:
         if self.trainer.world_size == 1:
-            return self._predicted
+            return [own]
         gathered: list[Any] = [None] * self.trainer.world_size
-        torch.distributed.all_gather_object(gathered, self._predicted)
-        return [part for of_rank in gathered for part in of_rank]
+        torch.distributed.all_gather_object(gathered, own)
+        return gathered
 
 
 def rate_factor(step: int, warmup: int, steps: int, schedule: Schedule) -> float:

@@ -82,7 +82,7 @@ def train(
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     devices, nodes, strategy
-        Processes on each machine, machines, and how Lightning runs them.
+        Processes on each machine, machines, and how Lightning runs them; see `ppi.training.member.Hardware`.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     tensorboard
@@ -103,6 +103,10 @@ def train(
     settings = settings or TrainSettings()
     target = _new_folder(output)
     hardware = Hardware(choose_device(device), devices, nodes, strategy)
+    if strategy == "fsdp" and settings.tuning.frozen:
+        raise SettingsError(
+            "strategy fsdp shares out a backbone that is trained, and this one is frozen: ddp was expected"
+        )
     table = split_dataset(data, split)
     train_part, validation_part = table.part("train"), table.part("validation")
     labels, measured = _labels(train_part, "training"), _labels(validation_part, "validation")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import random_complex
 from tiny_models import tiny_random_esm2
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import DTensor
 
 import ppi
 from ppi.embedding.sources import LiveUnits
-from ppi.embedding.units import encode_complexes
+from ppi.embedding.units import encode_complexes, split_into_units
 from ppi.errors import InputError, SettingsError, TrainingError
 from ppi.io.tables import read_complexes
 from ppi.models.affinity import AffinityModel
@@ -31,6 +35,7 @@ from ppi.training.member import Hardware
 from ppi.training.module import AffinityModule, rate_factor
 from ppi.training.run import scale_to_labels
 from ppi.training.settings import TrainSettings, settings_from_yaml
+from ppi.training.sharding import shard, whole
 
 SMALL = {"head": "hp", "mixer": "none", "batch_residues": 400}
 
@@ -248,13 +253,56 @@ def test_two_processes_train_one_model(tmp_path: Path, table_path: Path, tiny_ba
     # In pieces: the processes have different numbers of them.
     flags = ["--data", str(table_path), "--head", "hp", "--mixer", "none", "--max-epochs", "2"]
     flags += ["--backbone", tiny_backbone, "--tuning.method", "full", "--batch-residues", "600"]
-    flags += ["--micro-residues", "150", "--device", "cpu", "--devices", "2", "--strategy", "ddp"]
-    command = [sys.executable, "-m", "ppi", "train", *flags, "--output", str(tmp_path / "m")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("member 1 of 1") == 1
-    assert done.stderr.count("model written to") == 1
-    assert load_model(tmp_path / "m").manifest["members"][0]["epochs"] == 2
+    flags += ["--micro-residues", "150", "--losses.mse", "1", "--precision", "float32"]
+    flags += ["--device", "cpu", "--devices", "2"]
+    logs = []
+    for strategy in ("ddp", "fsdp"):
+        model = tmp_path / strategy
+        command = [sys.executable, "-m", "ppi", "train", *flags, "--output", str(model)]
+        command += ["--strategy", strategy]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("member 1 of 1") == 1
+        assert done.stderr.count("model written to") == 1
+        assert load_model(model).manifest["members"][0]["epochs"] == 2
+        logs.append(pd.read_csv(model / "training.csv").drop(columns="seconds"))
+    pd.testing.assert_frame_equal(*logs, rtol=1e-4)
+
+
+@pytest.fixture
+def lonely_process(tmp_path: Path) -> Iterator[DeviceMesh]:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/it", rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_model_in_pieces_computes_the_same(
+    lonely_process: DeviceMesh, tiny_backbone: str, random: np.random.Generator, checkpointing: bool
+) -> None:
+    config = ModelConfig(backbone=tiny_backbone, precision="float32", head="ec", mixer="convbert")
+    model = AffinityModel(config).eval().requires_grad_(True)
+    backbone, head = model.backbone, model.heads[0]
+    backbone.gradient_checkpointing = checkpointing
+    encoded = [split_into_units(random_complex(random, "one"), "side") for _ in range(2)]
+
+    def gradients() -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        head.all_outputs(LiveUnits(backbone).gather(encoded)).sum().backward()
+        return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+    want = gradients()
+    shard(backbone, head, lonely_process)
+    assert all(isinstance(parameter, DTensor) for parameter in model.parameters())
+    got = gradients()
+    assert got.keys() == want.keys()
+    for name, gradient in want.items():
+        torch.testing.assert_close(whole(got[name]), gradient, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_frozen_backbone_is_not_shared_out(tmp_path: Path, table_path: Path) -> None:
+    with pytest.raises(SettingsError, match="this one is frozen"):
+        ppi.train(table_path, output=tmp_path / "m", strategy="fsdp", device="cpu", devices=2)
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run(
