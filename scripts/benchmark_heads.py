@@ -25,6 +25,7 @@ from heads.hp import HierarchicalPooling
 from heads.kernels.convolution import convolve_spread, depthwise_convolution
 from heads.kernels.cross_attention import cross_attention, swap_sides
 from heads.kernels.dispatch import Backend, resolve_backend
+from heads.kernels.dynamic_convolution import dynamic_convolution
 from heads.kernels.pooling import attention_pool_linear
 from heads.pairs import score_pairs
 from heads.ragged import LIGAND, RaggedBatch
@@ -76,6 +77,7 @@ def main() -> None:
             sides[: 2 * options.attention_complexes], dim, backend, options.rounds, options.device
         )
         compare_convolution(chains, dim, options.rounds, options.device)
+        compare_dynamic_convolution(chains, dim, options.rounds, options.device)
 
 
 def compare_pairs(rounds: int, seed: int) -> None:
@@ -218,6 +220,29 @@ def compare_convolution(lengths: Sequence[int], dim: int, rounds: int, device: s
         lambda: convolve_spread(values, weight, offsets).sum().backward(), rounds, inputs
     )
     print_ratios("one Conv1d over spread rows", plain_seconds / seconds, plain_held / held)
+
+
+def compare_dynamic_convolution(lengths: Sequence[int], dim: int, rounds: int, device: str) -> None:
+    width, heads, kernel = dim // 2, ATTENTION_HEADS // 2, 7
+    values, offsets = ragged(lengths, width, device)
+    weights = torch.randn(len(values), heads * kernel, device=device, requires_grad=True)
+    inputs = [values, weights]
+
+    def ours() -> None:
+        dynamic_convolution(values, weights.unflatten(1, (heads, kernel)), offsets).sum().backward()
+
+    seconds, held = report("dynamic convolution, kernel 7", ours, rounds, inputs)
+    padded, _ = pad(values, lengths)
+    padded_weights, _ = pad(weights, lengths)
+
+    def plain() -> None:
+        around = torch.nn.functional.pad(padded, (0, 0, kernel // 2, kernel // 2))
+        windows = around.unfold(1, kernel, 1).unflatten(2, (heads, -1))
+        each = padded_weights.unflatten(2, (heads, kernel)).unsqueeze(4)
+        (windows @ each).sum().backward()
+
+    plain_seconds, plain_held = measure(plain, rounds, [padded, padded_weights])
+    print_ratios("padded windows of each row", plain_seconds / seconds, plain_held / held)
 
 
 def ragged(lengths: Sequence[int], dim: int, device: str) -> tuple[Tensor, Tensor]:
