@@ -106,7 +106,7 @@ class AffinityModule(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         for _ in range(self._missing(int(sum(self.trainer.num_val_batches)))):
-            self(self.validation, [0])
+            self(self.validation, [0])  # only to compute as often as the others
 
     def validation_step(self, rows: list[int], index: int) -> None:
         score = self(self.validation, rows)[:, 0].cpu().numpy()
@@ -120,7 +120,8 @@ class AffinityModule(lightning.LightningModule):
         self.log("validation_mse", float(((predicted - target) ** 2).mean()))
 
     def configure_model(self) -> None:
-        if self.device_mesh is not None and isinstance(self.backbone, PackedEncoder):
+        if self.device_mesh is not None:
+            assert isinstance(self.backbone, PackedEncoder)  # a frozen one is refused before
             shard(self.backbone, self.head, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> dict[str, object]:
@@ -157,7 +158,7 @@ class AffinityModule(lightning.LightningModule):
                 for piece in pieces + pieces[:1] * missing
             ]
             scored = [row for piece in pieces for row in piece]
-            every = torch.cat(outputs)
+            every = torch.cat(outputs)  # those beyond `scored` are there to be computed, and weigh nothing
             return self._add_gradient(every[: len(scored)] + 0 * every[len(scored) :].sum(), scored, 1.0)
         total, loss = examples.weight[rows].sum(), 0.0
         for piece in pieces:
