@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from heads.kernels.dense import dense_attention
-from heads.ragged import equal_length_groups
+from heads.kernels.dense import attend_runs
+from heads.ragged import rows_of_segments
 
 
 def ragged_attention(
@@ -23,8 +23,9 @@ def ragged_attention(
 ) -> Tensor:
     """Scaled dot-product attention of each segment's queries over the same segment's keys.
 
-    Segments of equal length are stacked and computed in one dense call, so there is neither padding nor
-    a mask, and a segment's result does not depend on the others.
+    Neighbours of equal length are computed in one dense call, so there is neither padding nor a mask, and a
+    segment's result does not depend on the others. A GPU, which each call costs more than a copy, first sorts
+    the segments by length.
 
     Parameters
     ----------
@@ -44,32 +45,24 @@ def ragged_attention(
     Tensor
         ``(T, H * E)``, rows in the order of `query`.
     """
-    width = query.shape[1] // heads
-    groups = list(equal_length_groups(query_offsets, key_offsets))
-    query_rows, key_rows = zip(*groups, strict=True)
-    order = torch.cat([rows.flatten() for rows in query_rows])
-    # Sorted once and then split: to pick or slice each group by itself would make its gradient as long as
-    # that of all rows.
-    parts = (
-        _grouped(query, query_rows, heads),
-        _grouped(key, key_rows, heads),
-        _grouped(value, key_rows, heads),
-    )
-    blocks = []
-    for queries, keys, values in zip(*parts, strict=True):
-        attended = dense_attention(queries, keys, values, scale=width**-0.5, dropout=dropout)
-        blocks.append(attended[..., :width].transpose(1, 2).reshape(-1, heads * width))
-    return torch.cat(blocks)[order.argsort()]
+    by_head = [part.unflatten(1, (heads, -1)) for part in (query, key, value)]
+    attend = _in_order if query.device.type == "cpu" else by_length
+    return attend(by_head, query_offsets, key_offsets, dropout)
 
 
-def _grouped(values: Tensor, groups: Sequence[Tensor], heads: int) -> list[Tensor]:
-    """``(T, H * E)`` to ``(G, H, L, E')`` for each ``(G, L)`` rows, E' being E filled up to a multiple of 16.
+def by_length(parts: Sequence[Tensor], query_offsets: Tensor, key_offsets: Tensor, dropout: float) -> Tensor:
+    """Attend with segments sorted by length: `parts` are queries, keys and values ``(T, H, E)``."""
+    query, key, value = parts
+    lengths = torch.stack([query_offsets.diff(), key_offsets.diff()], dim=1)
+    order = torch.unique(lengths, dim=0, return_inverse=True)[1].argsort(stable=True)
+    query_rows, query_offsets = rows_of_segments(query_offsets, order)
+    key_rows, key_offsets = rows_of_segments(key_offsets, order)
+    picked = [query[query_rows], key[key_rows], value[key_rows]]
+    return _in_order(picked, query_offsets, key_offsets, dropout)[query_rows.argsort()]
 
-    The zeros change no score, and the CPU kernels are slow on widths that do not fill a vector register.
-    """
-    width = values.shape[1] // heads
-    order = torch.cat([rows.flatten() for rows in groups])
-    split = pad(values[order].unflatten(1, (heads, width)), (0, -width % 16)).split(
-        [rows.numel() for rows in groups]
-    )
-    return [part.unflatten(0, rows.shape).transpose(1, 2) for part, rows in zip(split, groups, strict=True)]
+
+def _in_order(parts: Sequence[Tensor], query_offsets: Tensor, key_offsets: Tensor, dropout: float) -> Tensor:
+    lengths = zip(query_offsets.diff().tolist(), key_offsets.diff().tolist(), strict=True)
+    runs = [(*pair, len(list(run))) for pair, run in groupby(lengths)]
+    query, key, value = parts
+    return attend_runs(query, key, value, runs, scale=query.shape[2] ** -0.5, dropout=dropout)

@@ -6,7 +6,6 @@ segment begins. Segment ``s`` owns rows ``offsets[s]:offsets[s + 1]``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -80,10 +79,7 @@ class RaggedBatch:
     def exchanged(self) -> RaggedBatch:
         """Return the batch with ligand and receptor of each complex exchanged."""
         order = torch.argsort(self.unit_complex * 2 + (self.unit_role == LIGAND).long(), stable=True)
-        lengths = self.unit_offsets.diff()[order]
-        offsets = torch.cat([self.unit_offsets[:1], lengths.cumsum(0)])
-        shift = torch.repeat_interleave(self.unit_offsets[:-1][order] - offsets[:-1], lengths)
-        rows = torch.arange(shift.numel(), device=shift.device) + shift
+        rows, offsets = rows_of_segments(self.unit_offsets, order)
         role = LIGAND + RECEPTOR - self.unit_role[order]
         return RaggedBatch(self.values[rows], offsets, self.unit_complex, role)
 
@@ -140,24 +136,22 @@ def segment_softmax(scores: Tensor, offsets: Tensor) -> Tensor:
     return raised / segment_sum(raised, offsets)[ids]
 
 
-def equal_length_groups(*offsets: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Group segments whose lengths agree, so that each group is one dense block without padding.
+def rows_of_segments(offsets: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows of some segments, one segment after another.
 
     Parameters
     ----------
     offsets
-        One or more ``(S + 1,)`` offsets; segments are grouped by their lengths in all of them.
+        ``(S + 1,)``.
+    segments
+        ``(N,)`` int64, which segments, in which order.
 
-    Yields
-    ------
+    Returns
+    -------
     tuple of Tensor
-        For each of `offsets`, the ``(G, L)`` row numbers of the ``G`` segments of one group.
+        ``(T',)`` int64 numbers of the rows, and the ``(N + 1,)`` offsets of the segments among them.
     """
-    lengths = torch.stack([each.diff() for each in offsets], dim=1)
-    distinct, group = torch.unique(lengths, dim=0, return_inverse=True)
-    for index, sizes in enumerate(distinct.tolist()):
-        members = (group == index).nonzero().squeeze(1)
-        yield tuple(
-            each[members].unsqueeze(1) + torch.arange(size, device=each.device)
-            for each, size in zip(offsets, sizes, strict=True)
-        )
+    lengths = offsets.diff()[segments]
+    placed = torch.cat([offsets[:1], lengths.cumsum(0)])
+    shift = torch.repeat_interleave(offsets[segments] - placed[:-1], lengths)
+    return torch.arange(shift.numel(), device=shift.device) + shift, placed

@@ -33,6 +33,7 @@ from ppi.embedding.run import open_embeddings
 from ppi.embedding.sources import UnitEmbeddings
 from ppi.embedding.units import EncodedComplex, split_into_units
 from ppi.training.losses import total_loss
+from ppi.training.module import head_outputs
 from ppi.training.settings import TrainSettings
 
 BACKBONE = "esm2-8m"
@@ -183,8 +184,7 @@ def our_steps(
     order = torch.randperm(len(items), generator=torch.Generator().manual_seed(seed)).tolist()
     for rows in budget_batches([item.residues for item in items], settings.batch_residues, order):
         batch = embeddings.gather([items[row] for row in rows])
-        with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            outputs = head.all_outputs(batch).float()
+        outputs = head_outputs(head, batch, low=low)
         total_loss({"mse": 1.0}, outputs, torch.zeros(len(rows)), torch.ones(len(rows))).backward()
         optimizer.step()
         optimizer.zero_grad()

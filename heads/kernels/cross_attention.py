@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from heads.kernels.dense import dense_attention
 from heads.kernels.dispatch import Backend
 from heads.kernels.eager import run_eagerly
 from heads.kernels.flash import flash_takes, ragged_flash
+from heads.ragged import rows_of_segments
 
 
 def cross_attention(
@@ -66,18 +66,13 @@ def _each_side(
             mixed = scores.float().softmax(3).to(block.dtype) @ values[partner]
         else:
             mixed = dense_attention(block, keys[partner], values[partner], scale=width**-0.5)
-        attended.append(mixed.squeeze(0).transpose(0, 1)[..., :width])
+        attended.append(mixed.squeeze(0).transpose(0, 1))
     return torch.cat(attended).flatten(1)
 
 
 def _split_sides(rows: Tensor, heads: int, lengths: list[int]) -> list[Tensor]:
-    """``(T, H * E)`` to ``(1, H, L, E')`` for each side, E' being E filled up to a multiple of 16.
-
-    The zeros change no score, and the CPU kernels are slow on widths that do not fill a vector register.
-    """
-    by_head = rows.unflatten(1, (heads, -1))
-    by_head = pad(by_head, (0, -by_head.shape[2] % 16))
-    return [side.transpose(0, 1).unsqueeze(0) for side in by_head.split(lengths)]
+    """``(T, H * E)`` to ``(1, H, L, E)`` for each side."""
+    return [side.transpose(0, 1).unsqueeze(0) for side in rows.unflatten(1, (heads, -1)).split(lengths)]
 
 
 def _flash(query: Tensor, key: Tensor, value: Tensor, side_offsets: Tensor, heads: int) -> Tensor:
@@ -89,8 +84,5 @@ def _flash(query: Tensor, key: Tensor, value: Tensor, side_offsets: Tensor, head
 
 def swap_sides(side_offsets: Tensor) -> tuple[Tensor, Tensor]:
     """Return ``(T,)`` rows that put receptor before ligand in each complex, and their offsets."""
-    lengths = side_offsets.diff().view(-1, 2).flip(1).flatten()
-    starts = side_offsets[:-1].view(-1, 2).flip(1).flatten()
-    offsets = torch.cat([side_offsets[:1], lengths.cumsum(0)])
-    shift = torch.repeat_interleave(starts - offsets[:-1], lengths)
-    return torch.arange(shift.numel(), device=shift.device) + shift, offsets
+    sides = torch.arange(side_offsets.numel() - 1, device=side_offsets.device)
+    return rows_of_segments(side_offsets, sides ^ 1)

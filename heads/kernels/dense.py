@@ -2,12 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 #: Scores of a block that are worth their memory: 128 MiB in bfloat16.
 _SCORES = 2**26
+#: Lengths are filled up to a multiple of this. The library behind bfloat16 products makes a program for each
+#: shape, which takes longer than the product; few shapes are made once.
+_LENGTHS = 64
+#: The fused kernel of the CPU is slow on widths that do not fill a vector register.
+_WIDTHS = 16
+
+#: From the length of a sequence to ``(H, L, L)``, what is added to its attention scores.
+AttentionBias = Callable[[int], Tensor]
+
+
+def attend_runs(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    runs: Sequence[tuple[int, int, int]],
+    *,
+    scale: float,
+    bias: AttentionBias | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Attention of each segment of queries over the segment of keys at the same place.
+
+    Parameters
+    ----------
+    query
+        ``(T, H, E)`` rows of all segments, one segment after another.
+    key, value
+        ``(T', H, E)``.
+    runs
+        Length ``L`` of the queries, length ``L'`` of the keys, and how many such segments stand side by side;
+        each run is computed at once.
+    scale, dropout
+        See `dense_attention`.
+    bias
+        In the data type of the values.
+
+    Returns
+    -------
+    Tensor
+        ``(T, H * E)``.
+    """
+    # Split at once: the gradient of a slice would be as large as the whole.
+    of_keys = [length * count for _, length, count in runs]
+    parts = zip(
+        runs,
+        query.split([length * count for length, _, count in runs]),
+        key.split(of_keys),
+        value.split(of_keys),
+        strict=True,
+    )
+    attended = []
+    for (_, length, count), *run in parts:
+        # Views, (G, H, L, E): nothing is copied or padded.
+        queries, keys, values = (part.unflatten(0, (count, -1)).transpose(1, 2) for part in run)
+        added = None if bias is None else bias(length).unsqueeze(0)
+        mixed = dense_attention(queries, keys, values, scale=scale, bias=added, dropout=dropout)
+        attended.append(mixed.transpose(1, 2).flatten(0, 1))
+    return torch.cat(attended).flatten(1)
 
 
 def dense_attention(
@@ -22,7 +84,7 @@ def dense_attention(
     """Scaled dot-product attention.
 
     Where gradients are wanted in bfloat16 on a CPU, plain products take about half the time of the fused
-    kernel of torch on one thread, forwards and backwards together; the scores are rounded to bfloat16.
+    kernel of torch, forwards and backwards together; the scores are rounded to bfloat16.
 
     Parameters
     ----------
@@ -42,15 +104,62 @@ def dense_attention(
     Tensor
         ``(G, H, L, E)``.
     """
+    on_cpu = query.device.type == "cpu"
     plain = (
-        query.device.type == "cpu"
+        on_cpu
         and query.dtype == value.dtype == torch.bfloat16
         and torch.is_grad_enabled()
         and dropout == 0.0
         and query.shape[:3].numel() * key.shape[2] <= _SCORES
     )
-    if not plain:
-        return scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale)
-    with torch.autocast("cpu", enabled=False):
-        scores = (query * scale) @ key.transpose(2, 3)
-        return torch.softmax(scores if bias is None else scores + bias, dim=3) @ value
+    if plain:
+        attended: Tensor = _PlainAttention.apply(query, key, value, bias, scale)
+        return attended
+    width = query.shape[3]
+    if on_cpu:  # zeros change no score
+        query, key, value = (pad(part, (0, -width % _WIDTHS)) for part in (query, key, value))
+    return scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale)[
+        ..., :width
+    ]
+
+
+class _PlainAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float
+    ) -> Tensor:
+        length, partners = query.shape[2], key.shape[2]
+        query, key, value = _filled(query, scale), _filled(key), _filled(value)
+        with torch.autocast("cpu", enabled=False):
+            scores = query @ key.transpose(2, 3)
+            if bias is not None:
+                scores[:, :, :length, :partners] += bias
+            scores[..., partners:] = -torch.inf
+            weights = torch.softmax(scores, dim=3)
+            ctx.save_for_backward(query, key, value, weights)
+            ctx.sizes = (length, partners, scale)
+            return (weights @ value)[:, :, :length]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None, None]:
+        query, key, value, weights = ctx.saved_tensors
+        length, partners, scale = ctx.sizes
+        grad = _filled(grad)
+        of_value = weights.transpose(2, 3) @ grad
+        of_scores = torch._softmax_backward_data(grad @ value.transpose(2, 3), weights, 3, weights.dtype)
+        of_query = (of_scores @ key)[:, :, :length] * scale
+        of_key = of_scores.transpose(2, 3) @ query  # which was scaled
+        of_bias = (
+            of_scores[:, :, :length, :partners].sum(0, keepdim=True) if ctx.needs_input_grad[3] else None
+        )
+        return of_query, of_key[:, :, :partners], of_value[:, :, :partners], of_bias, None
+
+
+def _filled(rows: Tensor, scale: float = 1.0) -> Tensor:
+    """Scale ``(G, H, L, E)``, and fill the length up with zeros."""
+    groups, heads, length, width = rows.shape
+    filled = rows.new_empty(groups, heads, length + -length % _LENGTHS, width)
+    torch.mul(rows, scale, out=filled[:, :, :length])
+    filled[:, :, length:] = 0
+    return filled

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 import torch
 from torch import Tensor
 
-from heads.kernels.dense import dense_attention
+from heads.kernels.dense import AttentionBias, attend_runs
 from heads.kernels.flash import flash_takes, ragged_flash
-
-#: From the length of a sequence to ``(H, L, L)``, what is added to its attention scores.
-AttentionBias = Callable[[int], Tensor]
 
 
 class Pack:
@@ -33,7 +30,7 @@ class Pack:
         starts = torch.repeat_interleave(self.offsets[:-1], counts.to(device), output_size=total)
         #: ``(N,)`` int64: the place of each token in its own sequence, from 0.
         self.positions = torch.arange(total, device=device) - starts
-        self._runs = [(length, len(list(run))) for length, run in groupby(lengths)]
+        self._runs = [(length, length, len(list(run))) for length, run in groupby(lengths)]
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # lengths change with every batch
     def attend(
@@ -62,17 +59,7 @@ class Pack:
             query = query * (scale * query.shape[2] ** 0.5)
             offsets, longest = self.offsets, self.longest
             return ragged_flash(query, key, value, offsets, offsets, longest, longest)
-        outputs = []
-        # Split at once: the gradient of a slice would be as large as the whole.
-        sizes = [length * count for length, count in self._runs]
-        parts = (part.split(sizes) for part in (query, key, value))
-        for (length, count), *run in zip(self._runs, *parts, strict=True):
-            # Views, (G, H, L, E): equal lengths stand together, so nothing is copied or padded.
-            q, k, v = (part.unflatten(0, (count, length)).transpose(1, 2) for part in run)
-            mask = None if bias is None else bias(length).unsqueeze(0)
-            attended = dense_attention(q, k, v, scale=scale, bias=mask)
-            outputs.append(attended.transpose(1, 2).reshape(length * count, -1))
-        return torch.cat(outputs)
+        return attend_runs(query, key, value, self._runs, scale=scale, bias=bias)
 
 
 def projected_dtype(weight: Tensor) -> torch.dtype:

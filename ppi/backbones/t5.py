@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel
 
+from heads.kernels.dense import AttentionBias
 from ppi.backbones.checkpoints import Checkpoint
 from ppi.backbones.encoder import PackedEncoder
 from ppi.backbones.loading import Source, obtain
-from ppi.backbones.packing import AttentionBias, Pack, projected_dtype
+from ppi.backbones.packing import Pack, projected_dtype
 from ppi.backbones.vocabulary import Vocabulary, in_order
 from ppi.complexes import AMINO_ACIDS, UNKNOWN
 from ppi.errors import BackboneError

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from heads.base import Head
+from heads.ragged import RaggedBatch
 from ppi.backbones.encoder import PackedEncoder
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
 from ppi.errors import TrainingError
@@ -78,9 +79,7 @@ class AffinityModule(lightning.LightningModule):
     def forward(self, examples: Examples, rows: list[int]) -> Tensor:
         """Return the ``(B, O)`` outputs of the head for some rows."""
         batch = self.embeddings.gather([examples.encoded[row] for row in rows]).to(self.device)
-        low = self.settings.head_precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
-            return self.head.all_outputs(batch).float()
+        return head_outputs(self.head, batch, low=self.settings.head_precision == "bfloat16")
 
     def on_train_batch_start(self, rows: list[int], index: int) -> None:
         # Not at the start of an epoch: Lightning leaves that out for the first one of a resumed run.
@@ -202,6 +201,14 @@ class AffinityModule(lightning.LightningModule):
         gathered: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(gathered, own)
         return gathered
+
+
+def head_outputs(head: Head, batch: RaggedBatch, *, low: bool) -> Tensor:
+    """Return ``(B, O)`` float32; where `low`, embeddings and what is made of them are bfloat16."""
+    if low:
+        batch = batch.with_values(batch.values.bfloat16())  # once, not for each layer that takes them
+    with torch.autocast(batch.values.device.type, torch.bfloat16, enabled=low):
+        return head.all_outputs(batch).float()
 
 
 def rate_factor(step: int, warmup: int, steps: int, schedule: Schedule) -> float:

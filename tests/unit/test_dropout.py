@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from heads.dropout import Dropout
-from heads.kernels.dense import dense_attention
 
 
 def test_dropout_keeps_the_mean_and_drops_its_share() -> None:
@@ -29,20 +28,3 @@ def test_dropout_does_nothing_in_evaluation_and_at_zero() -> None:
 def test_unfit_probabilities(probability: float) -> None:
     with pytest.raises(ValueError, match="from 0 to below 1"):
         Dropout(probability)
-
-
-@pytest.mark.parametrize("biased", [False, True])
-def test_plain_attention_in_bfloat16_is_close_to_float32(biased: bool) -> None:
-    torch.manual_seed(0)
-    query, key, value = (torch.randn(2, 3, length, 16) for length in (9, 12, 12))
-    bias = torch.randn(1, 3, 9, 12) if biased else None
-    gradients, outputs = [], []
-    for dtype in (torch.float32, torch.bfloat16):
-        parts = [part.clone().to(dtype).requires_grad_() for part in (query, key, value)]
-        given = None if bias is None else bias.to(dtype)
-        output = dense_attention(*parts, scale=0.25, bias=given)
-        output.float().square().sum().backward()
-        outputs.append(output.float())
-        gradients.append(torch.cat([part.grad.float().flatten() for part in parts]))
-    for exact, low in (outputs, gradients):
-        assert (exact - low).norm() < 0.03 * exact.norm()

@@ -323,11 +323,11 @@ def test_attention_under_autocast_gets_one_data_type(
     """Autocast itself would cast what is left in float32 only after the choice of a kernel."""
     seen: list[torch.dtype] = []
 
-    def attend(*parts: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    def attend(*parts: Tensor, bias: Tensor | None, **options: float) -> Tensor:
         seen.extend(part.dtype for part in (*parts, bias) if part is not None)
-        return dense_attention(*parts, bias=bias, scale=scale)
+        return dense_attention(*parts, bias=bias, **options)
 
-    monkeypatch.setattr("ppi.backbones.packing.dense_attention", attend)
+    monkeypatch.setattr("heads.kernels.dense.dense_attention", attend)
     backbone = tiny_random(family)
     with torch.autocast("cpu", torch.bfloat16):
         backbone.embed(UNITS)
