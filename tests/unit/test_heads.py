@@ -16,6 +16,7 @@ from heads.ragged import RaggedBatch, segment_softmax
 from heads.registry import HEADS, MIXERS, POOLINGS, build_head
 from ppi.backbones.residue import ResidueBackbone
 from ppi.complexes import Complex
+from ppi.training.module import head_outputs
 
 #: Options beside the published defaults, by head.
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
@@ -269,3 +270,18 @@ def test_compiled_gives_the_same(name: str, complexes: list[Complex]) -> None:
     compiled = torch.compile(head, backend="aot_eager")
     with torch.no_grad():
         assert torch.allclose(compiled(batch), head(batch), atol=1e-5)
+
+
+def test_bfloat16_is_close_to_float32(head: Head, complexes: list[Complex]) -> None:
+    """What training with the head in bfloat16 computes, and its gradient."""
+    batch = batch_for(head, complexes)
+    found = []
+    for low in (False, True):
+        head.zero_grad()
+        outputs = head_outputs(head, batch, low=low)
+        assert outputs.dtype == torch.float32
+        outputs.sum().backward()
+        gradients = [part.grad.flatten() for part in head.parameters() if part.grad is not None]
+        found.append((outputs.detach(), torch.cat(gradients)))
+    for exact, rounded in zip(*found, strict=True):
+        assert (exact - rounded).norm() < 0.15 * exact.norm()
