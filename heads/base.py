@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from heads.pooling import Pooling
+from heads.pooling import Pooling, PoolingWithLength
 from heads.ragged import LIGAND, RaggedBatch, segment_ids
 from heads.registry import MIXERS, POOLINGS, EncodingUnit, MixerName, PoolingName, find, with_options
 
@@ -28,6 +28,8 @@ class Head(nn.Module, ABC):
         Names in `heads.registry.MIXERS` and `heads.registry.POOLINGS`.
     mixer_options, pooling_options
         For their constructors.
+    lengths
+        Put the logarithm of the length of what is pooled from residues beside its vector.
     mixer_per_side
         A mixer for the ligand and another one for the receptor, rather than one for both.
     symmetric
@@ -55,6 +57,7 @@ class Head(nn.Module, ABC):
         *,
         mixer_options: Mapping[str, Any] | None = None,
         pooling_options: Mapping[str, Any] | None = None,
+        lengths: bool = False,
         mixer_per_side: bool = False,
         symmetric: bool = False,
         heteroscedastic: bool = False,
@@ -63,7 +66,7 @@ class Head(nn.Module, ABC):
         self.symmetric, self.mixer_per_side = symmetric, mixer_per_side
         self.heteroscedastic = heteroscedastic
         self.outputs = 2 if heteroscedastic else 1
-        self._pooling, self._pooling_options = pooling, dict(pooling_options or {})
+        self._pooling, self._pooling_options, self._lengths = pooling, dict(pooling_options or {}), lengths
         make = find(MIXERS, mixer)
         self.mixer = with_options(make, mixer, dim, **(mixer_options or {}))
         if mixer_per_side:
@@ -131,7 +134,7 @@ class Head(nn.Module, ABC):
         made: Pooling = with_options(
             find(POOLINGS, self._pooling), self._pooling, dim, **self._pooling_options
         )
-        return made
+        return PoolingWithLength(made) if self._lengths else made
 
 
 def two_layers(dim_in: int, dim_out: int, hidden: int | None = None) -> nn.Sequential:

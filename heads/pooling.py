@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from heads.ragged import segment_ids, segment_max, segment_mean, segment_sum
@@ -26,7 +26,7 @@ class Pooling(nn.Module, ABC):
         Whether the order of a segment's rows matters.
     """
 
-    ordered: ClassVar[bool] = False
+    ordered: bool = False
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -64,3 +64,27 @@ class MaxPooling(Pooling):
         ids = segment_ids(offsets)
         reached = (values == segment_max(values, offsets)[ids]).to(values.dtype)
         return (reached / segment_sum(reached, offsets)[ids]).mean(dim=1)
+
+
+class PoolingWithLength(Pooling):
+    """Another pooling, and beside its vector the logarithm of the segment's length in hundreds of residues.
+
+    An average forgets how many residues it was made of.
+
+    Parameters
+    ----------
+    pooling
+        Makes ``D'`` of the ``D' + 1`` columns.
+    """
+
+    def __init__(self, pooling: Pooling) -> None:
+        super().__init__(pooling.dim + 1)
+        self.pooling, self.ordered = pooling, pooling.ordered
+
+    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
+        pooled: Tensor = self.pooling(values, offsets)
+        lengths = (offsets.diff() / 100).log().to(pooled.dtype)
+        return torch.cat([pooled, lengths.unsqueeze(1)], dim=1)
+
+    def weights(self, values: Tensor, offsets: Tensor) -> Tensor:
+        return self.pooling.weights(values, offsets)

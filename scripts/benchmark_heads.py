@@ -15,6 +15,7 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 from torch.profiler import ProfilerActivity, profile
 
@@ -76,6 +77,7 @@ def main() -> None:
         compare_cross_attention(
             sides[: 2 * options.attention_complexes], dim, backend, options.rounds, options.device
         )
+        compare_attention(chains, dim, options.rounds, options.device)
         compare_convolution(chains, dim, options.rounds, options.device)
         compare_dynamic_convolution(chains, dim, options.rounds, options.device)
 
@@ -184,7 +186,7 @@ def compare_cross_attention(
 
     seconds, held = report("both directions in one call", ours, rounds, inputs)
     old_seconds, old_held = measure(gathered, rounds, inputs)
-    print_ratios("partners gathered, grouped by length", old_seconds / seconds, old_held / held)
+    print_ratios("partners gathered", old_seconds / seconds, old_held / held)
 
     # nn.MultiheadAttention projects too, so ours does as much.
     layer = nn.MultiheadAttention(dim, ATTENTION_HEADS, bias=False, batch_first=True).to(device)
@@ -204,6 +206,28 @@ def compare_cross_attention(
     seconds, held = report("the same with projections", projected, rounds, [query])
     plain_seconds, plain_held = measure(plain, 1, [ligands, receptors])
     print_ratios("padded nn.MultiheadAttention", plain_seconds / seconds, plain_held / held)
+
+
+def compare_attention(lengths: Sequence[int], dim: int, rounds: int, device: str) -> None:
+    width, heads = dim // 2, ATTENTION_HEADS // 2
+    _, offsets = ragged(lengths, width, device)
+    inputs = [ragged(lengths, width, device)[0].detach().bfloat16().requires_grad_() for _ in range(3)]
+
+    def plain() -> None:
+        chains = zip(*(part.unflatten(1, (heads, -1)).split(list(lengths)) for part in inputs), strict=True)
+        attended = [
+            scaled_dot_product_attention(*(part.transpose(0, 1) for part in chain)) for chain in chains
+        ]
+        torch.cat([rows.transpose(0, 1) for rows in attended]).sum().backward()
+
+    seconds, held = report(
+        f"attention of each chain, {heads} heads, bfloat16",
+        lambda: ragged_attention(*inputs, offsets, offsets, heads).sum().backward(),
+        rounds,
+        inputs,
+    )
+    plain_seconds, plain_held = measure(plain, rounds, inputs)
+    print_ratios("the fused kernel of PyTorch on each chain", plain_seconds / seconds, plain_held / held)
 
 
 def compare_convolution(lengths: Sequence[int], dim: int, rounds: int, device: str) -> None:

@@ -24,6 +24,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("ec", {"late": True, "symmetric": True}),
     ("ec", {"mixer_per_side": True}),
     ("sc", {"symmetric": True}),
+    *((name, {"lengths": True}) for name in ("ec", "sc", "hp", "pad")),
     ("hp", {"aggregation": "add"}),
     ("hp", {"aggregation": "mean", "network": False}),
     ("hp", {"per_side": True}),

@@ -27,6 +27,9 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("ec", "none", {}),
     ("pad", "none", {}),
     ("pad", "convbert", {"separate_directions": True, "symmetric": True}),
+    ("hp", "none", {"lengths": True}),
+    ("ec", "none", {"late": True, "lengths": True}),
+    ("pad", "none", {"lengths": True}),
     # The pairs get the score, the first of two outputs.
     ("hp", "convbert", {"heteroscedastic": True}),
     ("hp", "none", {"network": False, "heteroscedastic": True}),

@@ -7,7 +7,7 @@ import torch
 
 from heads.attention_pooling import TokenAwarePooling
 from heads.layer_pooling import LayerPooling
-from heads.pooling import Pooling
+from heads.pooling import Pooling, PoolingWithLength
 from heads.registry import POOLINGS, find
 
 LENGTHS = [1, 7, 30, 2]
@@ -121,3 +121,15 @@ def test_rows_need_not_be_contiguous(values: torch.Tensor) -> None:
     for name in POOLINGS:
         pooling = make(name)
         assert torch.allclose(pooling(wide, OFFSETS), pooling(wide.contiguous(), OFFSETS)), name
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_the_length_stands_beside_the_vector(name: str, values: torch.Tensor) -> None:
+    inner = make(name)
+    pooling = PoolingWithLength(inner)
+    pooled = pooling(values, OFFSETS)
+    assert pooled.shape == (len(LENGTHS), pooling.dim)
+    assert torch.equal(pooled[:, :-1], inner(values, OFFSETS))
+    assert torch.allclose(pooled[:, -1], (torch.tensor(LENGTHS).double() / 100).log())
+    assert torch.equal(pooling.weights(values, OFFSETS), inner.weights(values, OFFSETS))
+    assert pooling.ordered == inner.ordered
