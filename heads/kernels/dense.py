@@ -112,18 +112,21 @@ def dense_attention(
         and dropout == 0.0
         and query.shape[:3].numel() * key.shape[2] <= _SCORES
     )
+    attended: Tensor
     if plain:
-        attended: Tensor = _PlainAttention.apply(query, key, value, bias, scale)
+        attended = _PlainAttention.apply(query, key, value, bias, scale)
         return attended
     width = query.shape[3]
-    if on_cpu:  # zeros change no score
-        query, key, value = (pad(part, (0, -width % _WIDTHS)) for part in (query, key, value))
-    return scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale)[
-        ..., :width
-    ]
+    spare = -width % _WIDTHS if on_cpu else 0
+    if spare:  # zeros change no score
+        query, key, value = (pad(part, (0, spare)) for part in (query, key, value))
+    attended = scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale)
+    return attended[..., :width]
 
 
 class _PlainAttention(torch.autograd.Function):
+    """The softmax written out, over lengths that are filled up; what is filled weighs nothing."""
+
     @staticmethod
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float
