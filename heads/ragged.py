@@ -67,6 +67,23 @@ class RaggedBatch:
         """Return the batch with other embeddings of the same residues."""
         return replace(self, values=values)
 
+    def filled(self, multiple: int) -> RaggedBatch:
+        """Return the batch with one more complex, of rows of zeros, so that `multiple` divides the rows.
+
+        Its units have the roles of the first complex. Where the rows are a multiple, they are once more.
+        """
+        roles = self.unit_role[self.unit_complex == 0]
+        spare = multiple - self.values.shape[0] % multiple
+        if spare < roles.numel():
+            spare += multiple
+        ends = torch.arange(1, roles.numel() + 1, device=roles.device) * spare // roles.numel()
+        return RaggedBatch(
+            torch.cat([self.values, self.values.new_zeros(spare, self.values.shape[1])]),
+            torch.cat([self.unit_offsets, self.unit_offsets[-1] + ends]),
+            torch.cat([self.unit_complex, torch.full_like(roles, len(self))]),
+            torch.cat([self.unit_role, roles]),
+        )
+
     def to(self, device: torch.device | str) -> RaggedBatch:
         """Return the batch on another device."""
         return RaggedBatch(

@@ -127,6 +127,7 @@ def compare(
     everyone = [split_into_units(item, head.encoding_unit) for item in complexes]
     few = everyone[: options.plain_complexes]
     units = [unit for item in everyone for unit in item.units]
+    generator = torch.Generator().manual_seed(options.seed)  # each round has batches of its own
     with (
         tempfile.TemporaryDirectory() as store,
         open_embeddings(backbone, units, store=store, device="cpu") as embeddings,
@@ -135,10 +136,10 @@ def compare(
         ways: dict[str, tuple[list[EncodedComplex], Callable[[], None]]] = {
             "plain step, batch size 1": (few, lambda: plain_steps(plain, few, partial(encode, model))),
             "plain head over a cache": (few, lambda: plain_steps(plain, few, cached.__getitem__)),
-            "ours, float32": (everyone, lambda: our_steps(head, everyone, embeddings, options.seed)),
+            "ours, float32": (everyone, lambda: our_steps(head, everyone, embeddings, generator)),
             "ours, bfloat16 head": (
                 everyone,
-                lambda: our_steps(head, everyone, embeddings, options.seed, low=True),
+                lambda: our_steps(head, everyone, embeddings, generator, low=True),
             ),
         }
         cost = {
@@ -176,12 +177,17 @@ def plain_steps(
 
 
 def our_steps(
-    head: Head, items: Sequence[EncodedComplex], embeddings: UnitEmbeddings, seed: int, *, low: bool = False
+    head: Head,
+    items: Sequence[EncodedComplex],
+    embeddings: UnitEmbeddings,
+    generator: torch.Generator,
+    *,
+    low: bool = False,
 ) -> None:
     """Train on ragged batches of complexes in random order; `low` for bfloat16."""
     settings = TrainSettings()
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-4)
-    order = torch.randperm(len(items), generator=torch.Generator().manual_seed(seed)).tolist()
+    order = torch.randperm(len(items), generator=generator).tolist()
     for rows in budget_batches([item.residues for item in items], settings.batch_residues, order):
         batch = embeddings.gather([items[row] for row in rows])
         outputs = head_outputs(head, batch, low=low)

@@ -65,8 +65,8 @@ class TrainSettings(BaseModel):
         Of the backbone. auto: bfloat16 where the hardware multiplies it natively, else float32. A backbone
         that is trained keeps its weights in float32 and computes in this precision.
     head_precision
-        In which the head computes in training; its weights are float32. bfloat16 halves the time of an epoch
-        on a CPU that multiplies it natively.
+        In which the head computes in training; its weights are float32. On a CPU that multiplies it natively
+        bfloat16 halves the time over a language model, and gains nothing over the 48 residue descriptors.
     tuning
         What of the backbone is trained along with the head, such as --tuning.method lora.
     head

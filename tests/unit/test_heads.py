@@ -286,3 +286,14 @@ def test_bfloat16_is_close_to_float32(head: Head, complexes: list[Complex]) -> N
         found.append((outputs.detach(), torch.cat(gradients)))
     for exact, rounded in zip(*found, strict=True):
         assert (exact - rounded).norm() < 0.15 * exact.norm()
+
+
+@pytest.mark.parametrize("multiple", [1, 2, 64])
+def test_a_complex_of_zeros_fills_a_batch_up(multiple: int, head: Head, complexes: list[Complex]) -> None:
+    batch = batch_for(head, complexes)
+    filled = batch.filled(multiple)
+    assert filled.values.shape[0] % multiple == 0
+    assert 0 < filled.values.shape[0] - batch.values.shape[0] < 2 * multiple + 2
+    assert len(filled) == len(batch) + 1
+    with torch.no_grad():
+        torch.testing.assert_close(head(filled)[:-1], head(batch), atol=1e-5, rtol=1e-5)
