@@ -66,10 +66,13 @@ def with_options(make: Any, name: str, *arguments: Any, **options: Any) -> Any:
     ValueError
         If it has no such option; the message lists those that it has. Or if it refuses a value.
     """
-    known = set(_options_of(make))
-    unknown = sorted(options.keys() - known)
+    known = _options_of(make)
+    unknown = sorted(options.keys() - known.keys())
     if unknown:
         raise ValueError(f"{name} has no option {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none'}")
+    for option, value in options.items():
+        if isinstance(known[option], bool) and not isinstance(value, bool):
+            raise ValueError(f"option {option} of {name} is {value!r}; true or false was expected")
     return make(*arguments, **options)
 
 
@@ -100,15 +103,17 @@ def build_head(
     return head
 
 
-def _options_of(make: Any) -> list[str]:
-    """Return the names of the options of a class, those that it hands on to its base among them."""
+def _options_of(make: Any) -> dict[str, Any]:
+    """Return the options of a class with their defaults, those that it hands on to its base among them."""
     positional = ("self", "dim", "mixer", "pooling")
-    names: list[str] = []
+    options: dict[str, Any] = {}
     for base in make.__mro__:
         if "__init__" not in vars(base) or base.__module__.partition(".")[0] != "heads":
             break
         parameters = signature(base.__init__).parameters.values()
-        names += [p.name for p in parameters if p.kind != p.VAR_KEYWORD and p.name not in positional]
+        options |= {
+            p.name: p.default for p in parameters if p.kind != p.VAR_KEYWORD and p.name not in positional
+        }
         if all(p.kind != p.VAR_KEYWORD for p in parameters):
             break
-    return names
+    return options

@@ -205,6 +205,8 @@ def test_unknown_names_and_options_list_the_known_ones() -> None:
         build_head("hp", 48, "transformer")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="ec has no option 'network'; it has heteroscedastic, late"):
         build_head("ec", 48, network=True)
+    with pytest.raises(ValueError, match="lengths of hp is 'maybe'; true or false was expected"):
+        build_head("hp", 48, lengths="maybe")
     with pytest.raises(ValueError, match="mean has no option 'heads'; it has none"):
         build_head("ec", 48, pooling="mean", pooling_options={"heads": 3})
     with pytest.raises(ValueError, match="sc reads both sides as one sequence"):
