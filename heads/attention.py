@@ -24,8 +24,8 @@ def ragged_attention(
     """Scaled dot-product attention of each segment's queries over the same segment's keys.
 
     Neighbours of equal length are computed in one dense call, so there is neither padding nor a mask, and a
-    segment's result does not depend on the others. A GPU, which each call costs more than a copy, first sorts
-    the segments by length.
+    segment's result does not depend on the others. On a GPU segments are first sorted
+    by length, for fewer calls.
 
     Parameters
     ----------

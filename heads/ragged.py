@@ -70,12 +70,10 @@ class RaggedBatch:
     def filled(self, multiple: int) -> RaggedBatch:
         """Return the batch with one more complex, of rows of zeros, so that `multiple` divides the rows.
 
-        Its units have the roles of the first complex. Where the rows are a multiple, they are once more.
+        Its units have the roles of the first complex, and at least a row each.
         """
         roles = self.unit_role[self.unit_complex == 0]
-        spare = multiple - self.values.shape[0] % multiple
-        if spare < roles.numel():
-            spare += multiple
+        spare = roles.numel() + -(self.values.shape[0] + roles.numel()) % multiple
         ends = torch.arange(1, roles.numel() + 1, device=roles.device) * spare // roles.numel()
         return RaggedBatch(
             torch.cat([self.values, self.values.new_zeros(spare, self.values.shape[1])]),

@@ -111,9 +111,8 @@ def _options_of(make: Any) -> dict[str, Any]:
         if "__init__" not in vars(base) or base.__module__.partition(".")[0] != "heads":
             break
         parameters = signature(base.__init__).parameters.values()
-        options |= {
-            p.name: p.default for p in parameters if p.kind != p.VAR_KEYWORD and p.name not in positional
-        }
+        own = {p.name: p.default for p in parameters if p.kind != p.VAR_KEYWORD and p.name not in positional}
+        options = own | options
         if all(p.kind != p.VAR_KEYWORD for p in parameters):
             break
     return options

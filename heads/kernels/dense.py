@@ -12,7 +12,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 #: Scores of a block that are worth their memory: 128 MiB in bfloat16.
 _SCORES = 2**26
-#: Lengths are filled up to a multiple of this. The library behind bfloat16 products makes a program for each
+#: Lengths are filled up to a multiple of this. oneDNN, which multiplies bfloat16, makes a program for each
 #: shape, which takes longer than the product; few shapes are made once.
 _LENGTHS = 64
 #: The fused kernel of the CPU is slow on widths that do not fill a vector register.

@@ -28,8 +28,8 @@ from ppi.training.sharding import shard, whole
 
 MONITOR = "validation_spearman"
 GRADIENT_CLIP = 1.0
-#: In bfloat16 batches are filled up to a multiple of this. The library behind the products of a CPU makes a
-#: program for each number of rows, which takes longer than the product; few numbers of rows are made once.
+#: In bfloat16 batches are filled up to a multiple of this, for the same reason as lengths in
+#: `heads.kernels.dense`: few shapes.
 FILLED_ROWS = 512
 
 
