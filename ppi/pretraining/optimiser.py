@@ -1,9 +1,10 @@
-"""AdamW over float32 weights, of which the computation may use a bfloat16 copy."""
+"""Muon and AdamW over float32 weights, of which the computation may use a bfloat16 copy."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.optim import AdamW, Muon, Optimizer
 from transformers import EsmConfig
 
 from ppi.errors import ModelError
@@ -12,11 +13,15 @@ from ppi.pretraining.model import MaskedLanguageModel, make_model
 from ppi.pretraining.settings import PretrainSettings
 
 _BETAS = (0.9, 0.98)  # of ESM-2
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+#: What an optimiser keeps of each weight.
+_MOMENTS: dict[type[Optimizer], tuple[str, ...]] = {
+    AdamW: ("exp_avg", "exp_avg_sq"),
+    Muon: ("momentum_buffer",),
+}
 
 
 class Learner:
-    """A model and its optimiser.
+    """A model and its optimisers.
 
     In bfloat16 the model computes with a copy of the weights, without a cast in any layer; gradients of each
     micro-batch are added up in float32, and the copy is made anew after each step.
@@ -53,9 +58,8 @@ class Learner:
         #: The float32 weights by their names in `EsmForMaskedLM`.
         self.weights: dict[str, nn.Parameter] = whole.weights()
         self._clip = settings.clip
-        self._optimizer = torch.optim.AdamW(
-            _groups(self.weights, settings.weight_decay), betas=_BETAS, fused=True
-        )
+        #: By the name of the weight that they change.
+        self._optimizers = _optimizers(self.weights, settings)
 
     def backward(self, batch: MaskedBatch, share: float) -> Tensor:
         """Add the gradient of a micro-batch, times its share in the step; return its loss, times that too."""
@@ -71,10 +75,11 @@ class Learner:
 
     def step(self, rate: float) -> None:
         """Change the weights by the gradient, and forget it."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        self._optimizer.step()
-        self._optimizer.zero_grad()
+        for optimizer in set(self._optimizers.values()):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad()
         self._copy_weights()
 
     def state(self) -> dict[str, Tensor]:
@@ -82,8 +87,9 @@ class Learner:
         tensors: dict[str, Tensor] = {}
         for name, weight in self.weights.items():
             tensors[f"weight/{name}"] = weight.detach()
-            moments = self._optimizer.state.get(weight, {})
-            for moment in _MOMENTS:
+            optimizer = self._optimizers[name]
+            moments = optimizer.state.get(weight, {})
+            for moment in _MOMENTS[type(optimizer)]:
                 tensors[f"{moment}/{name}"] = moments.get(moment, torch.zeros_like(weight))
         return tensors
 
@@ -101,9 +107,12 @@ class Learner:
             raise ModelError("the checkpoint is of a model of another size; give the same depth and width")
         for name, weight in self.weights.items():
             weight.copy_(tensors[f"weight/{name}"])
-            moments = {moment: tensors[f"{moment}/{name}"].to(weight.device) for moment in _MOMENTS}
-            counted = torch.tensor(float(step), device=weight.device)
-            self._optimizer.state[weight] = {"step": counted, **moments}
+            optimizer = self._optimizers[name]
+            names = _MOMENTS[type(optimizer)]
+            kept = {moment: tensors[f"{moment}/{name}"].to(weight.device) for moment in names}
+            if isinstance(optimizer, AdamW):
+                kept["step"] = torch.tensor(float(step), device=weight.device)
+            optimizer.state[weight] = kept
         self._copy_weights()
 
     @torch.no_grad()
@@ -123,10 +132,22 @@ class Learner:
             torch._foreach_copy_(self._copied, [weight.detach() for weight in self.weights.values()])
 
 
-def _groups(weights: dict[str, nn.Parameter], decay: float) -> list[dict[str, object]]:
-    """Decay matrices alone: not norms, biases and the token embeddings, which are the output layer, too."""
-    decayed = {name for name, weight in weights.items() if weight.ndim == 2 and "embeddings" not in name}
-    return [
-        {"params": [weight for name, weight in weights.items() if name in decayed], "weight_decay": decay},
-        {"params": [weight for name, weight in weights.items() if name not in decayed], "weight_decay": 0.0},
-    ]
+def _optimizers(weights: dict[str, nn.Parameter], settings: PretrainSettings) -> dict[str, Optimizer]:
+    """Return the optimiser of each weight.
+
+    Matrices are decayed, and are changed by Muon where that is wanted; its updates are scaled to the size of
+    AdamW's (Liu et al. 2025), so that one rate serves both. Norms, biases and the token embeddings, which are
+    the output layer, too, are AdamW's and not decayed.
+    """
+    matrices = {
+        name: weight for name, weight in weights.items() if weight.ndim == 2 and "embeddings" not in name
+    }
+    others = {name: weight for name, weight in weights.items() if name not in matrices}
+    decay = settings.weight_decay
+    of_others: Optimizer = AdamW(others.values(), betas=_BETAS, weight_decay=0.0, fused=True)
+    of_matrices: Optimizer
+    if settings.optimizer == "muon":
+        of_matrices = Muon(matrices.values(), weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+    else:
+        of_matrices = AdamW(matrices.values(), betas=_BETAS, weight_decay=decay, fused=True)
+    return dict.fromkeys(matrices, of_matrices) | dict.fromkeys(others, of_others)

@@ -27,7 +27,7 @@ from ppi.provenance import code_provenance
 
 MODEL = "model"
 #: Settings that a checkpoint of another run must share: those that its tensors and its data depend on.
-_SHAPE = ("corpus", "depth", "width", "heads", "context", "seed")
+_SHAPE = ("corpus", "depth", "width", "heads", "context", "seed", "optimizer")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from ppi.devices import Precision
 from ppi.errors import SettingsError
 
 DecayShape = Literal["sqrt", "linear"]
+MatrixOptimizer = Literal["muon", "adamw"]
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,12 @@ class PretrainSettings:
         Tokens that go through the model at once.
     batch_tokens
         Tokens of one optimiser step, a multiple of micro_tokens.
+    optimizer
+        Of the matrices. muon: momentum made orthogonal (Jordan 2024). All else is changed by AdamW.
     learning_rate
-        Of AdamW, while it is stable.
+        While it is stable.
     weight_decay
-        Of AdamW, on matrices; norms, biases and token embeddings have none.
+        Of matrices; norms, biases and token embeddings have none.
     clip
         Largest norm of the gradient.
     warmup_steps
@@ -68,6 +71,7 @@ class PretrainSettings:
     context: int = 512
     micro_tokens: int = 2048
     batch_tokens: int = 16_384
+    optimizer: MatrixOptimizer = "muon"
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     clip: float = 1.0

@@ -118,12 +118,14 @@ def test_it_learns_and_the_result_is_a_backbone(
     assert sum(line.startswith("step ") for line in said.err.splitlines()) == len(logged)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("precision", "optimizer"), [("float32", "adamw"), ("bfloat16", "muon"), ("float32", "muon")]
+)
 def test_killed_and_resumed_ends_as_if_nothing_had_happened(
-    tmp_path: Path, go: Any, monkeypatch: pytest.MonkeyPatch, precision: Any
+    tmp_path: Path, go: Any, monkeypatch: pytest.MonkeyPatch, precision: Any, optimizer: Any
 ) -> None:
     # A checkpoint after each step; 13 lies inside the second epoch, and between two lines of the log.
-    settings = dataclasses.replace(TINY, precision=precision)
+    settings = dataclasses.replace(TINY, precision=precision, optimizer=optimizer)
     go(tmp_path / "whole", settings)
     with monkeypatch.context() as patch, pytest.raises(KilledError):
         after_steps(patch, 13, kill)
@@ -178,6 +180,8 @@ def test_a_stable_checkpoint_prolongs_a_run_as_if_it_had_been_longer(tmp_path: P
         go(tmp_path / "no", long, decay_from=tmp_path / "short" / "checkpoint.safetensors")
     with pytest.raises(SettingsError, match=r"differs: width \(32 there, 64 here\)"):
         go(tmp_path / "no", dataclasses.replace(long, width=64), decay_from=stable)
+    with pytest.raises(SettingsError, match=r"differs: optimizer \('muon' there, 'adamw' here\)"):
+        go(tmp_path / "no", dataclasses.replace(long, optimizer="adamw"), decay_from=stable)
     with pytest.raises(SettingsError, match="already past the end"):
         go(tmp_path / "no", dataclasses.replace(long, steps=20), decay_from=stable)
 

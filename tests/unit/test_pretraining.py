@@ -8,6 +8,7 @@ import json
 import lzma
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -325,8 +326,10 @@ def test_micro_batches_add_up_to_their_mean(random: np.random.Generator) -> None
     assert torch.allclose(found, (gradients[0] + gradients[1]) / 2, rtol=0.02, atol=1e-4)
 
 
-def test_weight_decay_spares_norms_biases_and_embeddings() -> None:
-    learner = Learner(CONFIG, PretrainSettings(), device=torch.device("cpu"), dtype=torch.float32)
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_weight_decay_spares_norms_biases_and_embeddings(optimizer: Any) -> None:
+    settings = PretrainSettings(optimizer=optimizer)
+    learner = Learner(CONFIG, settings, device=torch.device("cpu"), dtype=torch.float32)
     for weight in learner.weights.values():
         weight.grad = torch.zeros_like(weight)
         weight.data.fill_(1.0)
@@ -337,6 +340,26 @@ def test_weight_decay_spares_norms_biases_and_embeddings() -> None:
         for name in learner.weights
         if name.endswith(("dense.weight", "query.weight", "key.weight", "value.weight"))
     }
+
+
+def test_muon_moves_a_matrix_as_far_in_all_directions() -> None:
+    settings = PretrainSettings(weight_decay=0.0)
+    learner = Learner(CONFIG, settings, device=torch.device("cpu"), dtype=torch.float32)
+    generator = torch.Generator().manual_seed(0)
+    for weight in learner.weights.values():
+        weight.grad = torch.randn(weight.shape, generator=generator)
+    matrix, bias = learner.weights["lm_head.dense.weight"], learner.weights["lm_head.bias"]
+    left, _, right = torch.linalg.svd(torch.randn(32, 32, generator=generator))
+    matrix.grad = left @ torch.diag(torch.logspace(0, -1.5, 32)) @ right
+    before = matrix.detach().clone(), bias.detach().clone()
+    learner.step(1e-2)
+    moved = before[0] - matrix.detach()
+    along = (left.T @ moved @ right.T).diagonal()
+    assert along.min() > 0
+    assert along.max() < 3 * along.min()  # where those of the gradient differ by a factor of 32
+    # As long as a step of AdamW, which moves each weight by about a fifth of the rate.
+    assert moved.square().mean().sqrt() == pytest.approx(2e-3, rel=0.2)
+    assert (before[1] - bias.detach()).abs().max() == pytest.approx(1e-2, rel=0.01)  # AdamW's first
 
 
 def test_a_saved_model_is_loaded_by_transformers_and_as_a_backbone(tmp_path: Path) -> None:
