@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from data_curation.errors import AssignmentError
+
 #: A group with more than this share of a part would dominate it.
 LARGEST_SHARE = 0.1
 
@@ -36,6 +38,18 @@ def balance_features(sources: Sequence[str], pkd: Sequence[float], bins: int = 5
     names = sorted(set(sources))
     in_source = np.array([[source == name for name in names] for source in sources], dtype=np.float64)
     return np.hstack([np.ones((len(values), 1)), in_source, in_bin])
+
+
+def check_seed(seed: int) -> None:
+    """Raise if a seed is below 0.
+
+    Raises
+    ------
+    AssignmentError
+        With what it is.
+    """
+    if seed < 0:
+        raise AssignmentError(f"seed is {seed}; 0 or more was expected")
 
 
 def deal(

@@ -95,7 +95,8 @@ def _write(
 ) -> None:
     per_source = pd.DataFrame()
     if "source" in rows:
-        tables = [summarise(group).assign(source=str(source)) for source, group in rows.groupby("source")]
+        sources = rows["source"].fillna("not given")
+        tables = [summarise(group).assign(source=str(source)) for source, group in rows.groupby(sources)]
         per_source = pd.concat(tables, ignore_index=True)
         per_source.insert(0, "source", per_source.pop("source"))
     content = {

@@ -80,7 +80,8 @@ def read_skempi(path: str | os.PathLike[str]) -> list[SkempiValue]:
 def censored_rows(records: Iterable[BindingRecord], skempi: Iterable[SkempiValue]) -> dict[int, str]:
     """Find the SKEMPI rows of the workbook whose Kd is only a bound.
 
-    A row is recognised by PDB entry, mutations and Kd, and by the reference where several agree.
+    A row is recognised by PDB entry, mutations and Kd, and by the reference where several agree. One whose
+    mutations cannot be read is none; the cleaning drops it.
 
     Returns
     -------
@@ -94,7 +95,10 @@ def censored_rows(records: Iterable[BindingRecord], skempi: Iterable[SkempiValue
     for record in records:
         if record.source != SKEMPI_SOURCE:
             continue
-        mutations = frozenset(parse_mutations(",".join(record.mutations)))
+        try:
+            mutations = frozenset(parse_mutations(",".join(record.mutations)))
+        except MutationError:
+            continue
         same = [
             value
             for value in known.get((record.pdb, mutations), [])

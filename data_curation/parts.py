@@ -35,12 +35,10 @@ def assigned_parts(table: pd.DataFrame, split: str) -> dict[str, str]:
         As for `read_split`; if the split is neither a column nor a file, an id is not in the table, a part
         is none of the three, or the fold is none of those that are there.
     """
-    name, colon, fold = split.rpartition(":")
-    if not (colon and fold.isdecimal()):
-        name, fold = split, ""
+    name, fold = split_and_fold(split)
     if name in table:
         column = table[["id", name]].dropna()
-        assigned = {str(row): str(value) for row, value in column.itertuples(index=False, name=None)}
+        assigned = {str(row): _text(value) for row, value in column.itertuples(index=False, name=None)}
     elif Path(name).exists():
         assigned = read_split(name)
     else:
@@ -54,6 +52,12 @@ def assigned_parts(table: pd.DataFrame, split: str) -> dict[str, str]:
             f"{name}: {len(unknown)} id(s) are not in the table, the first is {unknown[0]!r}"
         )
     return parts
+
+
+def split_and_fold(split: str) -> tuple[str, str]:
+    """Return the column or file of a split, and the fold that tests, empty where none is said."""
+    name, colon, fold = split.rpartition(":")
+    return (name, fold) if colon and fold.isdecimal() else (split, "")
 
 
 def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -70,6 +74,11 @@ def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
     if len(twice):
         raise AssignmentError(f"{source}: id {twice.iloc[0]!r} occurs twice")
     return dict(zip(table["id"], table["split"], strict=True))
+
+
+def _text(value: object) -> str:
+    """Return a cell as text; the folds of a column with gaps are floats."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _checked_parts(assigned: dict[str, str], name: str) -> dict[str, str]:

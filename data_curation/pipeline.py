@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 import pyarrow
 
-from data_curation.assignment import balance_features
+from data_curation.assignment import balance_features, check_seed
 from data_curation.censoring import censored_rows, read_skempi
 from data_curation.cleaning import ANNOTATION_STEPS, Step, Touched, clean, sequence_steps, unknown_sequence
 from data_curation.clustering import cluster, mmseqs_version
@@ -131,6 +131,7 @@ def curate(
         raise CurationError(
             f"minimum chain length is {options.minimum_chain_length}, at least 1 was expected"
         )
+    check_seed(options.seed)
     if output is not None:
         check_writable_folder(output)
     records = _read(inputs)

@@ -6,17 +6,17 @@ import os
 
 import pandas as pd
 
-from data_curation.assignment import balance_features
+from data_curation.assignment import balance_features, check_seed
 from data_curation.errors import AssignmentError
 from data_curation.files import atomic_file, check_writable_file
 from data_curation.records import Protocol, Sides
 from data_curation.splitting import reference_split
-from data_curation.strict import Similarity, cold_target_split, strict_folds, strict_split
+from data_curation.strict import ReceptorSimilarity, Similarity, strict_folds, strict_split
 
 
 def sides_of(table: pd.DataFrame) -> list[Sides]:
     """Return what a split looks at; `table` has ``id, ligand, receptor`` (chains joined by ``:``) and may
-    have ``pdb``, without which each complex is an entry of its own.
+    have ``pdb``; a complex without is an entry of its own.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def sides_of(table: pd.DataFrame) -> list[Sides]:
     twice = table["id"][table["id"].duplicated()]
     if len(twice):
         raise AssignmentError(f"id {twice.iloc[0]!r} occurs twice; every complex needs an id of its own")
-    entries = table["pdb"] if "pdb" in table else table["id"]
+    entries = table["pdb"].fillna(table["id"]) if "pdb" in table else table["id"]
     return [
         Sides(str(name), str(entry), tuple(ligand.split(":")), tuple(receptor.split(":")))
         for name, entry, ligand, receptor in zip(
@@ -83,6 +83,7 @@ def make_split(
     for name, value in (("min_identity", min_identity), ("coverage", coverage)):
         if not 0 < value <= 1:
             raise AssignmentError(f"{name} is {value:g}, above 0 and at most 1 was expected")
+    check_seed(seed)
     complexes = sides_of(table)
     sources = table["source"].astype(str).tolist() if "source" in table else [""] * len(table)
     pkd = table["pkd"].tolist() if "pkd" in table else [float("nan")] * len(table)
@@ -97,7 +98,7 @@ def make_split(
     elif protocol == "kfold":
         assigned = strict_folds(Similarity(complexes, **similar), features, folds=folds, seed=seed)
     else:
-        assigned = cold_target_split(complexes, features, ratios=ratios, seed=seed, **similar)
+        assigned = strict_split(ReceptorSimilarity(complexes, **similar), features, ratios=ratios, seed=seed)
     return pd.DataFrame({"id": [c.id for c in complexes], "split": [assigned[c.id] for c in complexes]})
 
 

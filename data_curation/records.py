@@ -32,6 +32,8 @@ Combination = Literal["canonical", "reference"]
 
 #: Columns of the funnel: how many rows each step of a curation left.
 FUNNEL_COLUMNS = ("step", "dropped", "corrected", "rows", "published_rows")
+#: No measured Kd is above 1 mol/L; a larger number is in another unit.
+LARGEST_KD = 1.0
 #: Parts of a split.
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 

@@ -55,14 +55,15 @@ def strict_groups(
     MMseqsError
         If MMseqs2 is absent or fails.
     """
-    graph = _chain_graph(_comparable(complexes, masked), min_identity, coverage)
+    chains_of = {item.id: compared_chains(item, masked) for item in complexes}
+    graph = _chain_graph(set().union(*chains_of.values()), min_identity, coverage)
     variable = _like_antibodies(masked, min_identity, coverage)
     for item in complexes:
         node = ("complex", item.id)
         graph.add_edge(node, ("pdb", item.pdb))
         if variable & set(item.ligand) and variable & set(item.receptor):
             graph.add_edge(node, ("variable domains", "both sides"))
-        graph.add_edges_from((node, residues) for residues in _comparable([item], masked))
+        graph.add_edges_from((node, residues) for residues in chains_of[item.id])
     return _components(graph, complexes)
 
 
@@ -77,29 +78,26 @@ def receptor_groups(
 
     Parameters and errors as for `strict_groups`. Antibodies are one family here.
     """
-    chains_of = {item.id: {masked[chain].residues for chain in item.receptor} for item in complexes}
-    chains = {residues for chains in chains_of.values() for residues in chains if residues.strip("X")}
-    graph = _chain_graph(chains, min_identity, coverage)
-    for item in complexes:
-        node = ("complex", item.id)
+    chains_of = {item.id: compared_receptors(item, masked) for item in complexes}
+    graph = _chain_graph(set().union(*chains_of.values()), min_identity, coverage)
+    for name, chains in chains_of.items():
+        node = ("complex", name)
         graph.add_node(node)
-        graph.add_edges_from((node, residues) for residues in chains_of[item.id] if residues.strip("X"))
+        graph.add_edges_from((node, residues) for residues in chains)
     return _components(graph, complexes)
 
 
 def similar_across(
-    first: Sequence[Sides],
-    second: Sequence[Sides],
-    masked: Mapping[str, MaskedChain],
+    first: Iterable[str],
+    second: Iterable[str],
     *,
     min_identity: float = 0.3,
     coverage: float = 0.8,
 ) -> list[tuple[str, str]]:
-    """Return the pairs of similar chains, neither an antibody's, between two sets of complexes.
-
-    Every chain is compared, not only representatives. The chains are masked.
+    """Return the pairs of similar chains between two sets of masked ones; all are compared, not only
+    representatives.
     """
-    queries, targets = ({c: c for c in sorted(_comparable(items, masked))} for items in (first, second))
+    queries, targets = ({chain: chain for chain in sorted(chains)} for chains in (first, second))
     hits = search(
         queries, targets, min_identity=min_identity, sensitivity=7.5, max_hits=max(1000, len(targets))
     )
@@ -107,10 +105,16 @@ def similar_across(
     return list(zip(near["query"], near.target, strict=True))
 
 
-def _comparable(complexes: Iterable[Sides], masked: Mapping[str, MaskedChain]) -> set[str]:
+def compared_chains(item: Sides, masked: Mapping[str, MaskedChain]) -> set[str]:
     """Return the masked residues of the chains that rule 1 compares."""
-    chains = {masked[chain] for item in complexes for chain in item.chains}
+    chains = {masked[chain] for chain in item.chains}
     return {c.residues for c in chains if not c.immunoglobulin and c.residues.strip("X")}
+
+
+def compared_receptors(item: Sides, masked: Mapping[str, MaskedChain]) -> set[str]:
+    """Return the masked residues of the receptor, antibodies too, without chains that are masked wholly."""
+    chains = {masked[chain].residues for chain in item.receptor}
+    return {residues for residues in chains if residues.strip("X")}
 
 
 def _chain_graph(chains: Iterable[str], min_identity: float, coverage: float) -> nx.Graph:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from data_curation.csv_files import read_csv, require_columns
 from data_curation.errors import SourceError
-from data_curation.records import METHOD_PRIORITY, BindingRecord
+from data_curation.records import LARGEST_KD, METHOD_PRIORITY, BindingRecord
 
 _WORKBOOK_COLUMNS = (
     "Source Data Set",
@@ -37,9 +37,6 @@ _FILTERED_COLUMNS = (
     "Ligand Sequences",
     "Receptor Sequences",
 )
-
-#: No measured Kd is above 1 mol/L; a larger number is in another unit.
-_LARGEST_KD = 1.0
 
 
 def read_workbook(path: str | os.PathLike[str]) -> list[BindingRecord]:
@@ -167,9 +164,9 @@ def _kd(text: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not 0 < value <= _LARGEST_KD:
+    if not 0 < value <= LARGEST_KD:
         raise SourceError(
-            f"{where}: KD(M) is {text!r}, a number above zero in mol/L, {_LARGEST_KD:g} at most, was expected"
+            f"{where}: KD(M) is {text!r}, a number above zero in mol/L, {LARGEST_KD:g} at most, was expected"
         )
     return value
 

@@ -18,14 +18,11 @@ class Split:
     ----------
     part
         ``train``, ``validation`` or ``test`` by complex id.
-    cluster
-        Representative of the complex's sequence cluster by complex id.
     rounds
         How often hits were searched and moved until none was left.
     """
 
     part: dict[str, str]
-    cluster: dict[str, str]
     rounds: int
 
 
@@ -74,7 +71,7 @@ def reference_split(
         queries = added or train
 
     part = dict.fromkeys(joined, TRAIN) | _deal(rest, pdb, rows_of_pdb, min_identity, coverage)
-    return Split(part=part, cluster=clusters, rounds=rounds)
+    return Split(part=part, rounds=rounds)
 
 
 def _deal(

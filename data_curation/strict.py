@@ -14,7 +14,13 @@ from data_curation.assignment import LARGEST_SHARE, deal
 from data_curation.errors import AssignmentError
 from data_curation.immunoglobulin import MaskedChain, mask_chains
 from data_curation.records import TEST, TRAIN, VALIDATION, Sides
-from data_curation.similarity import receptor_groups, similar_across, strict_groups
+from data_curation.similarity import (
+    compared_chains,
+    compared_receptors,
+    receptor_groups,
+    similar_across,
+    strict_groups,
+)
 
 #: A fold for complexes of groups that are too large for any fold: they train in every one.
 ALWAYS_TRAIN = -1
@@ -51,6 +57,31 @@ class Similarity:
             self.complexes, self.masked, min_identity=self.min_identity, coverage=self.coverage
         )
 
+    def compared(self, item: Sides) -> set[str]:
+        """Return the masked chains of a complex to which no chain of another part may be similar."""
+        return compared_chains(item, self.masked)
+
+
+@dataclass(frozen=True)
+class ReceptorSimilarity(Similarity):
+    """As `Similarity`, of receptor families alone: antibodies are one, and ligands may recur in other parts.
+
+    The question is then how a model does on a new target.
+    """
+
+    @cached_property
+    def masked(self) -> dict[str, MaskedChain]:
+        return mask_chains(chain for item in self.complexes for chain in item.receptor)
+
+    @cached_property
+    def groups(self) -> list[list[str]]:
+        return receptor_groups(
+            self.complexes, self.masked, min_identity=self.min_identity, coverage=self.coverage
+        )
+
+    def compared(self, item: Sides) -> set[str]:
+        return compared_receptors(item, self.masked)
+
 
 def strict_split(
     similarity: Similarity,
@@ -59,7 +90,7 @@ def strict_split(
     ratios: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> dict[str, str]:
-    """Split so that no two parts share a similar chain or a similar pair of sides.
+    """Split so that no two parts share a similar chain or a similar pair of sides, or what else is similar.
 
     What is similar: see `data_curation.similarity`. The largest groups train; the others are dealt so
     that the parts resemble one another in size, source and pKd (`data_curation.assignment`). Afterwards
@@ -122,27 +153,6 @@ def strict_folds(
     return {item.id: int(fold[item.id]) for item in similarity.complexes}
 
 
-def cold_target_split(
-    complexes: Sequence[Sides],
-    features: Mapping[str, np.ndarray],
-    *,
-    ratios: tuple[float, float, float] = (0.8, 0.1, 0.1),
-    seed: int = 0,
-    min_identity: float = 0.3,
-    coverage: float = 0.8,
-) -> dict[str, str]:
-    """Split so that no two parts share a receptor family; similar as in `Similarity`, the rest as in
-    `strict_split`.
-
-    Ligands may recur: the question is how a model does on a new target.
-    """
-    _check_ratios(ratios)
-    masked = mask_chains(chain for item in complexes for chain in item.receptor)
-    groups = receptor_groups(complexes, masked, min_identity=min_identity, coverage=coverage)
-    part = _three_parts(groups, features, ratios, seed)
-    return {item.id: part[item.id] for item in complexes}
-
-
 def _check_ratios(ratios: tuple[float, float, float]) -> None:
     if len(ratios) != 3 or min(ratios) <= 0 or abs(sum(ratios) - 1) > 1e-6:
         shown = ", ".join(f"{ratio:g}" for ratio in ratios)
@@ -188,10 +198,12 @@ def _crossings(similarity: Similarity, part: Mapping[str, str]) -> list[tuple[st
     sizes = Counter(part.values())
     found = []
     for name in sorted(sizes, key=lambda name: (sizes[name], name))[:-1]:
+        inside, outside = set[str](), set[str]()
+        for item in similarity.complexes:
+            (inside if part[item.id] == name else outside).update(similarity.compared(item))
         found += similar_across(
-            [item for item in similarity.complexes if part[item.id] == name],
-            [item for item in similarity.complexes if part[item.id] != name],
-            similarity.masked,
+            inside,
+            outside,
             min_identity=similarity.min_identity,
             coverage=similarity.coverage,
         )
@@ -207,8 +219,8 @@ def _joined(
         nx.add_path(links, [("complex", member) for member in group])
     links.add_edges_from(pairs)
     for item in similarity.complexes:
-        chains = {similarity.masked[chain].residues for chain in item.chains}
-        links.add_edges_from((("complex", item.id), residues) for residues in chains if residues in links)
+        chains = similarity.compared(item) & links.nodes
+        links.add_edges_from((("complex", item.id), residues) for residues in chains)
     members = (
         sorted(node[1] for node in component if isinstance(node, tuple))
         for component in nx.connected_components(links)

@@ -112,15 +112,16 @@ class Head(nn.Module, ABC):
             return batch.with_values(self.mixer(batch.values, batch.unit_offsets))
         lengths = batch.unit_offsets.diff()
         ligand_rows = (batch.unit_role == LIGAND)[segment_ids(batch.unit_offsets)]
-        values = torch.empty_like(batch.values)
+        places, mixed = list[Tensor](), list[Tensor]()
         for mixer, rows, units in (
             (self.mixer, ligand_rows, batch.unit_role == LIGAND),
             (self.receptor_mixer, ~ligand_rows, batch.unit_role != LIGAND),
         ):
             if units.any():
                 offsets = torch.cat([lengths.new_zeros(1), lengths[units].cumsum(0)])
-                values = values.masked_scatter(rows.unsqueeze(1), mixer(batch.values[rows], offsets))
-        return batch.with_values(values)
+                places.append(rows.nonzero().squeeze(1))
+                mixed.append(mixer(batch.values[rows], offsets))
+        return batch.with_values(torch.cat(mixed)[torch.cat(places).argsort()])
 
     @abstractmethod
     def score(self, batch: RaggedBatch) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn.functional import gelu, softmax
 from heads.attention import ragged_attention
 from heads.dropout import Dropout
 from heads.kernels.convolution import depthwise_convolution
-from heads.kernels.dynamic_convolution import dynamic_convolution
+from heads.kernels.dynamic_convolution import WIDEST_KERNEL, dynamic_convolution
 
 
 class IdentityMixer(nn.Module):
@@ -50,10 +50,10 @@ class ConvBertMixer(nn.Module):
         attention_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if dim % heads or heads % head_ratio or kernel % 2 == 0:
+        if dim % heads or heads % head_ratio or kernel % 2 == 0 or kernel > WIDEST_KERNEL:
             raise ValueError(
                 f"width {dim} must be a multiple of {heads} heads, the heads of head ratio {head_ratio}, "
-                f"and the kernel {kernel} odd"
+                f"and the kernel {kernel} odd and at most {WIDEST_KERNEL}"
             )
         self.kernel = kernel
         self.attention_dropout = attention_dropout

@@ -127,9 +127,10 @@ def segment_ids(offsets: Tensor) -> Tensor:
 
 
 def segment_sum(values: Tensor, offsets: Tensor) -> Tensor:
-    """Sum the rows of each segment: ``(T, D)`` to ``(S, D)``."""
-    total = values.new_zeros(offsets.numel() - 1, values.shape[1])
-    return torch.index_add(total, 0, segment_ids(offsets), values)
+    """Sum the rows of each segment in float32 or better: ``(T, D)`` to ``(S, D)``."""
+    precise = values.to(torch.promote_types(values.dtype, torch.float32))
+    total = precise.new_zeros(offsets.numel() - 1, values.shape[1])
+    return torch.index_add(total, 0, segment_ids(offsets), precise).to(values.dtype)
 
 
 def segment_mean(values: Tensor, offsets: Tensor) -> Tensor:

@@ -71,9 +71,22 @@ def with_options(make: Any, name: str, *arguments: Any, **options: Any) -> Any:
     if unknown:
         raise ValueError(f"{name} has no option {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none'}")
     for option, value in options.items():
-        if isinstance(known[option], bool) and not isinstance(value, bool):
-            raise ValueError(f"option {option} of {name} is {value!r}; true or false was expected")
+        expected = _expected(option, known[option], value)
+        if expected:
+            raise ValueError(f"option {option} of {name} is {value!r}; {expected} was expected")
     return make(*arguments, **options)
+
+
+def _expected(option: str, default: Any, value: Any) -> str:
+    """Say what an option takes where it does not take a value: all whole numbers are sizes or counts."""
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if option.endswith("dropout"):
+        return "" if isinstance(value, int | float) and 0 <= value < 1 else "a part of 1"
+    for number in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(number, int | float) and (isinstance(number, bool | float) or number < 1):
+            return "a whole number of at least 1"
+    return ""
 
 
 def build_head(

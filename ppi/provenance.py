@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -37,6 +38,11 @@ def code_provenance() -> dict[str, Any]:
         except PackageNotFoundError:
             versions[name] = "not installed"
     return {"python": platform.python_version(), "packages": versions, "git_commit": _git_commit()}
+
+
+def source_label(source: object) -> str:
+    """Return how a table or split is called: not where on this machine it lies."""
+    return Path(source).name if isinstance(source, (str, os.PathLike)) else "a table in memory"
 
 
 def table_sha256(table: ComplexTable) -> str:

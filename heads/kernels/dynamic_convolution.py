@@ -11,6 +11,7 @@ from heads.ragged import segment_ids
 #: Rows of a block. A product with the band takes ``(BLOCK + K - 1) / K`` times the operations of the
 #: convolution, and still a fraction of the time of copying ``K`` neighbours for each row.
 BLOCK = 32
+WIDEST_KERNEL = 2 * BLOCK + 1
 
 
 def dynamic_convolution(values: Tensor, weights: Tensor, offsets: Tensor) -> Tensor:
@@ -24,7 +25,7 @@ def dynamic_convolution(values: Tensor, weights: Tensor, offsets: Tensor) -> Ten
     values
         ``(T, H * E)`` rows of all segments, one segment after another; finite.
     weights
-        ``(T, H, K)``, ``K`` odd and at most ``2 * BLOCK + 1``.
+        ``(T, H, K)``, ``K`` odd and at most ``WIDEST_KERNEL``.
     offsets
         ``(S + 1,)`` int64, from 0 to ``T``, rising.
 
@@ -39,9 +40,9 @@ def dynamic_convolution(values: Tensor, weights: Tensor, offsets: Tensor) -> Ten
         If the kernel is even or too wide, or the shapes do not agree.
     """
     rows, heads, kernel = weights.shape
-    if kernel % 2 == 0 or kernel > 2 * BLOCK + 1 or values.shape[0] != rows or values.shape[1] % heads:
+    if kernel % 2 == 0 or kernel > WIDEST_KERNEL or values.shape[0] != rows or values.shape[1] % heads:
         raise ValueError(
-            f"values (T, H * E) need weights (T, H, K) with K odd and at most {2 * BLOCK + 1}, got "
+            f"values (T, H * E) need weights (T, H, K) with K odd and at most {WIDEST_KERNEL}, got "
             f"{tuple(values.shape)} and {tuple(weights.shape)}"
         )
     spare = -rows % BLOCK

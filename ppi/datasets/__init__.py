@@ -78,7 +78,7 @@ def split_dataset(
     Raises
     ------
     ppi.errors.InputError
-        If the file cannot be read, a record is wrong or there is no split.
+        If the file cannot be read, a record is wrong, there is no split, or a mark of ``censored`` unknown.
     data_curation.errors.AssignmentError
         If the split is neither a column nor a readable CSV of ids of this table.
     """
@@ -90,5 +90,9 @@ def split_dataset(
     columns = table.columns.assign(split=frame["id"].map(part))
     keep = columns["split"].notna()
     if "censored" in columns:
-        keep &= columns["censored"].fillna("") == ""
+        marks = columns["censored"].fillna("").astype(str)
+        unknown = sorted(set(marks) - {"", "<", ">", "~"})
+        if unknown:
+            raise InputError(f"the column censored holds {unknown[0]!r}; <, >, ~ or nothing was expected")
+        keep &= marks == ""
     return ComplexTable(table.complexes, columns).rows(keep)

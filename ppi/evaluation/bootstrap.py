@@ -7,12 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ppi.evaluation.metrics import RESAMPLED
-from ppi.io.tables import ComplexTable
+from ppi.io.tables import GROUP_COLUMNS, ComplexTable
 
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)
-#: Columns that say which complexes belong together, the first that is there.
-GROUP_COLUMNS = ("cluster", "pdb")
 
 
 class Score(NamedTuple):

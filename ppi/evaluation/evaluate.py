@@ -6,13 +6,13 @@ import hashlib
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from safetensors.torch import save
 
+from data_curation.clustering import mmseqs_version
 from data_curation.files import check_writable_file, check_writable_folder
 from data_curation.leakage import similar_chains
 from ppi.datasets import SHIPPED_DATASET, default_split, open_dataset, split_dataset
@@ -28,7 +28,7 @@ from ppi.evaluation.strata import all_chains_known
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
 from ppi.prediction.engine import predict_members
-from ppi.provenance import code_provenance, table_sha256
+from ppi.provenance import code_provenance, source_label, table_sha256
 
 #: Which baselines are fitted: all, those that need no embeddings, or none.
 Baselines = Literal["all", "sequence", "none"]
@@ -91,14 +91,15 @@ def evaluate(
     Warns
     -----
     ppi.errors.PpiWarning
-        If the model was trained on some of the complexes, or complexes were shortened.
+        If the model was trained on some of the complexes, or on another split of the data; or complexes were
+        shortened.
 
     Raises
     ------
     ppi.errors.PpiError
         If the data, an option or the model is wrong.
     data_curation.errors.CurationError
-        If the result cannot be written (said before any work), or MMseqs2 is absent or fails.
+        If the result cannot be written or MMseqs2 is absent (said before any work), or it fails.
     """
     if baselines not in get_args(Baselines):
         raise InputError(f"baselines is {baselines!r}; one of {', '.join(get_args(Baselines))} was expected")
@@ -107,8 +108,13 @@ def evaluate(
     if report is not None:
         check_writable_folder(report)
     place = choose_device(device)
+    mmseqs_version()  # that it is absent is said before the work
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     whole = open_dataset(data)
+    named = {
+        "name": source_label(data),
+        "split": source_label(default_split(whole) if split is None else split),
+    }
     table = split_dataset(whole, split)
     scored = table.part(part)
     scored.measured_pkd(part)  # said before the work
@@ -136,14 +142,13 @@ def evaluate(
     result = {
         "model": _model_facts(trained),
         "data": {
-            "name": _label(data),
-            "split": _label(default_split(whole) if split is None else split),
+            **named,
             "part": part,
             "n": len(scored),
             "data_sha256": table_sha256(table),
         },
         "trained_on": int(trained_on.sum()),
-        "warnings": _say_trained_on(trained_on),
+        "warnings": _say_split(trained, named) + _say_trained_on(trained_on),
         **describe(scored_rows, trained.calibration.level, table.columns),
         **code_provenance(),
     }
@@ -187,11 +192,16 @@ def _model_facts(trained: TrainedModel) -> dict[str, Any]:
     }
 
 
-def _label(source: object) -> str:
-    """Return how a table or split is called: not where on this machine it lies."""
-    if isinstance(source, ComplexTable):
-        return "a table in memory"
-    return Path(str(source)).name
+def _say_split(trained: TrainedModel, named: dict[str, str]) -> list[str]:
+    known = trained.manifest.get("data", named)
+    if known["name"] != named["name"] or known["split"] == named["split"]:
+        return []
+    text = (
+        f"the model was trained on the split {known['split']} of {known['name']}, and is evaluated on "
+        f"{named['split']}: it may know these complexes, or ones like them"
+    )
+    warnings.warn(text, PpiWarning, stacklevel=3)
+    return [text]
 
 
 def _say_trained_on(trained_on: Sequence[bool] | np.ndarray) -> list[str]:

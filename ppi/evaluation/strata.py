@@ -59,7 +59,10 @@ def strata_of(columns: pd.DataFrame, identity: np.ndarray, trained_on: np.ndarra
         candidates.append(Stratum("wild types", "wild types", (mutations == "").to_numpy()))
     if "source" in columns:
         source = columns["source"].astype(str).to_numpy()
-        candidates += [Stratum(name, "source", source == name) for name in sorted(set(source))]
+        taken = {stratum.name for stratum in candidates}
+        for name in sorted(set(source)):
+            label = f"source {name}" if name in taken else name
+            candidates.append(Stratum(label, "source", source == name))
     return [stratum for stratum in candidates if stratum.rows.any()]
 
 

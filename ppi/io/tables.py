@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from data_curation.records import LARGEST_KD
 from ppi.complexes import Complex, split_side
 from ppi.errors import InputError
 from ppi.io.fasta import read_fasta
@@ -28,6 +29,12 @@ ACCEPTED_COLUMNS = (
     "accepted columns: id,ligand,receptor[,pkd|kd_molar][,temperature_kelvin][,split][,weight], chains "
     "joined by ':' or ','; or those of the published data set, "
     "Ligand Sequences, Receptor Sequences, KD(M)"
+)
+#: Columns that say which complexes are no independent draws, the one that says most first.
+GROUP_COLUMNS = ("cluster", "pdb")
+#: Columns that are never numbers: a peptide may well be called INF.
+_TEXT: dict[Hashable, type[str]] = dict.fromkeys(
+    ("id", "ligand", "receptor", "Ligand Sequences", "Receptor Sequences"), str
 )
 FASTA_SUFFIXES = (".fasta", ".fa", ".faa", ".fas")
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -91,14 +98,14 @@ class ComplexTable:
     def targets(self) -> np.ndarray:
         """Return ``(N,)`` names of the groups within which complexes are no independent draws.
 
-        The column ``cluster``, else ``pdb``; where neither says anything a complex stands alone.
+        For each complex its ``cluster``, else its ``pdb``; where neither says anything it stands alone.
         """
-        alone = pd.Series([f"alone {index}" for index in range(len(self))])
-        for name in ("cluster", "pdb"):
-            if name in self.columns:
-                names = self.columns[name].reset_index(drop=True)
-                return names.astype(str).where(names.notna(), alone).to_numpy()
-        return alone.to_numpy()
+        groups = pd.Series([f"alone {index}" for index in range(len(self))])
+        for column in reversed(GROUP_COLUMNS):
+            if column in self.columns:
+                names = self.columns[column].reset_index(drop=True)
+                groups = (f"{column} " + names.astype(str)).where(names.notna(), groups)
+        return groups.to_numpy()
 
     def part(self, name: str) -> ComplexTable:
         """Return the rows of one part of the split.
@@ -158,7 +165,7 @@ def _read_frame(source: Path, suffix: str) -> pd.DataFrame:
             raise InputError(f"{source}: the file is empty; {ACCEPTED_COLUMNS}")
         # Only empty cells are missing: a complex may well be called "NA".
         frame = pd.read_csv(
-            io.StringIO(text), sep=separator, keep_default_na=False, na_values=[""], dtype={"id": str}
+            io.StringIO(text), sep=separator, keep_default_na=False, na_values=[""], dtype=_TEXT
         )
         if not isinstance(frame.index, pd.RangeIndex):
             # pandas takes the surplus first cells of rows longer than the header for an index.
@@ -210,8 +217,10 @@ def _pkd(row: Mapping[Any, object]) -> float | None:
         return pkd
     if kd is None:
         return None
-    if kd <= 0:
-        raise InputError(f"kd_molar is {kd}; a number above zero in mol/L was expected")
+    if not 0 < kd <= LARGEST_KD:
+        raise InputError(
+            f"kd_molar is {kd:g}; a number above zero in mol/L, {LARGEST_KD:g} at most, was expected"
+        )
     return -math.log10(kd)
 
 

@@ -19,6 +19,10 @@ from ppi.io.tables import ComplexTable, read_complexes
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
 from ppi.prediction.engine import predict_members
 
+#: In which proteins bind and are measured; what lies outside is in another unit.
+_LOWEST_KELVIN, _HIGHEST_KELVIN = 200, 400
+_KELVIN = f"{_LOWEST_KELVIN} to {_HIGHEST_KELVIN} kelvin were expected"
+
 
 def predict(
     complexes: str | os.PathLike[str] | Sequence[Complex] | ComplexTable,
@@ -62,8 +66,8 @@ def predict(
     ppi.errors.PpiError
         If the input or the model is wrong.
     """
-    if not temperature_kelvin > 0:
-        raise InputError(f"the temperature is {temperature_kelvin}; kelvin above zero were expected")
+    if not _LOWEST_KELVIN <= temperature_kelvin <= _HIGHEST_KELVIN:
+        raise InputError(f"the temperature is {temperature_kelvin}; {_KELVIN}")
     table = _as_table(complexes)
     _say_notes(table.complexes)
     place = choose_device(device)
@@ -115,12 +119,10 @@ def _temperatures(table: ComplexTable, default: float) -> pd.Series | float:
         given = pd.to_numeric(table.columns["temperature_kelvin"])
     except (ValueError, TypeError) as error:
         raise InputError(f"temperature_kelvin: {error}") from error
-    wrong = given.notna() & ~(given > 0)
+    wrong = given.notna() & ~given.between(_LOWEST_KELVIN, _HIGHEST_KELVIN)
     if wrong.any():
         name = table.complexes[int(wrong.to_numpy().argmax())].id
-        raise InputError(
-            f"complex {name!r}: temperature_kelvin is {given[wrong].iloc[0]}; above zero was expected"
-        )
+        raise InputError(f"complex {name!r}: temperature_kelvin is {given[wrong].iloc[0]}; {_KELVIN}")
     return given.fillna(default).astype(float)
 
 

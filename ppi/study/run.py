@@ -12,7 +12,7 @@ import yaml
 from data_curation.files import atomic_file
 from ppi.devices import choose_devices
 from ppi.embedding.store import default_root
-from ppi.errors import TrainingError
+from ppi.errors import SettingsError, TrainingError
 from ppi.study.plan import StudyPlan, plan_study
 from ppi.study.preparation import prepare_models
 from ppi.study.processes import Failure, run_cells
@@ -60,6 +60,8 @@ def study(
         If the study, its data or a model is wrong, which is said before a cell runs; or if cells failed,
         after all others have run and the report over these is written.
     """
+    if jobs is not None and jobs < 1:
+        raise SettingsError(f"jobs is {jobs}; at least 1 was expected")
     plan = plan_study(config, output)
     if dry_run:
         return pd.DataFrame(

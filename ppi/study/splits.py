@@ -14,6 +14,7 @@ import pandas as pd
 
 from data_curation.files import atomic_folder
 from data_curation.leakage import similar_chains
+from data_curation.parts import split_and_fold
 from ppi.datasets import SHIPPED_DATASET, open_dataset, split_dataset
 from ppi.errors import SettingsError
 from ppi.evaluation.baselines import sequence_baselines
@@ -145,7 +146,5 @@ def read_rows(path: Path) -> pd.DataFrame:
 
 def _argument(given: str, whole: ComplexTable, folder: Path) -> str:
     """Return the split as seen from the folder; ``:K`` of a fold stays."""
-    path, colon, fold = given.rpartition(":")
-    if not (colon and fold.isdecimal()):
-        path, colon, fold = given, "", ""
-    return given if path in whole.columns else f"{os.path.relpath(path, folder)}{colon}{fold}"
+    path, fold = split_and_fold(given)
+    return given if path in whole.columns else os.path.relpath(path, folder) + (f":{fold}" if fold else "")

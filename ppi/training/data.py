@@ -34,14 +34,18 @@ class Examples(NamedTuple):
 
 
 def make_examples(
-    model: AffinityModel, part: ComplexTable, labels: np.ndarray, group: np.ndarray, *, truncate: bool
+    model: AffinityModel,
+    part: ComplexTable,
+    labels: np.ndarray,
+    *,
+    truncate: bool,
 ) -> Examples:
-    """Encode one part of a table for the heads of a model.
+    """Encode one part of a table for the heads of a model; each row is a group, and weighs 1.
 
     Raises
     ------
     InputError
-        If a complex is over the backbone's limit, or a weight is no finite number above zero.
+        If a complex is over the backbone's limit.
     """
     encoded, truncated = encode_complexes(
         part.complexes,
@@ -52,12 +56,26 @@ def make_examples(
     )
     say_truncated(part.complexes, truncated)
     target = (labels - model.config.label_mean) / model.config.label_std
-    weight: np.ndarray = np.ones(len(part))
-    if "weight" in part.columns:
-        weight = pd.to_numeric(part.columns["weight"], errors="coerce").to_numpy(dtype=np.float64)
-        if not (np.isfinite(weight).all() and (weight > 0).all()):
-            raise InputError("a weight is missing or not above zero; finite numbers above zero were expected")
-    return Examples(encoded, target, weight, group)
+    return Examples(encoded, target, np.ones(len(part)), np.arange(len(part)))
+
+
+def row_weights(part: ComplexTable) -> np.ndarray:
+    """Return ``(N,)`` weights of the rows in the loss: the column ``weight``, or ones.
+
+    Raises
+    ------
+    InputError
+        If one is no finite number above zero.
+    """
+    if "weight" not in part.columns:
+        return np.ones(len(part))
+    weight = pd.to_numeric(part.columns["weight"], errors="coerce").to_numpy(dtype=np.float64)
+    wrong = ~(np.isfinite(weight) & (weight > 0))
+    if wrong.any():
+        first = int(wrong.argmax())
+        name, found = part.complexes[first].id, part.columns["weight"].iloc[first]
+        raise InputError(f"complex {name!r}: the weight is {found}; a finite number above zero was expected")
+    return weight
 
 
 def row_groups(part: ComplexTable, settings: TrainSettings) -> tuple[np.ndarray, np.ndarray]:

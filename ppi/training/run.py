@@ -16,11 +16,12 @@ import pandas as pd
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
+from data_curation.clustering import mmseqs_version
 from data_curation.files import check_writable_folder
 from data_curation.leakage import nearest_identity
 from heads.base import Head
 from ppi.backbones.base import Unit
-from ppi.datasets import SHIPPED_DATASET, split_dataset
+from ppi.datasets import SHIPPED_DATASET, default_split, open_dataset, split_dataset
 from ppi.devices import choose_device, native_dtype
 from ppi.embedding.run import open_embeddings
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
@@ -32,9 +33,9 @@ from ppi.models.calibration import check_groups, fit_calibration
 from ppi.models.config import ModelConfig
 from ppi.models.folder import TrainedModel, load_model, save_model
 from ppi.prediction.engine import MemberPredictions, predict_members
-from ppi.provenance import code_provenance, table_sha256
+from ppi.provenance import code_provenance, source_label, table_sha256
 from ppi.training.card import model_card
-from ppi.training.data import AffinityData, Examples, make_examples, row_groups
+from ppi.training.data import AffinityData, Examples, make_examples, row_groups, row_weights
 from ppi.training.losses import RANKING
 from ppi.training.member import Hardware, Member, Strategy, train_member
 from ppi.training.module import MONITOR, AffinityModule
@@ -97,8 +98,8 @@ def train(
     ------
     ppi.errors.PpiError
         If the data or the settings are wrong, the folder is not empty, or the loss is not finite.
-    data_curation.errors.OutputError
-        If the folder cannot be written; said before the training starts.
+    data_curation.errors.OutputError, data_curation.errors.MMseqsError
+        If the folder cannot be written, or MMseqs2 is absent; said before the training starts.
     """
     settings = settings or TrainSettings()
     target = _new_folder(output)
@@ -107,7 +108,10 @@ def train(
         raise SettingsError(
             "strategy fsdp shares out a backbone that is trained, and this one is frozen: ddp was expected"
         )
-    table = split_dataset(data, split)
+    if validation_identity is None:
+        mmseqs_version()  # that it is absent is said before the training
+    whole = open_dataset(data)
+    table = split_dataset(whole, split)
     train_part, validation_part = table.part("train"), table.part("validation")
     labels, measured = _labels(train_part, "training"), _labels(validation_part, "validation")
     check_groups(validation_part.targets())
@@ -116,16 +120,16 @@ def train(
             f"{hardware.processes} processes, but {len(validation_part)} validation complexes: each needs one"
         )
     groups, draws = row_groups(train_part, settings)
+    weights = row_weights(train_part)
     mean, std = _label_scale(labels, draws)
     config = ModelConfig.from_settings(
         settings, heteroscedastic="gaussian" in settings.losses, label_mean=mean, label_std=std
     )
     lightning.seed_everything(settings.seed, verbose=False)  # adapters of the backbone start at random
     model = AffinityModel(config if settings.tuning.frozen else _with_full_precision(config))
-    examples = make_examples(model, train_part, labels, groups, truncate=settings.truncate)
-    checked = make_examples(
-        model, validation_part, measured, np.arange(len(validation_part)), truncate=settings.truncate
-    )
+    examples = make_examples(model, train_part, labels, truncate=settings.truncate)
+    examples = examples._replace(weight=weights, group=groups)
+    checked = make_examples(model, validation_part, measured, truncate=settings.truncate)
     request = {
         "settings": settings.model_dump(),
         "data_sha256": table_sha256(table),
@@ -146,7 +150,11 @@ def train(
         if settings.losses.keys() <= RANKING:
             scale_to_labels(final, predict(final, train_part.complexes).pkd, labels)
         predicted = predict(final, validation_part.complexes)
-        _save(target, final, predicted, members, table, settings, validation_identity)
+        named = {
+            "name": source_label(data),
+            "split": source_label(default_split(whole) if split is None else split),
+        }
+        _save(target, final, predicted, members, table, named, settings, validation_identity)
         workspace.remove()
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
@@ -261,6 +269,7 @@ def _save(
     predicted: MemberPredictions,
     members: Sequence[Member],
     table: ComplexTable,
+    named: dict[str, str],
     settings: TrainSettings,
     identity: np.ndarray | None,
 ) -> None:
@@ -276,6 +285,7 @@ def _save(
         "name": f"{Path(settings.backbone).name}-{settings.mixer}-{settings.head}-x{settings.members}",
         "settings": settings.model_dump(),
         "backbone_identity": model.backbone.identity,
+        "data": named,
         "data_sha256": table_sha256(table),
         "training_complexes": len(train_part),
         "validation_complexes": len(validation_part),

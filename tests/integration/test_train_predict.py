@@ -88,6 +88,7 @@ def test_model_folder_is_complete(model_path: Path, table: pd.DataFrame) -> None
     }
     manifest = json.loads((model_path / "manifest.json").read_text())
     assert manifest["settings"]["head"] == "hp"
+    assert manifest["data"]["split"] == "split"
     assert [member["seed"] for member in manifest["members"]] == [0, 1]
     chains = set(load_model(model_path).training_chains)
     train = table[table["split"] == "train"]
@@ -135,8 +136,8 @@ def test_temperature_moves_dg_only(model_path: Path, table_path: Path, tmp_path:
     own = ppi.predict(tmp_path / "t.csv", model=model_path)
     assert own["dg_kcal_mol"][0] == pytest.approx(cold["dg_kcal_mol"][0])
     assert own["dg_kcal_mol"][1] == pytest.approx(warm["dg_kcal_mol"][1])
-    with pytest.raises(InputError, match="temperature is 0"):
-        ppi.predict(table_path, model=model_path, temperature_kelvin=0)
+    with pytest.raises(InputError, match="temperature is 25; 200 to 400 kelvin were expected"):
+        ppi.predict(table_path, model=model_path, temperature_kelvin=25)
 
 
 def test_a_40000_residue_chain_is_refused_or_truncated(model_path: Path) -> None:
@@ -181,8 +182,8 @@ def test_evaluation_report(model_path: Path, table_path: Path, tmp_path: Path, t
         ({"split": "train"}, InputError, "no row has split 'validation'; there are train"),
         ({"pkd": None}, InputError, "24 training complex.es. have no pKd, the first is 'c0'"),
         ({"pkd": 7.0}, InputError, "the same pKd"),
-        ({"weight": 0.0}, InputError, "weight is missing or not above zero"),
-        ({"weight": "high"}, InputError, "weight is missing or not above zero"),
+        ({"weight": 0.0}, InputError, "the weight is 0.0; a finite number above zero was expected"),
+        ({"weight": "high"}, InputError, "the weight is high; a finite number above zero was expected"),
     ],
 )
 def test_unfit_training_tables(

@@ -46,6 +46,9 @@ def test_what_is_no_split_is_refused(path: Path) -> None:
     path.with_name("split.csv").write_text("id,split\nz,test\n")
     with pytest.raises(AssignmentError, match="1 id\\(s\\) are not in the table, the first is 'z'"):
         split_dataset(path, path.with_name("split.csv"))
+    pd.read_csv(path).assign(censored=False).to_csv(path, index=False)
+    with pytest.raises(InputError, match="censored holds 'False'; <, >, ~ or nothing was expected"):
+        split_dataset(path)
     pd.read_csv(path).drop(columns="split_strict").to_csv(path, index=False)
     with pytest.raises(InputError, match="no column split or split_strict"):
         split_dataset(path)

@@ -124,6 +124,27 @@ def test_strata_by_novelty_wild_type_and_source() -> None:
     }
 
 
+def test_a_source_does_not_take_the_place_of_all() -> None:
+    columns = pd.DataFrame({"source": ["all", "x", "x", "wild types"], "mutations": ["", "", "A_K1E", ""]})
+    found = {s.name: s.rows.nonzero()[0].tolist() for s in strata_of(columns, np.ones(4), np.zeros(4, bool))}
+    assert found["all"] == [0, 1, 2, 3]
+    assert found["wild types"] == [0, 1, 3]
+    assert (found["source all"], found["source wild types"], found["x"]) == ([0], [3], [1, 2])
+
+
+@pytest.mark.usefixtures("nothing_similar")
+def test_another_split_than_that_of_the_training_is_said(
+    table_path: Path, tiny_random_model: TrainedModel, tmp_path: Path
+) -> None:
+    named = {"name": table_path.name, "split": "fold:1"}
+    model = replace(tiny_random_model, manifest=tiny_random_model.manifest | {"data": named})
+    with pytest.warns(PpiWarning, match="trained on the split fold:1 of .*, and is evaluated on split"):
+        result = evaluate(model, data=table_path, baselines="none")
+    assert "fold:1" in result["warnings"][0]
+    elsewhere = replace(model, manifest=model.manifest | {"data": named | {"name": "other.csv"}})
+    assert evaluate(elsewhere, data=table_path, baselines="none")["warnings"] == []
+
+
 def test_ranking_within_targets(random: np.random.Generator) -> None:
     columns = pd.DataFrame({"pdb": ["a"] * 8 + ["b"] * 9 + ["c"] * 7 + ["same"] * 8 + [None]})
     measured = random.normal(size=33)

@@ -207,6 +207,27 @@ def test_unknown_names_and_options_list_the_known_ones() -> None:
         build_head("ec", 48, network=True)
     with pytest.raises(ValueError, match="lengths of hp is 'maybe'; true or false was expected"):
         build_head("hp", 48, lengths="maybe")
+    for name, options, message in (
+        ("pad", {"heads": 0}, "heads of pad is 0; a whole number of at least 1 was expected"),
+        ("pad", {"network_width": -3}, "network_width of pad is -3; a whole number"),
+        ("pad", {"heads": 2.5}, "heads of pad is 2.5; a whole number"),
+        ("ec", {"mixer_options": {"head_ratio": 0}}, "head_ratio of convbert is 0; a whole number"),
+        ("ec", {"mixer_options": {"kernel": 67}}, "the kernel 67 odd and at most 65"),
+        ("ec", {"mixer_options": {"attention_dropout": 1.5}}, "is 1.5; a part of 1 was expected"),
+        ("ec", {"pooling": "gated", "pooling_options": {"hidden": 0}}, "hidden of gated is 0"),
+        (
+            "ec",
+            {"pooling": "token-aware", "pooling_options": {"dilations": [0]}},
+            r"is \[0\]; a whole number",
+        ),
+        (
+            "ec",
+            {"pooling": "layers", "pooling_options": {"layers": 2, "queries": 0}},
+            "queries of layers is 0; a whole number",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            build_head(name, 48, **options)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="mean has no option 'heads'; it has none"):
         build_head("ec", 48, pooling="mean", pooling_options={"heads": 3})
     with pytest.raises(ValueError, match="sc reads both sides as one sequence"):

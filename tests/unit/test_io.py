@@ -154,7 +154,8 @@ def test_published_columns(tmp_path: Path) -> None:
         ("id,ligand,receptor\n,MKV,MKV\n", "row 1.*empty id"),
         ("id,ligand,receptor\na,MKV,MKV\nb,MK?V,MKV\n", "row 2, id 'b'.*position 3: '\\?'"),
         ("id,ligand,receptor\na,MKV,MKV\na,MKW,MKV\n", "row 2: the id 'a' is already that of row 1"),
-        ("id,ligand,receptor,kd_molar\na,MKV,MKV,0\n", "kd_molar is 0.0; a number above zero"),
+        ("id,ligand,receptor,kd_molar\na,MKV,MKV,0\n", "kd_molar is 0; a number above zero"),
+        ("id,ligand,receptor,kd_molar\na,MKV,MKV,50\n", "kd_molar is 50; .* in mol/L, 1 at most"),
         ("id,ligand,receptor,pkd\na,MKV,MKV,high\n", "pkd is 'high'; a finite number"),
         ("id,ligand,receptor\na,MKV,MKV\nb,c,d,e,f\n", "not a table"),
         ("id,ligand,receptor\na,MKV,MKV,LLW\n", "more cells than the header"),
@@ -163,6 +164,19 @@ def test_published_columns(tmp_path: Path) -> None:
 def test_wrong_table_says_where(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_complexes(fasta(tmp_path, text, "in.csv"))
+
+
+def test_peptides_that_look_like_numbers_are_sequences(tmp_path: Path) -> None:
+    table = read_complexes(fasta(tmp_path, "id,ligand,receptor\na,INF,NAN\n", "in.csv"))
+    assert (table.complexes[0].ligand, table.complexes[0].receptor) == (("INF",), ("NAN",))
+
+
+def test_a_complex_is_drawn_with_its_cluster_else_its_entry(tmp_path: Path) -> None:
+    text = (
+        "id,ligand,receptor,pdb,cluster\na,M,K,1ABC,x\nb,M,K,1ABC,\nc,M,K,1ABC,\nd,M,K,,x\ne,M,K,,\nf,M,K,,\n"
+    )
+    groups = read_complexes(fasta(tmp_path, text, "in.csv")).targets()
+    assert [list(groups).index(name) for name in groups] == [0, 1, 1, 0, 4, 5]
 
 
 def test_a_text_file_called_parquet(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,12 @@ from data_curation.errors import AssignmentError, SourceError
 from data_curation.immunoglobulin import mask_chains, reference_domains
 from data_curation.leakage import audit_split, summarise
 from data_curation.parts import assigned_parts, read_split
-from data_curation.protocols import make_split, write_split
+from data_curation.protocols import make_split, sides_of, write_split
 from data_curation.records import Sides
 from data_curation.sequences import Structures
-from data_curation.similarity import similar_peptides, strict_groups
+from data_curation.similarity import similar_across, similar_peptides, strict_groups
 from data_curation.sources import read_sequence_table
-from data_curation.strict import ALWAYS_TRAIN
+from data_curation.strict import ALWAYS_TRAIN, ReceptorSimilarity, strict_split
 
 ROWS = Path(__file__).resolve().parent.parent / "data" / "measured_rows.csv.gz"
 
@@ -190,7 +191,32 @@ def test_folds_and_cold_targets(table: pd.DataFrame, sides: dict[str, Sides]) ->
     assert not chains["train"] & (chains.get("test", set()) | chains.get("validation", set()))
 
 
+def test_what_the_receptor_families_missed_is_found_and_joined(
+    sides: dict[str, Sides], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    similarity = ReceptorSimilarity(list(sides.values()))
+    whole = similarity.groups
+    assert len(whole) > 3
+    apart = [[name] for group in whole for name in group]
+    monkeypatch.setattr("data_curation.strict.receptor_groups", lambda *_, **__: apart)
+    features = {name: np.ones(1) for name in sides}
+    part = strict_split(ReceptorSimilarity(list(sides.values())), features)
+    receptors = {value: set[str]() for value in part.values()}
+    for name, value in part.items():
+        receptors[value] |= similarity.compared(sides[name])
+    assert set(receptors) == {"train", "validation", "test"}
+    for first, second in combinations(receptors.values(), 2):
+        assert not similar_across(first, second)
+
+
+def test_complexes_without_an_entry_are_entries_of_their_own() -> None:
+    rows = pd.DataFrame({"id": list("abc"), "ligand": "MKV", "receptor": "GGS", "pdb": ["1ABC", None, None]})
+    assert [item.pdb for item in sides_of(rows)] == ["1ABC", "b", "c"]
+
+
 def test_a_fold_tests_the_next_validates_and_the_rest_trains(tmp_path: Path) -> None:
+    gaps = pd.DataFrame({"id": list("abcd"), "fold": [0, 1, None, 2]})
+    assert assigned_parts(gaps, "fold:1") == {"a": "train", "b": "test", "d": "validation"}
     rows = pd.DataFrame({"id": list("abcde"), "fold": [0, 1, 2, ALWAYS_TRAIN, 2]})
     assert list(assigned_parts(rows, "fold:0").values()) == ["test", "validation", "train", "train", "train"]
     path = tmp_path / "folds.csv"
@@ -234,6 +260,7 @@ def test_audit_sees_duplicates_and_swaps(sides: dict[str, Sides]) -> None:
         ({"protocol": "kfold", "folds": 1}, "at least 2"),
         ({"min_identity": 30}, "min_identity is 30"),
         ({"coverage": 0}, "coverage is 0"),
+        ({"seed": -1}, "seed is -1; 0 or more"),
     ],
 )
 def test_wrong_options(table: pd.DataFrame, options: dict[str, object], message: str) -> None:

@@ -19,6 +19,7 @@ from ppi.evaluation.metrics import METRICS, cap_labels
 from ppi.study.cells import Configuration, make_cells, make_configurations, slug
 from ppi.study.comparison import pair_table, rank_table
 from ppi.study.plan import plan_study
+from ppi.study.run import study
 from ppi.study.scores import SplitResults, score_table, scores_of
 from ppi.study.settings import StudySettings, read_study
 from ppi.study.statistics import holm, mean_ranks, paired_tests, resampled_scores
@@ -168,6 +169,12 @@ def test_a_local_checkpoint_is_found_from_the_folder(tmp_path: Path, monkeypatch
     found = configurations(grid={"backbone": ["checkpoint", "residue"]})
     assert [item.settings.backbone for item in found] == [str(tmp_path.resolve() / "checkpoint"), "residue"]
     assert [item.name for item in found] == ["checkpoint", "residue"]
+
+
+def test_at_least_one_cell_runs_at_a_time(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="jobs is 0; at least 1 was expected"):
+        study(REPOSITORY / "examples" / "study.yaml", output=tmp_path / "study", jobs=0)
+    assert not (tmp_path / "study").exists()
 
 
 def test_holm_by_hand() -> None:
