@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from ppi.complexes import Complex
-from ppi.evaluation.evaluate import _label
 from ppi.evaluation.figures import calibration_figure, scatter_figure
 from ppi.evaluation.markdown import format_report
 from ppi.evaluation.page import CAPTIONS
@@ -20,6 +19,7 @@ from ppi.evaluation.report import write_report
 from ppi.evaluation.score_tables import number, score_cell
 from ppi.evaluation.scoring import Scored, describe
 from ppi.io.tables import ComplexTable
+from ppi.provenance import source_label
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +131,6 @@ def test_cells() -> None:
 
 
 def test_a_label_does_not_tell_where_a_file_lies(scored: Scored) -> None:
-    assert _label(Path("/some/where/t.csv")) == "t.csv"
-    assert _label("split_strict") == "split_strict"
-    assert _label(scored.table) == "a table in memory"
+    assert source_label(Path("/some/where/t.csv")) == "t.csv"
+    assert source_label("split_strict") == "split_strict"
+    assert source_label(scored.table) == "a table in memory"
