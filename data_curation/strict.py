@@ -90,7 +90,8 @@ def strict_split(
     ratios: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> dict[str, str]:
-    """Split so that no two parts share a similar chain or a similar pair of sides, or what else is similar.
+    """Split so that no two parts share a similar chain or a similar pair of sides; of a
+    `ReceptorSimilarity`, a similar receptor chain.
 
     What is similar: see `data_curation.similarity`. The largest groups train; the others are dealt so
     that the parts resemble one another in size, source and pKd (`data_curation.assignment`). Afterwards

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ppi.errors import InputError
 from ppi.io.tables import ComplexTable, read_complexes
+from ppi.provenance import source_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +59,14 @@ def default_split(table: ComplexTable) -> str:
         f"the table has no column {' or '.join(DEFAULT_SPLITS)}; add one, or name another column, or a CSV "
         "with id,split"
     )
+
+
+def data_labels(
+    data: str | os.PathLike[str] | ComplexTable, table: ComplexTable, split: str | os.PathLike[str] | None
+) -> dict[str, str]:
+    """Return ``name, split``: how the data and the split, by default that of the table, are called."""
+    used = default_split(table) if split is None else split
+    return {"name": source_label(data), "split": source_label(used)}
 
 
 def split_dataset(

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from data_curation.clustering import mmseqs_version
 from data_curation.files import check_writable_file, check_writable_folder
 from data_curation.leakage import similar_chains
-from ppi.datasets import SHIPPED_DATASET, default_split, open_dataset, split_dataset
+from ppi.datasets import SHIPPED_DATASET, data_labels, open_dataset, split_dataset
 from ppi.devices import choose_device
 from ppi.embedding.units import say_truncated
 from ppi.errors import InputError, PpiWarning
@@ -28,7 +28,7 @@ from ppi.evaluation.strata import all_chains_known
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
 from ppi.prediction.engine import predict_members
-from ppi.provenance import code_provenance, source_label, table_sha256
+from ppi.provenance import code_provenance, table_sha256
 
 #: Which baselines are fitted: all, those that need no embeddings, or none.
 Baselines = Literal["all", "sequence", "none"]
@@ -111,10 +111,7 @@ def evaluate(
     mmseqs_version()  # that it is absent is said before the work
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     whole = open_dataset(data)
-    named = {
-        "name": source_label(data),
-        "split": source_label(default_split(whole) if split is None else split),
-    }
+    named = data_labels(data, whole, split)
     table = split_dataset(whole, split)
     scored = table.part(part)
     scored.measured_pkd(part)  # said before the work

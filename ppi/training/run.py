@@ -21,7 +21,7 @@ from data_curation.files import check_writable_folder
 from data_curation.leakage import nearest_identity
 from heads.base import Head
 from ppi.backbones.base import Unit
-from ppi.datasets import SHIPPED_DATASET, default_split, open_dataset, split_dataset
+from ppi.datasets import SHIPPED_DATASET, data_labels, open_dataset, split_dataset
 from ppi.devices import choose_device, native_dtype
 from ppi.embedding.run import open_embeddings
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
@@ -33,7 +33,7 @@ from ppi.models.calibration import check_groups, fit_calibration
 from ppi.models.config import ModelConfig
 from ppi.models.folder import TrainedModel, load_model, save_model
 from ppi.prediction.engine import MemberPredictions, predict_members
-from ppi.provenance import code_provenance, source_label, table_sha256
+from ppi.provenance import code_provenance, table_sha256
 from ppi.training.card import model_card
 from ppi.training.data import AffinityData, Examples, make_examples, row_groups, row_weights
 from ppi.training.losses import RANKING
@@ -150,10 +150,7 @@ def train(
         if settings.losses.keys() <= RANKING:
             scale_to_labels(final, predict(final, train_part.complexes).pkd, labels)
         predicted = predict(final, validation_part.complexes)
-        named = {
-            "name": source_label(data),
-            "split": source_label(default_split(whole) if split is None else split),
-        }
+        named = data_labels(data, whole, split)
         _save(target, final, predicted, members, table, named, settings, validation_identity)
         workspace.remove()
     if torch.distributed.is_initialized():

@@ -134,7 +134,7 @@ def test_a_source_does_not_take_the_place_of_all() -> None:
 
 @pytest.mark.usefixtures("nothing_similar")
 def test_another_split_than_that_of_the_training_is_said(
-    table_path: Path, tiny_random_model: TrainedModel, tmp_path: Path
+    table_path: Path, tiny_random_model: TrainedModel
 ) -> None:
     named = {"name": table_path.name, "split": "fold:1"}
     model = replace(tiny_random_model, manifest=tiny_random_model.manifest | {"data": named})
