@@ -93,7 +93,7 @@ class Loop:
         Raises
         ------
         TrainingError
-            If loss or gradient are not finite; the weights and the last checkpoint are from before.
+            If loss or gradient are not finite; the last checkpoint is from before.
         OutputError
             If the log cannot be written.
         """
@@ -132,7 +132,9 @@ class Loop:
     def _step(self, batches: Sequence[MaskedBatch], learning_rate: float) -> tuple[float, float]:
         """Do one optimiser step; return loss and gradient norm."""
         losses = [self.learner.backward(batch.to(self.device), 1 / len(batches)) for batch in batches]
-        loss, norm = torch.stack([torch.stack(losses).sum(), self.learner.gradient_norm()]).tolist()
+        figures = torch.stack([torch.stack(losses).sum(), self.learner.gradient_norm()])
+        self.learner.step(learning_rate)
+        loss, norm = figures.tolist()  # waits for a GPU, which has got all of the step by now
         if not (math.isfinite(loss) and math.isfinite(norm)):
             last = self.output / CHECKPOINT
             kept = f"{last} holds the last checkpoint" if last.exists() else "there is no checkpoint yet"
@@ -140,7 +142,6 @@ class Loop:
                 f"step {self.state.step + 1}: loss {loss}, gradient norm {norm}; both were expected to be "
                 f"finite. {kept}; a lower --learning-rate, or --precision float32, may help"
             )
-        self.learner.step(learning_rate)
         return loss, norm
 
     def _micro_batch(self, number: int) -> MaskedBatch:

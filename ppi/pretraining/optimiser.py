@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 from transformers import EsmConfig
 
 from ppi.errors import ModelError
 from ppi.pretraining.masking import MaskedBatch
 from ppi.pretraining.model import MaskedLanguageModel, make_model
+from ppi.pretraining.muon import Muon
 from ppi.pretraining.settings import PretrainSettings
 
 _BETAS = (0.9, 0.98)  # of ESM-2
@@ -79,7 +80,7 @@ class Learner:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.step()
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none=False)
         self._copy_weights()
 
     def state(self) -> dict[str, Tensor]:
@@ -117,12 +118,12 @@ class Learner:
 
     @torch.no_grad()
     def _add_gradients(self) -> None:
-        gradients = [copied.grad for copied in self._copied]
-        for weight, gradient in zip(self.weights.values(), gradients, strict=True):
-            assert gradient is not None
+        for weight in self.weights.values():
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
-            weight.grad += gradient
+        torch._foreach_add_(
+            [weight.grad for weight in self.weights.values()], [copied.grad for copied in self._copied]
+        )
         for copied in self._copied:
             copied.grad = None
 
@@ -135,9 +136,8 @@ class Learner:
 def _optimizers(weights: dict[str, nn.Parameter], settings: PretrainSettings) -> dict[str, Optimizer]:
     """Return the optimiser of each weight.
 
-    Matrices are decayed, and are changed by Muon where that is wanted; its updates are scaled to the size of
-    AdamW's (Liu et al. 2025), so that one rate serves both. Norms, biases and the token embeddings, which are
-    the output layer, too, are AdamW's and not decayed.
+    Matrices are decayed, and are changed by Muon where that is wanted. Norms, biases and the token
+    embeddings, which are the output layer, too, are AdamW's and not decayed.
     """
     matrices = {
         name: weight for name, weight in weights.items() if weight.ndim == 2 and "embeddings" not in name
@@ -147,7 +147,7 @@ def _optimizers(weights: dict[str, nn.Parameter], settings: PretrainSettings) ->
     of_others: Optimizer = AdamW(others.values(), betas=_BETAS, weight_decay=0.0, fused=True)
     of_matrices: Optimizer
     if settings.optimizer == "muon":
-        of_matrices = Muon(matrices.values(), weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+        of_matrices = Muon(matrices.values(), decay)
     else:
         of_matrices = AdamW(matrices.values(), betas=_BETAS, weight_decay=decay, fused=True)
     return dict.fromkeys(matrices, of_matrices) | dict.fromkeys(others, of_others)

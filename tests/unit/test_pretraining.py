@@ -35,6 +35,7 @@ from ppi.pretraining.corpus import (
 from ppi.pretraining.held_out import choose_clusters
 from ppi.pretraining.masking import mask_tokens
 from ppi.pretraining.model import VOCABULARY, MaskedLanguageModel, make_model, save_model, small_config
+from ppi.pretraining.muon import Muon, orthogonalised
 from ppi.pretraining.optimiser import Learner
 from ppi.pretraining.schedule import decay_start, rate
 from ppi.pretraining.sequences import read_sequences
@@ -360,6 +361,26 @@ def test_muon_moves_a_matrix_as_far_in_all_directions() -> None:
     # As long as a step of AdamW, which moves each weight by about a fifth of the rate.
     assert moved.square().mean().sqrt() == pytest.approx(2e-3, rel=0.2)
     assert (before[1] - bias.detach()).abs().max() == pytest.approx(1e-2, rel=0.01)  # AdamW's first
+
+
+def test_muon_is_that_of_torch() -> None:
+    shapes = [(24, 24), (24, 40), (40, 24), (24, 24)]
+    ours, theirs = ([torch.nn.Parameter(torch.ones(shape)) for shape in shapes] for _ in range(2))
+    batched = Muon(ours, weight_decay=0.1)
+    reference = torch.optim.Muon(theirs, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for step in (1e-2, 3e-3, 1e-3):
+        for optimizer, weights in ((batched, ours), (reference, theirs)):
+            optimizer.param_groups[0]["lr"] = step
+            random = torch.Generator().manual_seed(int(1 / step))
+            for weight in weights:
+                weight.grad = torch.randn(weight.shape, generator=random)
+            optimizer.step()
+    for mine, other in zip(ours, theirs, strict=True):
+        moved = (1 - other).norm()
+        assert (mine - other).norm() < 0.01 * moved  # bfloat16 is rounded at other places
+        assert (mine - 1).norm() > 0.9 * moved
+    zeros = orthogonalised(torch.zeros(2, 3, 5))
+    assert not zeros.any()
 
 
 def test_a_saved_model_is_loaded_by_transformers_and_as_a_backbone(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Muon over all matrices of one shape at once: a GPU gets tens of products in a step, not hundreds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+_MOMENTUM = 0.95
+#: Of the polynomial that Jordan 2024 found to bring singular values near 1 in five iterations, from anywhere.
+_COEFFICIENTS, _ITERATIONS = (3.4445, -4.7750, 2.0315), 5
+_TINY = 1e-7
+
+
+class Muon(Optimizer):
+    """Momentum made orthogonal, with decoupled weight decay (Jordan 2024), as `torch.optim.Muon` does it.
+
+    Updates are as long as those of AdamW (Liu et al. 2025), so that one rate serves both. What torch computes
+    matrix by matrix is computed here for all of a shape together: on an H200 the step of a model of six
+    layers then is no longer most of the time.
+
+    Parameters
+    ----------
+    matrices
+        ``(M, N)`` each; every one has a gradient in every step.
+    weight_decay
+        Times the rate, what is taken off in a step.
+    """
+
+    def __init__(self, matrices: Iterable[nn.Parameter], weight_decay: float) -> None:
+        super().__init__(matrices, {"lr": 0.0, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]  # no closure
+        """Change each matrix by its gradient."""
+        for group in self.param_groups:
+            alike: dict[tuple[int, ...], list[nn.Parameter]] = defaultdict(list)
+            for weight in group["params"]:
+                alike[tuple(weight.shape)].append(weight)
+            for shape, weights in alike.items():
+                updates = orthogonalised(self._momentum(weights)).to(weights[0].dtype)
+                rate = 0.2 * max(shape) ** 0.5 * group["lr"]
+                torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(weights, list(updates.unbind()), alpha=-rate)
+
+    def _momentum(self, weights: list[nn.Parameter]) -> Tensor:
+        """Take up the gradients; return Nesterov's look ahead, ``(S, M, N)``."""
+        gradients: list[Tensor] = []
+        for weight in weights:
+            assert weight.grad is not None
+            gradients.append(weight.grad)
+            if not self.state[weight]:
+                self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        moments = [self.state[weight]["momentum_buffer"] for weight in weights]
+        torch._foreach_lerp_(moments, gradients, 1 - _MOMENTUM)
+        return torch.stack(torch._foreach_lerp(gradients, moments, _MOMENTUM))
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """Return ``(S, M, N)`` matrices with singular values near 1 (0.7 to 1.2), in bfloat16.
+
+    Five steps of a quintic Newton-Schulz iteration; a matrix of zeros stays.
+    """
+    tall = matrices.shape[1] > matrices.shape[2]
+    found = (matrices.mT if tall else matrices).bfloat16()
+    found = found / found.norm(dim=(1, 2), keepdim=True).clamp(min=_TINY)
+    first, third, fifth = _COEFFICIENTS
+    for _ in range(_ITERATIONS):
+        gram = found @ found.mT
+        found = torch.baddbmm(
+            found, torch.baddbmm(gram, gram, gram, beta=third, alpha=fifth), found, beta=first
+        )
+    return found.mT if tall else found
