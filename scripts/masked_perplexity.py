@@ -3,8 +3,8 @@
     python scripts/masked_perplexity.py run/corpus ppi-mini
     python scripts/masked_perplexity.py run/corpus ppi-mini run/model path/to/esm2_t6_8M_UR50D
 
-Each model guesses the same residues, all hidden by <mask>, by which `ppi pretrain` measures itself, with its
-weights in float32.
+Each model guesses the same residues, with its weights in float32: those that <mask> hides, by which `ppi pretrain`
+measures itself, and all that training asks for, of which a tenth is swapped and a tenth shown, as ESM-2 counts.
 """
 
 from __future__ import annotations
@@ -29,21 +29,28 @@ def main() -> None:
     parser.add_argument("models", nargs="+", help="ppi-mini, or the folder of an ESM-2")
     given = parser.parse_args()
     corpus = open_corpus(given.corpus)
-    batches = validation_batches(
-        corpus.validation, context=PretrainSettings().context, most_tokens=RunOptions().validation_tokens
+    hidden, asked = (
+        validation_batches(
+            corpus.validation,
+            context=PretrainSettings().context,
+            most_tokens=RunOptions().validation_tokens,
+            hidden_only=hidden_only,
+        )
+        for hidden_only in (True, False)
     )
-    targets = torch.cat([batch.targets for batch in batches])
+    targets = torch.cat([batch.targets for batch in hidden])
     frequencies = targets.bincount() / len(targets)
-    print("| model | perplexity | accuracy |\n| --- | --- | --- |")
+    print("| model | perplexity | accuracy | perplexity of all asked for |\n| --- | --- | --- | --- |")
     perplexity, accuracy = torch.special.entr(frequencies).sum().exp(), frequencies.max()
-    print(f"| residue frequencies | {perplexity:.2f} | {accuracy:.1%} |")
+    print(f"| residue frequencies | {perplexity:.2f} | {accuracy:.1%} | - |")
     for name in given.models:
         shipped = name in CHECKPOINTS and CHECKPOINTS[name].ships
         model = EsmForMaskedLM.from_pretrained(
             shipped_folder(name) if shipped else name, dtype=torch.float32
         ).eval()
-        found = validate(MaskedLanguageModel(model), batches, torch.device("cpu"))
-        print(f"| {name} | {found.perplexity:.2f} | {found.accuracy:.1%} |")
+        masked = MaskedLanguageModel(model)
+        found, trained = (validate(masked, batches, torch.device("cpu")) for batches in (hidden, asked))
+        print(f"| {name} | {found.perplexity:.2f} | {found.accuracy:.1%} | {trained.perplexity:.2f} |")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ class Muon(Optimizer):
     """Momentum made orthogonal, with decoupled weight decay (Jordan 2024), as `torch.optim.Muon` does it.
 
     Updates are as long as those of AdamW (Liu et al. 2025), so that one rate serves both. What torch computes
-    matrix by matrix is computed here for all of a shape together: on an H200 the step of a model of six
-    layers then is no longer most of the time.
+    matrix by matrix is computed here for all of a shape together: a GPU otherwise waits for hundreds of small
+    kernels to be started.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Muon(Optimizer):
     def step(self) -> None:  # type: ignore[override]  # no closure
         """Change each matrix by its gradient."""
         for group in self.param_groups:
-            alike: dict[tuple[int, ...], list[nn.Parameter]] = defaultdict(list)
+            alike: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
             for weight in group["params"]:
                 alike[tuple(weight.shape)].append(weight)
             for shape, weights in alike.items():
@@ -46,7 +46,7 @@ class Muon(Optimizer):
                 torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
                 torch._foreach_add_(weights, list(updates.unbind()), alpha=-rate)
 
-    def _momentum(self, weights: list[nn.Parameter]) -> Tensor:
+    def _momentum(self, weights: list[Tensor]) -> Tensor:
         """Take up the gradients; return Nesterov's look ahead, ``(S, M, N)``."""
         gradients: list[Tensor] = []
         for weight in weights:

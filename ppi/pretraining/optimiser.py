@@ -118,14 +118,15 @@ class Learner:
 
     @torch.no_grad()
     def _add_gradients(self) -> None:
-        for weight in self.weights.values():
+        totals, gradients = list[Tensor](), list[Tensor]()
+        for weight, copied in zip(self.weights.values(), self._copied, strict=True):
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
-        torch._foreach_add_(
-            [weight.grad for weight in self.weights.values()], [copied.grad for copied in self._copied]
-        )
-        for copied in self._copied:
+            assert copied.grad is not None
+            totals.append(weight.grad)
+            gradients.append(copied.grad)
             copied.grad = None
+        torch._foreach_add_(totals, gradients)
 
     @torch.no_grad()
     def _copy_weights(self) -> None:

@@ -25,12 +25,24 @@ class Validation:
     accuracy: float
 
 
-def validation_batches(sequences: TokenizedSequences, *, context: int, most_tokens: int) -> list[MaskedBatch]:
+def validation_batches(
+    sequences: TokenizedSequences, *, context: int, most_tokens: int, hidden_only: bool = True
+) -> list[MaskedBatch]:
     """Return batches of validation sequences, `most_tokens` or one batch, masked once and for all.
 
-    They are masked as in training, but only what <mask> hides is to be guessed: a tenth of what training asks
-    for is shown as it is, and would make any model look better than residue frequencies. The batch is smaller
-    where there are fewer tokens.
+    They are masked as in training. The batch is smaller where there are fewer tokens.
+
+    Parameters
+    ----------
+    sequences
+        To guess.
+    context
+        Most tokens of a window.
+    most_tokens
+        Of all batches together.
+    hidden_only
+        Ask for what <mask> hides alone: a tenth of what training asks for is shown as it is, and makes any
+        model look better than residue frequencies.
 
     Raises
     ------
@@ -41,7 +53,8 @@ def validation_batches(sequences: TokenizedSequences, *, context: int, most_toke
     size = max(1, min(_BATCH_TOKENS, most_tokens, available))
     stream = TokenStream(sequences, context=context, batch_tokens=size, seed=_SEED)
     numbers = range(min(stream.batches_per_epoch, most_tokens // size))
-    return [_hidden_only(mask_tokens(stream.batch(number), _SEED, number)) for number in numbers]
+    batches = [mask_tokens(stream.batch(number), _SEED, number) for number in numbers]
+    return [_hidden_only(batch) for batch in batches] if hidden_only else batches
 
 
 def _hidden_only(batch: MaskedBatch) -> MaskedBatch:

@@ -276,11 +276,15 @@ def test_the_packed_model_is_that_of_transformers_forwards_and_backwards(random:
 
 def test_validation_asks_for_what_is_hidden_alone() -> None:
     random = np.random.default_rng(0)
-    (batch,) = validation_batches(tokenized(random, *[62] * 64), context=64, most_tokens=4096)
+    sequences = tokenized(random, *[62] * 64)
+    (batch,) = validation_batches(sequences, context=64, most_tokens=4096)
     assert (batch.ids[batch.rows] == MASK).all()
     assert len(batch.rows) == (batch.ids == MASK).sum()
     assert len(batch.rows) / 4096 == pytest.approx(0.15 * 0.8, rel=0.1)
     assert ((batch.targets >= FIRST_RESIDUE) & (batch.targets <= LAST_RESIDUE)).all()
+    (asked,) = validation_batches(sequences, context=64, most_tokens=4096, hidden_only=False)
+    assert len(asked.rows) == round(0.15 * 4096)
+    assert torch.equal(asked.ids, batch.ids)
 
 
 def test_a_piece_with_nothing_but_masks_is_finite() -> None:
