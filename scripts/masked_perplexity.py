@@ -3,8 +3,9 @@
     python scripts/masked_perplexity.py run/corpus ppi-mini
     python scripts/masked_perplexity.py run/corpus ppi-mini run/model path/to/esm2_t6_8M_UR50D
 
-Each model guesses the same residues, with its weights in float32: those that <mask> hides, by which `ppi pretrain`
-measures itself, and all that training asks for, of which a tenth is swapped and a tenth shown, as ESM-2 counts.
+Each model guesses the same residues, with its weights in float32: those that <mask> hides, by which `ppi
+pretrain` measures itself, and all that training asks for, of which a tenth is swapped and a tenth shown, as
+ESM-2 counts.
 """
 
 from __future__ import annotations
