@@ -94,7 +94,7 @@ def fill_store(
     residues = sum(map(unit_length, missing))
     print(
         f"embedding {len(missing):,} of {len(set(units)):,} units ({residues:,} residues) with "
-        f"{backbone.identity}: {store.size_of(missing) / 1e9:.3f} GB in {store.folder}",
+        f"{backbone.spec}: {store.size_of(missing) / 1e9:.3f} GB in {store.folder}",
         file=sys.stderr,
     )
     with progress_bar("embedding", residues, "residues") as advance:

@@ -95,8 +95,9 @@ class EmbeddingStore(UnitEmbeddings):
         self.folder = Path(root or default_root()) / self.header.folder
         self._dtype: torch.dtype = getattr(torch, self.header.dtype)
         self._row_bytes = self.header.dim * self._dtype.itemsize
-        with _said(self.folder):
+        with _said(self.folder, "; --store, or PPI_CACHE in the environment, names another place"):
             self.folder.mkdir(parents=True, exist_ok=True)
+        with _said(self.folder):
             _check_header(self.folder, self.header)
             self._environment = _open(self.folder)
 

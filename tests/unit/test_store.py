@@ -126,6 +126,12 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
         EmbeddingStore(tmp_path, TinyRandomBackbone())
 
 
+def test_a_place_without_room_for_a_store_is_said_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"file.*--store, or PPI_CACHE .*names another place"):
+        EmbeddingStore(tmp_path / "file", TinyRandomBackbone())
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut"])
 def test_a_damaged_entry_is_found_said_and_computed_again(tmp_path: Path, damage: str) -> None:
     with filled(tmp_path, TinyRandomBackbone()) as store:
