@@ -360,7 +360,7 @@ def test_train_on_a_language_model_and_predict(
     options = ("--backbone", "random-esm2-8m-seed0", "--head", "hp", "--mixer", "none", "--max-epochs", 1)
     data, place = ("--data", table_path), ("--store", tmp_path / "store")
     assert run("train", *data, *place, *options, "--output", tmp_path / "m") == 0
-    assert "with random-esm2-8m-seed0 " in capsys.readouterr().err
+    assert "with random-esm2-8m-seed0:" in capsys.readouterr().err
     assert run("train", *data, *place, *options, "--output", tmp_path / "again") == 0
     assert "embedding" not in capsys.readouterr().err
     assert run("predict", table_path, "--model", tmp_path / "m", "--output", tmp_path / "a.csv") == 0
