@@ -32,10 +32,10 @@ class MaskedEncoder(Esm2Backbone):
     def __init__(self, model: EsmModel, *, compile_layers: bool = False) -> None:
         source = Source(_SPEC, None, None, None, None, layers=(-1,), dtype=model.dtype)
         super().__init__(model, source, _SPEC, _SPEC)
-        self._run, self._attend = self._block, self._attended
+        self._compute_block, self._compute_attention = self._block, self._attended
         if compile_layers:
-            self._run = torch.compile(self._block, dynamic=False)
-            self._attend = torch.compile(self._attended, dynamic=False)
+            self._compute_block = torch.compile(self._block, dynamic=False)
+            self._compute_attention = torch.compile(self._attended, dynamic=False)
 
     def states_of(self, ids: Tensor, lengths: list[int], rows: Tensor) -> Tensor:
         """Return ``(K, D)``, the last hidden states of ``(K,)`` rows.
@@ -53,13 +53,13 @@ class MaskedEncoder(Esm2Backbone):
         hidden = self._embeddings(ids, pack)
         rotary = Rotary(hidden.shape[1] // self.heads, pack.positions, hidden.dtype)
         for layer in self.blocks[:-1]:
-            hidden = self.run_block(partial(self._run, layer, pack, rotary), hidden)
+            hidden = self.run_block(partial(self._compute_block, layer, pack, rotary), hidden)
         last: Tensor = self.final_norm(self._last_block(self.blocks[-1], pack, rotary, hidden, rows))
         return last
 
     def _last_block(self, layer: Any, pack: Pack, rotary: Rotary, hidden: Tensor, rows: Tensor) -> Tensor:
         """Do as `_block`, but drop all other rows once they have been attended: a tenth of all the work."""
-        attended = self._attend(layer, pack, rotary, hidden)
+        attended = self._compute_attention(layer, pack, rotary, hidden)
         return self._fed_forward(layer, hidden.index_select(0, rows), attended.index_select(0, rows))
 
     def _embeddings(self, ids: Tensor, pack: Pack) -> Tensor:
