@@ -71,6 +71,11 @@ class Esm2Backbone(PackedEncoder):
         return self._fed_forward(layer, hidden, self._attended(layer, pack, rotary, hidden))
 
     def _attended(self, layer: Any, pack: Pack, rotary: Rotary | None, hidden: Tensor) -> Tensor:
+        query, key, value = self._projected(layer, rotary, hidden)
+        return pack.attend(query, key, value, scale=query.shape[2] ** -0.5)
+
+    def _projected(self, layer: Any, rotary: Rotary | None, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the ``(N, H, E)`` queries, keys and values of a layer."""
         attention = layer.attention
         normed = attention.LayerNorm(hidden)
         query, key, value = (
@@ -79,7 +84,7 @@ class Esm2Backbone(PackedEncoder):
         )
         if rotary is not None:
             query, key = rotary.turn(query), rotary.turn(key)
-        return pack.attend(query, key, value, scale=query.shape[2] ** -0.5)
+        return query, key, value
 
     def _fed_forward(self, layer: Any, hidden: Tensor, attended: Tensor) -> Tensor:
         hidden = hidden + layer.attention.output.dense(attended)

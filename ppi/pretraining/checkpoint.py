@@ -15,6 +15,7 @@ from torch import Tensor
 
 from data_curation.files import atomic_file
 from ppi.errors import ModelError, SettingsError
+from ppi.pretraining.optimiser import MOMENTUM
 
 _FORMAT = 1
 
@@ -84,6 +85,28 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], RunState, dict[str, 
         return tensors, RunState(**run["state"]), {**run["settings"], "corpus": run["corpus"]}
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a checkpoint of a pretraining ({error})") from error
+
+
+def shrink_checkpoint(path: Path, output: Path) -> None:
+    """Write a checkpoint again at a quarter of its size, to keep it until a run is prolonged.
+
+    Weights are in float16, and the momentum of matrices is left out. What is prolonged from it is not the same to the
+    last bit as a run that was never interrupted.
+
+    Raises
+    ------
+    ModelError
+        If there is no checkpoint, or it is damaged.
+    OutputError
+        If the result cannot be written.
+    """
+    tensors, state, settings = read_checkpoint(path)
+    kept = {
+        name: tensor.half() if name.startswith("weight/") else tensor
+        for name, tensor in tensors.items()
+        if not name.startswith(MOMENTUM)
+    }
+    write_checkpoint(output, kept, state, corpus=settings.pop("corpus"), settings=settings)
 
 
 def refuse_other_run(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -15,14 +15,14 @@ import numpy as np
 from data_curation.files import atomic_folder, sha256_of
 from ppi.backbones.vocabulary import ESM_TOKENS, Vocabulary, in_order
 from ppi.errors import InputError, SettingsError
-from ppi.pretraining.held_out import COVERAGE, MIN_IDENTITY, HeldOut, hold_out
+from ppi.pretraining.held_out import COVERAGE, MIN_IDENTITY, Earlier, HeldOut, hold_out
 from ppi.pretraining.sequences import ReadSequences, read_sequences
 
 CLS, EOS, MASK = 0, 2, 32
 #: Tokens of the twenty amino acids: `FIRST_RESIDUE` to `LAST_RESIDUE`.
 FIRST_RESIDUE, LAST_RESIDUE = ESM_TOKENS.index("L"), ESM_TOKENS.index("C")
 
-_FORMAT = 1
+_FORMAT = 2
 _MANIFEST = "manifest.json"
 _PARTS = ("train", "validation")
 _CHUNK = 4096
@@ -78,8 +78,11 @@ def prepare_corpus(
     validation_fraction: float,
     seed: int,
     held_out: Path | None = None,
+    compare_with: Path | None = None,
 ) -> Corpus:
     """Tokenise sequence files into a folder, or open what was made of the same files before.
+
+    A sequence that occurs more than once is kept once. The order of the files does not matter.
 
     Parameters
     ----------
@@ -91,11 +94,14 @@ def prepare_corpus(
         See `ppi.pretraining.held_out.hold_out`.
     held_out
         Manifest of the same corpus made elsewhere, whose validation sequences are taken over.
+    compare_with
+        Manifest of the corpus of an earlier model, whose files are among `files`: its validation sequences are
+        held out again and its training sequences are not, so that figures of both models can be compared.
 
     Raises
     ------
     InputError
-        If a file cannot be read or holds no proteins, or the manifest is of another corpus.
+        If a file cannot be read or holds no proteins, or a manifest is of another corpus.
     SettingsError
         If the folder holds another corpus.
     MMseqsError
@@ -108,21 +114,34 @@ def prepare_corpus(
     for path in files:
         if not path.is_file():
             raise InputError(f"{path}: no such file")
-    sources = [{"name": path.name, "sha256": sha256_of(path)} for path in files]
-    key = _key([source["sha256"] for source in sources], validation_fraction, seed)
+    hashes = {path: sha256_of(path) for path in files}
+    files = sorted(hashes, key=hashes.__getitem__)
+    sources = [{"name": path.name, "sha256": hashes[path]} for path in files]
+    taken_over = None if held_out is None else _read_manifest(held_out)
+    compared = None if compare_with is None else _read_manifest(compare_with)
+    if taken_over is not None:
+        earlier_key = taken_over["earlier"]
+    else:
+        earlier_key = None if compared is None else compared["key"]
+    key = _key([source["sha256"] for source in sources], validation_fraction, seed, earlier_key)
+    if taken_over is not None and taken_over["key"] != key:
+        raise InputError(
+            f"{held_out} is the manifest of another corpus, --validation-fraction or --seed: it cannot say "
+            "what is held out of this one"
+        )
     if (folder / _MANIFEST).exists():
         corpus = open_corpus(folder)
         if corpus.key != key:
             raise SettingsError(
-                f"{folder} holds another corpus, of other files, --validation-fraction or --seed; delete the "
-                "folder or name another with --prepared"
+                f"{folder} holds another corpus, of other files, --validation-fraction, --seed or "
+                "--compare-with; delete the folder or name another with --prepared"
             )
         return corpus
-    taken_over = None if held_out is None else _held_out_of(held_out, key)
     print(f"preparing {folder}; a large corpus takes minutes to cluster", file=sys.stderr)
     read = read_sequences(files)
     if taken_over is None:
-        chosen = hold_out(read.sequences, validation_fraction, seed)
+        earlier = Earlier() if compared is None else _earlier(hashes, compared, compare_with)
+        chosen = hold_out(read.sequences, validation_fraction, seed, earlier)
     else:
         chosen = HeldOut(taken_over["held_out"], taken_over["clusters"], taken_over["mmseqs"])
     split = {
@@ -130,6 +149,7 @@ def prepare_corpus(
         "files": sources,
         "validation_fraction": validation_fraction,
         "seed": seed,
+        "earlier": earlier_key,
         "clusters": chosen.clusters,
         "mmseqs": chosen.mmseqs,
         "min_identity": MIN_IDENTITY,
@@ -180,19 +200,23 @@ def unigram_perplexity(train: np.ndarray, validation: np.ndarray) -> float:
     return float(np.exp(-(held * np.log(frequency)).sum() / max(held.sum(), 1)))
 
 
-def _key(hashes: Sequence[str], validation_fraction: float, seed: int) -> str:
-    content = [_FORMAT, *hashes, validation_fraction, seed, MIN_IDENTITY, COVERAGE]
+def _key(hashes: Sequence[str], validation_fraction: float, seed: int, earlier: str | None) -> str:
+    content = [_FORMAT, *hashes, validation_fraction, seed, earlier, MIN_IDENTITY, COVERAGE]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _held_out_of(path: Path, key: str) -> dict[str, Any]:
-    manifest = _read_manifest(path)
-    if manifest["key"] != key:
+def _earlier(hashes: dict[Path, str], manifest: dict[str, Any], path: Path | None) -> Earlier:
+    """Read the sequences of an earlier corpus again, from those of its files that are given."""
+    known = {content: file for file, content in hashes.items()}
+    missing = [source["name"] for source in manifest["files"] if source["sha256"] not in known]
+    if missing:
         raise InputError(
-            f"{path} is the manifest of another corpus, --validation-fraction or --seed: it cannot say "
-            "what is held out of this one"
+            f"{path} is the manifest of a corpus of other files: {', '.join(missing)} is not among the files "
+            "given. Add it, or leave --compare-with out"
         )
-    return manifest
+    sequences = read_sequences([known[source["sha256"]] for source in manifest["files"]]).sequences
+    held_out = frozenset(sequences[row] for row in manifest["held_out"])
+    return Earlier(frozenset(sequences) - held_out, held_out)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -222,6 +246,7 @@ def _write(folder: Path, read: ReadSequences, held_out: Sequence[int], manifest:
             **manifest,
             "unigram_perplexity": unigram_perplexity(parts["train"], parts["validation"]),
             "lowered": read.lowered,
+            "repeated": read.repeated,
             "dropped": read.dropped,
             "first_dropped": read.first_dropped,
             "held_out": list(held_out),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,17 +32,41 @@ class HeldOut:
     mmseqs: str
 
 
-def hold_out(sequences: Sequence[bytes], fraction: float, seed: int) -> HeldOut:
+@dataclass(frozen=True)
+class Earlier:
+    """What a model that was pretrained before saw and did not see, so that a new one can be compared with it.
+
+    Attributes
+    ----------
+    trained, held_out
+        Its training and its validation sequences.
+    """
+
+    trained: frozenset[bytes] = field(default=frozenset())
+    held_out: frozenset[bytes] = field(default=frozenset())
+
+
+def hold_out(
+    sequences: Sequence[bytes],
+    fraction: float,
+    seed: int,
+    earlier: Earlier = Earlier(),  # noqa: B008 (frozen)
+) -> HeldOut:
     """Choose whole clusters of 50 % identity at random.
+
+    The validation sequences of an earlier model are held out again, and with them whatever shares a cluster
+    with one and was not trained on earlier. The random choice is among clusters that are new to that model.
 
     Parameters
     ----------
     sequences
-        Residues, ASCII.
+        Distinct residues, ASCII.
     fraction
-        Part of all residues to hold out, reached and at most doubled.
+        Part of the residues in new clusters to hold out, reached and at most doubled.
     seed
         Of the choice.
+    earlier
+        The sequences of an earlier model.
 
     Raises
     ------
@@ -66,14 +90,25 @@ def hold_out(sequences: Sequence[bytes], fraction: float, seed: int) -> HeldOut:
     representatives, cluster = np.unique(
         np.fromiter(map(int, found.values()), dtype=np.int64, count=len(found)), return_inverse=True
     )
-    chosen = choose_clusters(cluster, np.array([len(one) for one in sequences]), fraction, seed)
-    if not chosen.any():
+    lengths = np.array([len(one) for one in sequences])
+    trained, before = (
+        np.array([one in known for one in sequences]) for known in (earlier.trained, earlier.held_out)
+    )
+    with_trained, with_held_out = (np.bincount(cluster, weights=known) > 0 for known in (trained, before))
+    new = ~(with_trained | with_held_out)
+    chosen = np.zeros(len(representatives), dtype=bool)
+    if new.any():
+        rows = new[cluster]
+        numbers = np.cumsum(new) - 1
+        chosen[new] = choose_clusters(numbers[cluster[rows]], lengths[rows], fraction, seed)
+    held = before | (~trained & (chosen | with_held_out)[cluster])
+    if not held.any():
         raise InputError(
             f"no validation sequences: {len(sequences)} sequences form {len(representatives)} cluster(s) of "
             f"50 % identity, none of which has less than {2 * fraction:.2%} of the residues; more distinct "
             "sequences, or a larger --validation-fraction, were expected"
         )
-    return HeldOut(np.flatnonzero(chosen[cluster]).tolist(), len(representatives), mmseqs_version())
+    return HeldOut(np.flatnonzero(held).tolist(), len(representatives), mmseqs_version())
 
 
 def choose_clusters(cluster: np.ndarray, lengths: np.ndarray, fraction: float, seed: int) -> np.ndarray:

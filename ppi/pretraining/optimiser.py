@@ -14,10 +14,12 @@ from ppi.pretraining.muon import Muon
 from ppi.pretraining.settings import PretrainSettings
 
 _BETAS = (0.9, 0.98)  # of ESM-2
+#: The momentum of a matrix. A checkpoint may lack it: it remembers some twenty steps.
+MOMENTUM = "momentum_buffer"
 #: What an optimiser keeps of each weight.
 _MOMENTS: dict[type[Optimizer], tuple[str, ...]] = {
     AdamW: ("exp_avg", "exp_avg_sq"),
-    Muon: ("momentum_buffer",),
+    Muon: (MOMENTUM,),
 }
 
 
@@ -96,7 +98,7 @@ class Learner:
 
     @torch.no_grad()
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Take over what `state` gave after a number of steps.
+        """Take over what `state` gave after a number of steps; without momentum, it begins at zero.
 
         Raises
         ------
@@ -104,6 +106,8 @@ class Learner:
             If it is of another model.
         """
         expected = {name: tensor.shape for name, tensor in self.state().items()}
+        begun = {name: torch.zeros(shape) for name, shape in expected.items() if name.startswith(MOMENTUM)}
+        tensors = begun | tensors
         if {name: tensor.shape for name, tensor in tensors.items()} != expected:
             raise ModelError("the checkpoint is of a model of another size; give the same depth and width")
         for name, weight in self.weights.items():

@@ -96,6 +96,7 @@ def pretrain(
         validation_fraction=settings.validation_fraction,
         seed=settings.seed,
         held_out=options.held_out,
+        compare_with=options.compare_with,
     )
     loop = Loop(prepared, output, settings, options, device)
     _say_what(loop)
@@ -149,6 +150,8 @@ def _say_what(loop: Loop) -> None:
         f"{part}: {counted[part]['sequences']:,} sequences, {counted[part]['residues']:,} residues"
         for part in ("train", "validation")
     ]
+    if counted["repeated"]:
+        lines.append(f"left out because they occur more than once: {counted['repeated']:,} sequence(s)")
     if counted["dropped"]:
         lines.append(f"dropped: {counted['dropped']} sequence(s), first {counted['first_dropped']}")
     lines.append(

@@ -22,12 +22,14 @@ _MOSTLY = 0.9
 
 @dataclass
 class ReadSequences:
-    """The sequences of a corpus.
+    """The distinct sequences of a corpus, in the order of their first occurrence.
 
     Attributes
     ----------
     sequences
         Residues in upper case, ASCII.
+    repeated
+        Sequences left out because the same one came before.
     lowered
         Sequences that had lower-case letters.
     dropped
@@ -37,13 +39,14 @@ class ReadSequences:
     """
 
     sequences: list[bytes] = field(default_factory=list)
+    repeated: int = 0
     lowered: int = 0
     dropped: int = 0
     first_dropped: str = ""
 
 
 def read_sequences(paths: Sequence[Path]) -> ReadSequences:
-    """Read all sequences of several files.
+    """Read all distinct sequences of several files.
 
     White space and one trailing stop (``*``) are taken off; an empty line is no sequence.
 
@@ -66,6 +69,8 @@ def read_sequences(paths: Sequence[Path]) -> ReadSequences:
                 "FASTA, was expected"
             )
     _refuse_nucleotides(read.sequences, paths)
+    distinct = list(dict.fromkeys(read.sequences))
+    read.repeated, read.sequences = len(read.sequences) - len(distinct), distinct
     return read
 
 

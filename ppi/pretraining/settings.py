@@ -153,6 +153,9 @@ class RunOptions:
     held_out
         The manifest.json of the same corpus prepared elsewhere, whose validation sequences are taken over;
         MMseqs2 is not needed then.
+    compare_with
+        The manifest.json of the prepared corpus of an earlier model, whose files are among those given: its
+        validation sequences are held out again, so that the figures of both models can be compared.
     resume
         Go on with the run in the output folder from its last checkpoint, if there is one.
     decay_from
@@ -180,6 +183,7 @@ class RunOptions:
 
     prepared: Path | None = None
     held_out: Path | None = None
+    compare_with: Path | None = None
     resume: bool = False
     decay_from: Path | None = None
     device: str = "auto"

@@ -21,7 +21,7 @@ from data_curation.errors import OutputError
 from ppi.backbones.registry import build_backbone
 from ppi.cli import main
 from ppi.errors import ModelError, PpiWarning, SettingsError, TrainingError
-from ppi.pretraining.checkpoint import read_checkpoint
+from ppi.pretraining.checkpoint import read_checkpoint, shrink_checkpoint
 from ppi.pretraining.optimiser import Learner
 from ppi.pretraining.run import Pretrained, pretrain
 from ppi.pretraining.settings import PretrainSettings, RunOptions
@@ -184,6 +184,19 @@ def test_a_stable_checkpoint_prolongs_a_run_as_if_it_had_been_longer(tmp_path: P
         go(tmp_path / "no", dataclasses.replace(long, optimizer="adamw"), decay_from=stable)
     with pytest.raises(SettingsError, match="already past the end"):
         go(tmp_path / "no", dataclasses.replace(long, steps=20), decay_from=stable)
+
+
+def test_a_shrunk_checkpoint_prolongs_a_run(tmp_path: Path, go: Any) -> None:
+    long = dataclasses.replace(TINY, steps=40)
+    go(tmp_path / "short")
+    stable, small = tmp_path / "short" / "stable.safetensors", tmp_path / "small.safetensors"
+    shrink_checkpoint(stable, small)
+    assert small.stat().st_size < 0.5 * stable.stat().st_size
+    prolonged, from_small = (
+        go(tmp_path / name, long, decay_from=path) for name, path in (("a", stable), ("b", small))
+    )
+    assert from_small.state.step == 40
+    assert from_small.validation.perplexity == pytest.approx(prolonged.validation.perplexity, rel=0.05)
 
 
 def test_a_full_disk_keeps_the_last_checkpoint_and_the_run(

@@ -104,12 +104,72 @@ def test_unfit_files_are_refused_by_name_and_line(tmp_path: Path) -> None:
 # Corpus
 
 
+def changed(chain: str) -> str:
+    """Return a chain with another residue in the middle."""
+    return f"{chain[:40]}{'A' if chain[40] == 'W' else 'W'}{chain[41:]}"
+
+
+def residues_of(sequences: TokenizedSequences) -> set[str]:
+    letters = np.array(list(VOCABULARY))
+    return {"".join(letters[part]) for part in np.split(sequences.tokens, sequences.offsets[1:-1])}
+
+
+def test_files_may_overlap_and_come_in_any_order(tmp_path: Path, random: np.random.Generator) -> None:
+    chains = [random_chain(random, 60) for _ in range(12)]
+    first, second = text(tmp_path / "1", *chains[:8]), text(tmp_path / "2", *chains[5:])
+    made = prepare_corpus([first, second], tmp_path / "a", validation_fraction=0.2, seed=0)
+    assert made.manifest["repeated"] == 3
+    assert residues_of(made.train) | residues_of(made.validation) == set(chains)
+    again = prepare_corpus([second, first], tmp_path / "b", validation_fraction=0.2, seed=0)
+    assert again.manifest == made.manifest
+    assert np.array_equal(again.train.tokens, made.train.tokens)
+
+
+def test_a_larger_corpus_holds_out_what_an_earlier_one_held_out(
+    tmp_path: Path, random: np.random.Generator
+) -> None:
+    old, new = ([random_chain(random, 80) for _ in range(12)] for _ in range(2))
+    first = text(tmp_path / "1", *old)
+    earlier = prepare_corpus([first], tmp_path / "a", validation_fraction=0.2, seed=0)
+    # The second file has a relative of each old sequence, and sequences of its own.
+    second = text(tmp_path / "2", *(changed(chain) for chain in old), *new)
+    made = prepare_corpus(
+        [second, first],
+        tmp_path / "b",
+        validation_fraction=0.2,
+        seed=0,
+        compare_with=tmp_path / "a" / "manifest.json",
+    )
+    held_before, held = residues_of(earlier.validation), residues_of(made.validation)
+    assert held_before < held
+    assert residues_of(earlier.train) <= residues_of(made.train)
+    assert {changed(chain) for chain in held_before} <= held
+    assert not {changed(chain) for chain in residues_of(earlier.train)} & held
+    assert 0.2 * 12 <= len(held & set(new)) <= 0.4 * 12
+    taken = prepare_corpus(
+        [first, second],
+        tmp_path / "c",
+        validation_fraction=0.2,
+        seed=0,
+        held_out=tmp_path / "b" / "manifest.json",
+    )
+    assert taken.manifest == made.manifest
+    with pytest.raises(InputError, match=r"corpus of other files: 1 is not among the files given"):
+        prepare_corpus(
+            [second],
+            tmp_path / "d",
+            validation_fraction=0.2,
+            seed=0,
+            compare_with=tmp_path / "a" / "manifest.json",
+        )
+
+
 def test_a_corpus_is_made_once_and_holds_out_whole_clusters(
     tmp_path: Path, random: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     families = [random_chain(random, 80) for _ in range(12)]
     # Two of each family differ in one residue: their cluster is on one side.
-    lines = [*families, *(f"{chain[:40]}W{chain[41:]}" for chain in families)]
+    lines = [*families, *(changed(chain) for chain in families)]
     file = text(tmp_path / "corpus.txt", *lines)
     corpus = prepare_corpus([file], tmp_path / "made", validation_fraction=0.2, seed=0)
     held = corpus.manifest["held_out"]
