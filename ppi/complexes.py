@@ -15,6 +15,11 @@ REPLACED_BY_UNKNOWN = "BOUZ"
 #: Between the chains of a side, in files and in tables.
 CHAIN_SEPARATOR = ":"
 
+#: Range of -log10(Kd / M) outside which a number is in another unit: Kd from 1e-20 to 100 mol/L.
+LOWEST_PKD, HIGHEST_PKD = -2.0, 20.0
+# A chain of nothing but these letters, so long and with so many of them, is hardly a protein.
+_NUCLEOTIDES, _LEAST_LENGTH, _LEAST_KINDS = frozenset("ACGTU"), 20, 3
+
 _NOT_RESIDUE = re.compile(f"[^{AMINO_ACIDS}{UNKNOWN}{REPLACED_BY_UNKNOWN}]")
 _REPLACE = str.maketrans(dict.fromkeys(REPLACED_BY_UNKNOWN, UNKNOWN))
 
@@ -40,8 +45,8 @@ class Complex:
     Raises
     ------
     InputError
-        If the id or a side is empty, or a chain is empty or holds another character; the message names
-        the complex, the side, the chain and the position, counted from 1.
+        If the id or a side is empty, a chain is empty or holds another character, or the pKd is no number from
+        -2 to 20; the message names the complex, the side, the chain and the position, counted from 1.
     """
 
     id: str
@@ -51,8 +56,8 @@ class Complex:
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        if not self.id.strip():
-            raise InputError("a complex has an empty id; a name was expected")
+        if not isinstance(self.id, str) or not self.id.strip():
+            raise InputError(f"the id of a complex is {self.id!r}; give a name that is not empty")
         notes: list[str] = []
         for side in ("ligand", "receptor"):
             chains = getattr(self, side)
@@ -68,6 +73,11 @@ class Complex:
                 for number, chain in enumerate(chains, start=1)
             )
             object.__setattr__(self, side, clean)
+        if self.pkd is not None and not LOWEST_PKD <= self.pkd <= HIGHEST_PKD:
+            raise InputError(
+                f"complex {self.id!r}: pkd is {self.pkd}; -log10(Kd / M) is a number from {LOWEST_PKD:g} to "
+                f"{HIGHEST_PKD:g}. Is it in another unit?"
+            )
         object.__setattr__(self, "notes", tuple(notes))
 
     @property
@@ -89,6 +99,8 @@ def check_chain(text: str, where: str) -> str:
     InputError
         If it is empty or holds another character; the message begins with `where`.
     """
+    if not isinstance(text, str):
+        raise InputError(f"{where} is {text!r}; give a string of residues")
     # Letters outside ASCII stay as they are, to be refused: upper() would make SS of a sharp s.
     letters = "".join(text.split()).removesuffix("*")
     if letters.isascii():
@@ -103,7 +115,8 @@ def check_chain(text: str, where: str) -> str:
 
 def _clean_chain(text: str, where: str, notes: list[str]) -> str:
     letters = check_chain(text, where)
-    if set(letters) <= set("ACGTU"):
+    kinds = set(letters)
+    if kinds <= _NUCLEOTIDES and len(letters) >= _LEAST_LENGTH and len(kinds) >= _LEAST_KINDS:
         warnings.warn(
             f"{where} has only the letters A, C, G, T or U: is it a nucleotide sequence?",
             PpiWarning,

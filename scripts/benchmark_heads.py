@@ -112,7 +112,7 @@ def compare_pairs_of(
     begun = time.perf_counter()
     for item in few:
         encoded = split_into_units(item, head.encoding_unit)
-        head(EmbeddedUnits(embed_units(backbone, encoded.units)).gather([encoded]))
+        head(EmbeddedUnits.collect(embed_units(backbone, encoded.units)).gather([encoded]))
     plain = len(few) / (time.perf_counter() - begun)
     pairs = len(ligands) * len(receptors)
     whole, scored = pairs / (finished - started), pairs / (finished - embedded)
@@ -127,7 +127,7 @@ def embedded_sides(backbone: Backbone, sides: Sequence[Unit], unit: str) -> Ragg
     """Embed sides, each as a complex of its own."""
     cut = [tuple((chain,) for chain in side) if unit == "chain" else (side,) for side in sides]
     encoded = [EncodedComplex(units, (LIGAND,) * len(units)) for units in cut]
-    return EmbeddedUnits(embed_units(backbone, [u for units in cut for u in units])).gather(encoded)
+    return EmbeddedUnits.collect(embed_units(backbone, [u for units in cut for u in units])).gather(encoded)
 
 
 def compare_pooling(

@@ -35,7 +35,7 @@ def batch_of(
 ) -> RaggedBatch:
     encoded = [split_into_units(item, encoding_unit, both_orders=both_orders) for item in complexes]
     units = [unit for item in encoded for unit in item.units]
-    return EmbeddedUnits(embed_units(backbone, units, token_budget=500)).gather(encoded)
+    return EmbeddedUnits.collect(embed_units(backbone, units, token_budget=500)).gather(encoded)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,7 +12,10 @@ from ppi.embedding.engine import embed_units
 from ppi.embedding.sources import EmbeddedUnits, UnitEmbeddings
 from ppi.embedding.store import EmbeddingStore
 from ppi.embedding.units import unit_length
+from ppi.io.text import format_bytes
 from ppi.progress import progress_bar
+
+_LOG = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -49,7 +52,7 @@ def open_embeddings(
         If a unit does not fit the memory of a GPU.
     """
     if not backbone.costly:
-        yield EmbeddedUnits(embed_units(backbone, units, devices=[device]))
+        yield EmbeddedUnits.collect(embed_units(backbone, units, devices=[device]))
     else:
         with EmbeddingStore(store, backbone) as kept:
             fill_store(kept, backbone, units, devices=[device])
@@ -66,7 +69,7 @@ def fill_store(
 ) -> int:
     """Embed what a store lacks, batch by batch: a killed run loses the batch in flight.
 
-    Says on standard error what is to be done, and how much room it takes.
+    Logs what is to be done, and how much room it takes.
 
     Parameters
     ----------
@@ -92,10 +95,14 @@ def fill_store(
         return 0
     store.check_room(missing)
     residues = sum(map(unit_length, missing))
-    print(
-        f"embedding {len(missing):,} of {len(set(units)):,} units ({residues:,} residues) with "
-        f"{backbone.spec}: {store.size_of(missing) / 1e9:.3f} GB in {store.folder}",
-        file=sys.stderr,
+    _LOG.info(
+        "embedding %s of %s units (%s residues) with %s: %s in %s",
+        f"{len(missing):,}",
+        f"{len(set(units)):,}",
+        f"{residues:,}",
+        backbone.spec,
+        format_bytes(store.size_of(missing)),
+        store.folder,
     )
     with progress_bar("embedding", residues, "residues") as advance:
         for batch in embed_units(backbone, missing, token_budget=token_budget, devices=devices):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -39,12 +39,17 @@ class EmbeddedUnits(UnitEmbeddings):
 
     Parameters
     ----------
-    batches
-        From `ppi.embedding.engine.embed_units`.
+    values
+        ``(T, D)`` of each unit.
     """
 
-    def __init__(self, batches: Iterable[Embedded]) -> None:
-        self._values = {unit: values for batch in batches for unit, values in batch}
+    def __init__(self, values: Mapping[Unit, Tensor]) -> None:
+        self._values = values
+
+    @classmethod
+    def collect(cls, batches: Iterable[Embedded]) -> EmbeddedUnits:
+        """Take what `ppi.embedding.engine.embed_units` gives."""
+        return cls({unit: values for batch in batches for unit, values in batch})
 
     def __len__(self) -> int:
         return len(self._values)

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,14 +31,15 @@ from ppi.complexes import CHAIN_SEPARATOR
 from ppi.embedding.sources import UnitEmbeddings
 from ppi.embedding.units import unit_length
 from ppi.errors import PpiWarning, StoreError
+from ppi.io.text import format_bytes
 
 FORMAT_VERSION = 1
 HEADER_FILE = "store.json"
 _CHECKSUM_BYTES = 8
 # A range of addresses, not of the disk: the file is as large as what is in it. The first that is granted:
 # schedulers of clusters may limit it.
-_MAP_SIZES = (2**40, 2**36, 2**33)
-_ON_DISK = {torch.bfloat16: "bfloat16", torch.float32: "float16"}
+_MAP_SIZES = (2**40, 2**36, 2**33, 2**30, 2**28)
+_ON_DISK = {torch.bfloat16: torch.bfloat16, torch.float32: torch.float16}
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,52 @@ class StoreEntry:
     problem: str
 
 
+def disk_dtype(backbone: Backbone) -> torch.dtype:
+    """Return the data type in which the embeddings of a backbone are kept."""
+    return _ON_DISK[backbone.dtype]
+
+
 def default_root() -> Path:
     """Return the folder of all stores: in ``PPI_CACHE``, else in the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("PPI_CACHE") or Path(cache) / "ppi") / "embeddings"
 
 
+class _OpenEnvironments:
+    """The environments that are open in this process: LMDB must not open a file twice.
+
+    Each is closed when the last store that uses it is closed.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users: dict[Path, int] = {}
+        self._environments: dict[Path, lmdb.Environment] = {}
+
+    def acquire(self, folder: Path, *, readonly: bool) -> lmdb.Environment:
+        key = folder.resolve()
+        with self._lock:
+            if key not in self._environments:
+                self._environments[key] = _open(folder, readonly=readonly)
+            elif not readonly and self._environments[key].flags()["readonly"]:
+                raise StoreError(f"{folder}: it is open in this process to be read only")
+            self._users[key] = self._users.get(key, 0) + 1
+            return self._environments[key]
+
+    def release(self, folder: Path) -> None:
+        key = folder.resolve()
+        with self._lock:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key]
+                self._environments.pop(key).close()
+
+
+_open_environments = _OpenEnvironments()
+
+
 class EmbeddingStore(UnitEmbeddings):
-    """The store of one backbone; a context manager, open once in a process.
+    """The store of one backbone: a context manager, safe to use from several threads.
 
     What was computed in bfloat16 lies on disk so, what was computed in float32 as float16.
 
@@ -83,6 +123,8 @@ class EmbeddingStore(UnitEmbeddings):
         Folder of all stores; by default `default_root`.
     backbone
         Whose embeddings these are.
+    readonly
+        Only read what is there, from a folder that may not be written.
 
     Raises
     ------
@@ -90,16 +132,21 @@ class EmbeddingStore(UnitEmbeddings):
         If the folder is of another backbone or version, or cannot be opened.
     """
 
-    def __init__(self, root: str | os.PathLike[str] | None, backbone: Backbone) -> None:
-        self.header = Header(FORMAT_VERSION, backbone.identity, backbone.dim, _ON_DISK[backbone.dtype])
+    def __init__(
+        self, root: str | os.PathLike[str] | None, backbone: Backbone, *, readonly: bool = False
+    ) -> None:
+        dtype = str(disk_dtype(backbone)).removeprefix("torch.")
+        self.header = Header(FORMAT_VERSION, backbone.identity, backbone.dim, dtype)
         self.folder = Path(root or default_root()) / self.header.folder
         self._dtype: torch.dtype = getattr(torch, self.header.dtype)
         self._row_bytes = self.header.dim * self._dtype.itemsize
-        with _said(self.folder, "; --store, or PPI_CACHE in the environment, names another place"):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        with _said(self.folder):
-            _check_header(self.folder, self.header)
-            self._environment = _open(self.folder)
+        self.readonly = readonly
+        with _said(self.folder, "; --store, or PPI_CACHE in the environment, names another folder"):
+            if not readonly:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            _check_header(self.folder, self.header, readonly=readonly)
+            self._environment = _open_environments.acquire(self.folder, readonly=readonly)
+        self._closed = False
 
     def __enter__(self) -> EmbeddingStore:
         return self
@@ -109,7 +156,9 @@ class EmbeddingStore(UnitEmbeddings):
 
     def close(self) -> None:
         """Close the store; nothing can be read from it afterwards."""
-        self._environment.close()
+        if not self._closed:
+            self._closed = True
+            _open_environments.release(self.folder)
 
     def __len__(self) -> int:
         return int(self._environment.stat()["entries"])
@@ -145,7 +194,10 @@ class EmbeddingStore(UnitEmbeddings):
         """
         needed, free = self.size_of(units), shutil.disk_usage(self.folder).free
         if needed > free:
-            raise StoreError(f"{self.folder}: {needed / 1e9:.2f} GB are needed, {free / 1e9:.2f} GB are free")
+            raise StoreError(
+                f"{self.folder}: {format_bytes(needed)} are needed, {format_bytes(free)} are free; free some "
+                "room, or name another folder with --store"
+            )
 
     def put(self, embedded: Iterable[tuple[Unit, Tensor]]) -> None:
         """Write units in one step: after a kill all of them are there or none.
@@ -201,9 +253,9 @@ def list_stores(root: str | os.PathLike[str]) -> list[StoreEntry]:
         folder, units, problem = path.parent, 0, ""
         try:
             with _said(folder):
-                environment = _open(folder, readonly=True)
+                environment = _open_environments.acquire(folder, readonly=True)
                 units = int(environment.stat()["entries"])
-                environment.close()
+                _open_environments.release(folder)
         except StoreError as error:
             problem = str(error)
         size = sum(file.stat().st_size for file in folder.iterdir())
@@ -215,12 +267,12 @@ def format_stores(root: str | os.PathLike[str]) -> str:
     """Return the stores in a folder as lines of text, with their sum."""
     entries = list_stores(root)
     lines = [
-        f"{entry.size / 1e9:9.3f} GB {entry.units:9,} units  {entry.name}"
+        f"{format_bytes(entry.size):>10} {entry.units:9,} units  {entry.name}"
         + (f"  (cannot be read: {entry.problem})" if entry.problem else "")
         for entry in entries
     ]
     total = sum(entry.size for entry in entries)
-    return "\n".join([*lines, f"{total / 1e9:9.3f} GB in {len(entries)} store(s) in {root}"])
+    return "\n".join([*lines, f"{format_bytes(total):>10} in {len(entries)} store(s) in {root}"])
 
 
 def prune_store(root: str | os.PathLike[str], name: str) -> None:
@@ -243,7 +295,14 @@ def prune_store(root: str | os.PathLike[str], name: str) -> None:
 def _open(folder: Path, *, readonly: bool = False) -> lmdb.Environment:
     for map_size in _MAP_SIZES:
         try:
-            environment = lmdb.open(str(folder), map_size=map_size, readahead=False, readonly=readonly)
+            environment = lmdb.open(
+                str(folder),
+                map_size=map_size,
+                readahead=False,
+                readonly=readonly,
+                # A lock file cannot be made in a folder that may not be written.
+                lock=not readonly or os.access(folder, os.W_OK),
+            )
             break
         except lmdb.MemoryError:
             if map_size == _MAP_SIZES[-1]:
@@ -252,13 +311,16 @@ def _open(folder: Path, *, readonly: bool = False) -> lmdb.Environment:
     needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
     if (folder / "data.mdb").stat().st_size < needed:
         environment.close()
-        raise StoreError(f"{folder}: the store was cut off; prune it")
+        raise StoreError(
+            f"{folder}: the file data.mdb was cut off; `ppi embed --prune {folder.name}` deletes the store, and its "
+            "embeddings are computed again when they are needed"
+        )
     return environment
 
 
-def _check_header(folder: Path, header: Header) -> None:
+def _check_header(folder: Path, header: Header, *, readonly: bool) -> None:
     path = folder / HEADER_FILE
-    if not path.exists():
+    if not readonly and not path.exists():
         with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(asdict(header), indent=2) + "\n")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,10 @@ ACCEPTED_FORMS = (
 )
 
 
+#: Id (blanks allowed inside), role and perhaps a chain, then the end or a blank and any text.
+_HEADER = re.compile(r"\s*([^|]*[^|\s])\s*\|\s*([^|\s]+)(?:\s*\|\s*([^|\s]+))?(?=\s|$)")
+
+
 class FastaRecord(NamedTuple):
     """A FASTA record: 1-based line of its header, header without ``>``, residues as written."""
 
@@ -24,15 +29,14 @@ class FastaRecord(NamedTuple):
     sequence: str
 
 
-def parse_fasta(path: Path) -> Iterator[FastaRecord]:
-    """Yield the records of a FASTA file.
+def parse_fasta(text: str, path: Path | str) -> Iterator[FastaRecord]:
+    """Yield the records of the text of a FASTA file.
 
     Raises
     ------
     InputError
-        If the file cannot be read, is empty, or has text before the first header.
+        If the text is empty, or something stands before the first header; the message begins with `path`.
     """
-    text = read_text(path)
     if not text.strip():
         raise InputError(f"{path}: the file is empty; {ACCEPTED_FORMS}")
     header: str | None = None
@@ -73,9 +77,20 @@ def read_fasta(path: Path) -> list[Complex]:
         If a header has another form, a side is missing or given twice, or a sequence is wrong; the
         message names the file, the line and the record.
     """
+    return complexes_from_fasta(read_text(path), path)
+
+
+def complexes_from_fasta(text: str, path: Path | str) -> list[Complex]:
+    """Return the complexes of the text of a FASTA file; `read_fasta` says what it may hold.
+
+    Raises
+    ------
+    InputError
+        As `read_fasta` raises it; the message begins with `path`.
+    """
     sides: dict[tuple[str, str], _Side] = {}
     first_line: dict[str, int] = {}
-    for record in parse_fasta(path):
+    for record in parse_fasta(text, path):
         where = f"{path}, line {record.line}, record '>{record.header}'"
         name, role, chain = _parse_header(record.header, where)
         first_line.setdefault(name, record.line)
@@ -93,21 +108,24 @@ def read_fasta(path: Path) -> list[Complex]:
 
 
 def read_side_pairs(ligand_path: Path, receptor_path: Path) -> list[Complex]:
-    """Pair the records of two FASTA files, each record one side, by order.
+    """Pair the records of two FASTA files, each record one side, by order; a single record with all others.
 
     The id is the ligand's name, or ``ligand|receptor`` where the two names differ.
 
     Raises
     ------
     InputError
-        If the files have different numbers of records, an id occurs twice, or a sequence is wrong.
+        If the files have different numbers of records and neither has one, an id occurs twice, or a sequence is
+        wrong.
     """
-    ligands, receptors = list(parse_fasta(ligand_path)), list(parse_fasta(receptor_path))
-    if len(ligands) != len(receptors):
+    ligands, receptors = (list(parse_fasta(read_text(path), path)) for path in (ligand_path, receptor_path))
+    pairs = max(len(ligands), len(receptors))
+    if not {len(ligands), len(receptors)} <= {pairs, 1}:
         raise InputError(
-            f"{ligand_path} has {len(ligands)} records and {receptor_path} has {len(receptors)}; "
-            "they are paired by order, so as many were expected"
+            f"{ligand_path} has {len(ligands)} records and {receptor_path} has {len(receptors)}. Records are "
+            "paired by order: give as many of each, or a single record on one side, which is paired with all"
         )
+    ligands, receptors = (side * pairs if len(side) == 1 else side for side in (ligands, receptors))
     complexes: dict[str, Complex] = {}
     for ligand, receptor in zip(ligands, receptors, strict=True):
         where = f"{ligand_path}, line {ligand.line}, and {receptor_path}, line {receptor.line}"
@@ -147,14 +165,14 @@ class _Side:
 
 
 def _parse_header(header: str, where: str) -> tuple[str, str, str]:
-    """Return id, role and chain name (empty for a whole side)."""
-    parts = [part.strip() for part in header.split("|")]
-    if len(parts) not in (2, 3) or not all(parts):
+    """Return id, role and chain name (empty for a whole side); what follows them after a blank is no part of it."""
+    form = _HEADER.match(header)
+    if form is None:
         raise InputError(f"{where}: the header has another form; {ACCEPTED_FORMS}")
-    role = parts[1].lower()
-    if role not in ("ligand", "receptor"):
-        raise InputError(f"{where}: {parts[1]!r} is neither 'ligand' nor 'receptor'; {ACCEPTED_FORMS}")
-    return parts[0], role, parts[2] if len(parts) == 3 else ""
+    name, role, chain = form.groups(default="")
+    if role.lower() not in ("ligand", "receptor"):
+        raise InputError(f"{where}: {role!r} is neither 'ligand' nor 'receptor'; {ACCEPTED_FORMS}")
+    return name.strip(), role.lower(), chain
 
 
 def _first_word(record: FastaRecord, path: Path) -> str:

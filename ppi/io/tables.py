@@ -1,11 +1,15 @@
-"""Tables of complexes: CSV, TSV and Parquet, our own columns or those of the published data set."""
+"""Tables of complexes: CSV, TSV, Excel and Parquet, our own columns or those of the published data set."""
 
 from __future__ import annotations
 
+import csv
 import io
 import math
 import os
-from collections.abc import Hashable, Mapping, Sequence
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,28 +20,50 @@ import pandas as pd
 from data_curation.records import LARGEST_KD
 from ppi.complexes import Complex, split_side
 from ppi.errors import InputError
-from ppi.io.fasta import read_fasta
+from ppi.io.fasta import complexes_from_fasta, read_fasta
 from ppi.io.text import read_bytes, read_text
 
-#: Columns of the published data set and what they are called here.
-PUBLISHED_COLUMNS = {
-    "Ligand Sequences": "ligand",
-    "Receptor Sequences": "receptor",
-    "KD(M)": "kd_molar",
+#: What columns are called here, by other names for them: in lower case, letters and digits alone.
+_OTHER_NAMES = {
+    "ligandsequences": "ligand",
+    "receptorsequences": "receptor",
+    "kdm": "kd_molar",
+    "kdmolar": "kd_molar",
+    "temperaturekelvin": "temperature_kelvin",
 }
+#: Columns that every table may have; their case, and blanks around them, do not matter.
+_KNOWN = (
+    "id",
+    "ligand",
+    "receptor",
+    "pkd",
+    "kd_molar",
+    "temperature_kelvin",
+    "split",
+    "weight",
+    "censored",
+    "cluster",
+    "pdb",
+    "fold",
+)
+#: Columns that hold a Kd in another unit, and how many of it are one mol/L.
+_KD_UNITS = {"kdmm": 1e3, "kdum": 1e6, "kdnm": 1e9, "kdpm": 1e12, "kdfm": 1e15}
 ACCEPTED_COLUMNS = (
-    "accepted columns: id,ligand,receptor[,pkd|kd_molar][,temperature_kelvin][,split][,weight], chains "
+    "accepted columns: id,ligand,receptor[,pkd|kd_molar|Kd (nM)][,temperature_kelvin][,split][,weight], chains "
     "joined by ':' or ','; or those of the published data set, "
     "Ligand Sequences, Receptor Sequences, KD(M)"
 )
 #: Columns that say which complexes are no independent draws, the one that says most first.
 GROUP_COLUMNS = ("cluster", "pdb")
 #: Columns that are never numbers: a peptide may well be called INF.
-_TEXT: dict[Hashable, type[str]] = dict.fromkeys(
-    ("id", "ligand", "receptor", "Ligand Sequences", "Receptor Sequences"), str
-)
+_TEXT = ("id", "ligand", "receptor")
+#: Cells that say that nothing is known. Only an empty id is missing: a complex may well be called NA.
+_MISSING = ("", "NA", "N/A", "#N/A", "n/a", "na", "nan", "NaN", "null", "NULL", "None", "none")
+#: pKd and Kd of one row may differ by this much, from rounding.
+_PKD_TOLERANCE = 0.02
 FASTA_SUFFIXES = (".fasta", ".fa", ".faa", ".fas")
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+_SEPARATED, _WORKBOOK, _PARQUET = (".csv", ".tsv"), ".xlsx", ".parquet"
+TABLE_SUFFIXES = (*_SEPARATED, _WORKBOOK, _PARQUET)
 
 
 @dataclass(frozen=True)
@@ -125,7 +151,7 @@ class ComplexTable:
 
 
 def read_complexes(path: str | os.PathLike[str]) -> ComplexTable:
-    """Read complexes from FASTA, CSV, TSV or Parquet, chosen by suffix (``.gz`` may follow).
+    """Read complexes from FASTA, CSV, TSV, XLSX or Parquet, chosen by suffix (``.gz`` may follow).
 
     Raises
     ------
@@ -135,64 +161,180 @@ def read_complexes(path: str | os.PathLike[str]) -> ComplexTable:
     source = Path(path)
     suffix = _suffix(source)
     if suffix in FASTA_SUFFIXES:
-        complexes = read_fasta(source)
-        return ComplexTable(complexes, pd.DataFrame(index=range(len(complexes))))
-    return _from_frame(_read_frame(source, suffix), source)
+        return table_of(read_fasta(source))
+    return complexes_from_frame(_read_frame(source, suffix), str(source))
+
+
+def read_complexes_from_text(text: str, source: str) -> ComplexTable:
+    """Read complexes from the text of a FASTA file or of a table, whichever it is.
+
+    Raises
+    ------
+    InputError
+        If a record is wrong; the message begins with `source`.
+    """
+    if text.lstrip().startswith(">"):
+        return table_of(complexes_from_fasta(text, source))
+    return complexes_from_frame(_parse_separated(text, source), source)
+
+
+def table_of(complexes: Sequence[Complex]) -> ComplexTable:
+    """Return complexes of which nothing else is known.
+
+    Raises
+    ------
+    InputError
+        If two have the same id.
+    """
+    _refuse_repeated_ids(complexes, "complex", range(1, len(complexes) + 1))
+    return ComplexTable(list(complexes), pd.DataFrame(index=range(len(complexes))))
+
+
+def readable(path: Path) -> bool:
+    """Say whether `read_complexes` knows the suffix of a file."""
+    return _last_suffix(path) in FASTA_SUFFIXES + TABLE_SUFFIXES
+
+
+def _last_suffix(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
 
 
 def _suffix(source: Path) -> str:
-    suffixes = [suffix.lower() for suffix in source.suffixes]
-    if suffixes[-1:] == [".gz"]:
-        suffixes.pop()
-    found = suffixes[-1] if suffixes else ""
-    if found not in FASTA_SUFFIXES + TABLE_SUFFIXES:
+    if not readable(source):
         if source.is_dir():
-            raise InputError(f"{source}: is a folder, a file was expected")
+            raise InputError(f"{source}: this is a folder; give a file")
         raise InputError(
-            f"{source}: unknown suffix {found!r}; {', '.join(FASTA_SUFFIXES + TABLE_SUFFIXES)} are read, "
-            "each also with .gz"
+            f"{source}: unknown suffix {_last_suffix(source)!r}; {', '.join(FASTA_SUFFIXES + TABLE_SUFFIXES)} are "
+            "read, each also with .gz"
         )
-    return found
+    return _last_suffix(source)
 
 
 def _read_frame(source: Path, suffix: str) -> pd.DataFrame:
+    if suffix in _SEPARATED:
+        return _parse_separated(read_text(source), str(source))
+    data = io.BytesIO(read_bytes(source))
     try:
-        if suffix == ".parquet":
-            return pd.read_parquet(io.BytesIO(read_bytes(source)))
-        separator = "," if suffix == ".csv" else "\t"
-        text = read_text(source)
-        if not text.strip():
-            raise InputError(f"{source}: the file is empty; {ACCEPTED_COLUMNS}")
-        # Only empty cells are missing: a complex may well be called "NA".
-        frame = pd.read_csv(
-            io.StringIO(text), sep=separator, keep_default_na=False, na_values=[""], dtype=_TEXT
-        )
-        if not isinstance(frame.index, pd.RangeIndex):
-            # pandas takes the surplus first cells of rows longer than the header for an index.
-            raise InputError(f"{source}: the rows have more cells than the header")
-        return frame
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{source}: not a table ({error})") from error
-    except (OSError, ValueError) as error:
+        if suffix == _PARQUET:
+            return pd.read_parquet(data)
+        frame = pd.read_excel(data, header=None, dtype=object, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{source}: not a {suffix} file ({error})") from error
+    frame = frame.dropna(how="all")
+    if frame.empty:
+        raise InputError(f"{source}: the first sheet is empty; {ACCEPTED_COLUMNS}")
+    text = io.StringIO()
+    frame.to_csv(text, index=False, header=False)
+    return _parse_separated(text.getvalue(), str(source))
 
 
-def _from_frame(frame: pd.DataFrame, source: Path) -> ComplexTable:
-    renamed = frame.rename(columns={k: v for k, v in PUBLISHED_COLUMNS.items() if v not in frame})
+def _parse_separated(text: str, source: str) -> pd.DataFrame:
+    """Return the table of a text whose cells stand between commas, semicolons or tabs."""
+    if not text.strip():
+        raise InputError(f"{source}: the file is empty; {ACCEPTED_COLUMNS}")
+    text = text.lstrip("\n")
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    rows = csv.reader(io.StringIO(text), delimiter=separator)
+    names = _names(next(rows), source)
+    for number, row in enumerate(filter(None, rows), start=1):
+        if len(row) > len(names):
+            raise InputError(
+                f"{source}, row {number}: it has {len(row)} cells, but the header has {len(names)}"
+            )
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            header=0,
+            names=names,
+            keep_default_na=False,
+            na_values={name: [""] if name == "id" else list(_MISSING) for name in names},
+            dtype={name: str for name in names if name in _TEXT},
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        raise InputError(f"{source}: not a table with {separator!r} between its cells ({error})") from error
+    return frame
+
+
+def _names(header: Sequence[Any], source: str) -> list[str]:
+    """Return the names of columns as they are called here; columns that are not known keep theirs.
+
+    Raises
+    ------
+    InputError
+        If a name that is known here occurs twice.
+    """
+    given = [str(name).strip() for name in header]
+    simple = [re.sub("[^a-z0-9]", "", name.lower().replace("\u00b5", "u")) for name in given]
+    own = {re.sub("_", "", name): name for name in _KNOWN}
+    present = {own[name] for name in simple if name in own}
+    names = []
+    for name, plain in zip(given, simple, strict=True):
+        known = own.get(plain) or _OTHER_NAMES.get(plain)
+        # A column of ours is what it says; one of another name is kept beside it as it is.
+        names.append(known if known and (plain in own or known not in present) else name)
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        places = ", ".join(str(place) for place, name in enumerate(names, start=1) if name == repeated[0])
+        raise InputError(f"{source}: the column {repeated[0]!r} occurs more than once (columns {places})")
+    return names
+
+
+def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
+    """Return the complexes of a table with columns ``ligand`` and ``receptor``; rows without any cell are no rows.
+
+    Parameters
+    ----------
+    frame
+        Columns as `ACCEPTED_COLUMNS` says; an id is made where there is none.
+    source
+        Beginning of every error.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or occurs twice, or a row is wrong; the message names the row, counted from 1 without
+        the header.
+    """
+    renamed = frame.set_axis(_names(list(frame.columns), source), axis=1)
     missing = [name for name in ("ligand", "receptor") if name not in renamed]
     if missing:
         raise InputError(f"{source}: no column {' and no column '.join(missing)}; {ACCEPTED_COLUMNS}")
+    filled = np.flatnonzero(renamed.notna().any(axis=1))
+    renamed, numbers = renamed.iloc[filled].reset_index(drop=True), (filled + 1).tolist()
     if renamed.empty:
         raise InputError(f"{source}: the table has no rows")
     if "id" not in renamed:
-        renamed["id"] = [f"row{number}" for number in range(1, len(renamed) + 1)]
+        renamed["id"] = [f"row{number}" for number in numbers]
+    renamed = _with_molar_kd(renamed, source)
     complexes = [
         _from_row(row, f"{source}, row {number}")
-        for number, row in enumerate(renamed.to_dict("records"), start=1)
+        for number, row in zip(numbers, renamed.to_dict("records"), strict=True)
     ]
-    _refuse_repeated_ids(complexes, source)
+    _refuse_repeated_ids(complexes, f"{source}, row", numbers)
     rest = renamed.drop(columns=["id", "ligand", "receptor", "pkd", "kd_molar"], errors="ignore")
     return ComplexTable(complexes, rest.reset_index(drop=True))
+
+
+def _with_molar_kd(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return a table whose Kd is in mol/L, where a column such as ``Kd (nM)`` says that it is in another unit."""
+    for name in frame.columns:
+        plain = re.sub("[^a-z0-9]", "", str(name).lower().replace("\u00b5", "u"))
+        if plain not in _KD_UNITS:
+            continue
+        if "kd_molar" in frame:
+            raise InputError(
+                f"{source}: the columns {name!r} and 'kd_molar' both hold a Kd; keep one of them"
+            )
+        try:
+            molar = pd.to_numeric(frame[name]) / _KD_UNITS[plain]
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{source}, column {name!r}: {error}; give numbers") from error
+        frame = frame.drop(columns=name).assign(kd_molar=molar)
+    return frame
 
 
 def _from_row(row: Mapping[Any, object], where: str) -> Complex:
@@ -205,43 +347,50 @@ def _from_row(row: Mapping[Any, object], where: str) -> Complex:
 
 
 def _side(row: Mapping[Any, object], side: str) -> tuple[str, ...]:
-    text = row[side]
-    if not isinstance(text, str):
-        raise InputError(f"the {side} is empty; residues were expected")
-    return split_side(text)
+    given = row[side]
+    if isinstance(given, (list, tuple, np.ndarray)):
+        return tuple(given)
+    if not isinstance(given, str) or given in _MISSING:
+        raise InputError(f"the {side} is missing; give residues, chains joined by ':'")
+    return split_side(given)
 
 
 def _pkd(row: Mapping[Any, object]) -> float | None:
     pkd, kd = _number(row, "pkd"), _number(row, "kd_molar")
-    if pkd is not None:
-        return pkd
     if kd is None:
-        return None
+        return pkd
     if not 0 < kd <= LARGEST_KD:
         raise InputError(
-            f"kd_molar is {kd:g}; a number above zero in mol/L, {LARGEST_KD:g} at most, was expected"
+            f"kd_molar is {kd:g}; a Kd in mol/L is a number above zero and at most {LARGEST_KD:g}. Is it in another "
+            "unit?"
         )
-    return -math.log10(kd)
+    from_kd = -math.log10(kd)
+    if pkd is not None and abs(pkd - from_kd) > _PKD_TOLERANCE:
+        raise InputError(
+            f"pkd is {pkd:g}, but kd_molar {kd:g} is a pkd of {from_kd:.3g}; correct one, or leave one out"
+        )
+    return from_kd if pkd is None else pkd
 
 
 def _number(row: Mapping[Any, object], name: str) -> float | None:
     value = row.get(name)
-    if value is None or value != value:
+    if value is None or value != value or str(value).strip() in _MISSING:
         return None
     try:
         number = float(str(value))
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{name} is {value!r}; a finite number was expected")
+        raise InputError(f"{name} is {value!r}; give a finite number, or leave the cell empty")
     return number
 
 
-def _refuse_repeated_ids(complexes: list[Complex], source: Path) -> None:
+def _refuse_repeated_ids(complexes: Sequence[Complex], where: str, numbers: Sequence[int]) -> None:
     first: dict[str, int] = {}
-    for number, item in enumerate(complexes, start=1):
+    for number, item in zip(numbers, complexes, strict=True):
         if item.id in first:
             raise InputError(
-                f"{source}, row {number}: the id {item.id!r} is already that of row {first[item.id]}"
+                f"{where} {number}: the id {item.id!r} is already that of {where.split()[-1]} {first[item.id]}; give "
+                "each complex an id of its own"
             )
         first[item.id] = number

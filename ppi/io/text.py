@@ -27,6 +27,14 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def format_bytes(count: float) -> str:
+    """Return a number of bytes for people: ``512 B``, ``64.0 kB``, ``1.50 MB``, ``2.30 GB``."""
+    for unit, size, digits in (("GB", 1e9, 2), ("MB", 1e6, 2), ("kB", 1e3, 1)):
+        if count >= size:
+            return f"{count / size:.{digits}f} {unit}"
+    return f"{count:.0f} B"
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file, unpacked if it is gzip.
 

@@ -78,7 +78,7 @@ def test_each_distinct_unit_is_embedded_once_within_the_budget() -> None:
     mutant = Complex("mutant", ("EVQL", "DIQMA"), ("KVF",))
     encoded, _ = encode_complexes([ANTIBODY, mutant], "chain", 99)
     batches = embed_units(Counting(), [unit for item in encoded for unit in item.units], token_budget=9)
-    units = EmbeddedUnits(batches)
+    units = EmbeddedUnits.collect(batches)
     embedded = [unit for call in calls for unit in call]
     assert sorted(embedded) == [("DIQMA",), ("DIQMT",), ("EVQL",), ("KVF",)]
     assert len(units) == 4

@@ -1,0 +1,151 @@
+"""Embeddings that a long-lived process keeps: in memory first, on disk where that is possible."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from ppi.backbones.base import Backbone, Unit
+from ppi.embedding.engine import embed_units
+from ppi.embedding.sources import EmbeddedUnits
+from ppi.embedding.store import EmbeddingStore, disk_dtype
+from ppi.embedding.units import unit_length
+from ppi.errors import PpiWarning, StoreError
+from ppi.progress import progress_bar
+
+#: Bytes of embeddings that are kept in memory.
+MEMORY_BYTES = 2**29
+
+
+class EmbeddingCache:
+    """Gives the embeddings of units, each computed once while it is remembered; safe to use from several threads.
+
+    A store that cannot be opened or written never stops the work: it is read where that is possible, and the
+    user is warned once. Values are rounded as in the store, so that a result never depends on what was cached.
+
+    Parameters
+    ----------
+    backbone
+        On the device where it computes.
+    device
+        ``cpu`` or ``cuda:N``.
+    store
+        Folder of the stores; by default in the user's cache. A backbone that costs nothing has none.
+    memory_bytes
+        Most bytes that are kept in memory; what was used last stays.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        device: str,
+        *,
+        store: str | os.PathLike[str] | None = None,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self.backbone, self.memory_bytes = backbone, memory_bytes
+        self._device = device
+        self._store = _open_store(store, backbone) if backbone.costly else None
+        self._kept: OrderedDict[Unit, Tensor] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Close the store; what is in memory can still be read."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    def units(self, units: Iterable[Unit]) -> EmbeddedUnits:
+        """Return the embeddings of units, which stay with the result whatever the cache forgets.
+
+        Raises
+        ------
+        BackboneError
+            If a unit does not fit the memory of a GPU.
+        """
+        wanted = dict.fromkeys(units)
+        with self._lock:  # of two threads that want the same unit, the second finds it
+            found = {unit: self._kept[unit] for unit in wanted if unit in self._kept}
+            for unit in found:
+                self._kept.move_to_end(unit)
+            missing = [unit for unit in wanted if unit not in found]
+            if missing:
+                found |= self._read(missing)
+                found |= self._compute([unit for unit in missing if unit not in found])
+                self._keep({unit: found[unit] for unit in missing})
+        return EmbeddedUnits(found)
+
+    def _read(self, units: Sequence[Unit]) -> dict[Unit, Tensor]:
+        if self._store is None:
+            return {}
+        try:
+            absent = set(self._store.missing(units))
+            present = [unit for unit in units if unit not in absent]
+            rows = self._store.rows(present) if present else None
+        except StoreError as error:
+            self._give_up(error)
+            return {}
+        if rows is None:
+            return {}
+        pieces = rows.split([unit_length(unit) for unit in present])
+        return {unit: self._rounded(values) for unit, values in zip(present, pieces, strict=True)}
+
+    def _compute(self, units: Sequence[Unit]) -> dict[Unit, Tensor]:
+        computed: dict[Unit, Tensor] = {}
+        with progress_bar("embedding", sum(map(unit_length, units)), "residues") as advance:
+            for batch in embed_units(self.backbone, units, devices=[self._device]):
+                computed |= {unit: self._rounded(values) for unit, values in batch}
+                self._write(batch)
+                advance(sum(len(values) for _, values in batch))
+        return computed
+
+    def _rounded(self, values: Tensor) -> Tensor:
+        """Return values as the store would, in a tensor of their own; unchanged where they do not fit its type."""
+        if not self.backbone.costly:
+            return values.clone()
+        rounded = values.to(disk_dtype(self.backbone), copy=True)
+        return rounded if bool(torch.isfinite(rounded).all()) else values.clone()
+
+    def _write(self, batch: Sequence[tuple[Unit, Tensor]]) -> None:
+        if self._store is None or self._store.readonly:
+            return
+        try:
+            self._store.put(batch)
+        except StoreError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: StoreError) -> None:
+        warnings.warn(f"embeddings are kept in memory only: {error}", PpiWarning, stacklevel=2)
+        self.close()
+
+    def _keep(self, found: dict[Unit, Tensor]) -> None:
+        for unit, values in found.items():
+            self._kept[unit] = values
+            self._bytes += values.nbytes
+        while self._bytes > self.memory_bytes:
+            _, forgotten = self._kept.popitem(last=False)
+            self._bytes -= forgotten.nbytes
+
+
+def _open_store(root: str | os.PathLike[str] | None, backbone: Backbone) -> EmbeddingStore | None:
+    try:
+        return EmbeddingStore(root, backbone)
+    except StoreError as error:
+        problem = error
+    try:
+        store = EmbeddingStore(root, backbone, readonly=True)
+    except StoreError:
+        kept = "they are kept in memory only"
+        store = None
+    else:
+        kept = "those that are there are used, new ones are kept in memory only"
+    warnings.warn(f"embeddings cannot be written to disk, {kept}: {problem}", PpiWarning, stacklevel=2)
+    return store

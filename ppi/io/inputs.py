@@ -1,0 +1,122 @@
+"""Whatever a user has complexes in: files, folders, standard input, a DataFrame, records, or complexes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from ppi.complexes import Complex
+from ppi.errors import InputError
+from ppi.io.tables import (
+    ComplexTable,
+    complexes_from_frame,
+    read_complexes,
+    read_complexes_from_text,
+    readable,
+    table_of,
+)
+
+#: What `read_inputs` takes.
+Inputs: TypeAlias = (
+    "str | os.PathLike[str] | Complex | ComplexTable | pd.DataFrame | Mapping[str, Any] | Iterable[Any]"
+)
+STANDARD_INPUT = "-"
+_FORMS = (
+    "give a file (FASTA, CSV, TSV, XLSX or Parquet), a folder of files, '-' for standard input, a DataFrame with "
+    "columns id, ligand and receptor, Complex objects, or records: dicts with these keys or tuples in this order"
+)
+_RECORD = ("id", "ligand", "receptor", "pkd")
+
+
+def read_inputs(source: Inputs) -> ComplexTable:
+    """Return the complexes of a source, in its order.
+
+    Parameters
+    ----------
+    source
+        A file, a folder (its files in the order of their names), ``-`` for standard input (FASTA or CSV), several of
+        these; a DataFrame; a Complex or several; records, dicts with keys ``id, ligand, receptor`` (and perhaps
+        ``pkd``) or tuples in this order, whose sides are text with chains joined by ``:`` or lists of chains.
+
+    Raises
+    ------
+    InputError
+        If it is nothing of this kind, holds no complex, two complexes have one id, or a record is wrong.
+    """
+    if isinstance(source, ComplexTable):
+        return _not_empty(source)
+    if isinstance(source, Complex):
+        return table_of([source])
+    if isinstance(source, pd.DataFrame):
+        return complexes_from_frame(source, "the table")
+    if isinstance(source, (str, os.PathLike)):
+        return _not_empty(_read_files([source]))
+    if isinstance(source, Mapping):
+        return complexes_from_frame(pd.DataFrame([source]), "the record")
+    if not isinstance(source, Iterable):
+        raise InputError(f"complexes cannot be read from a {type(source).__name__}: {_FORMS}")
+    return _not_empty(_from_items(list(source)))
+
+
+def files_of(sources: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Return the files that paths stand for: of a folder, those that can be read, by name.
+
+    Raises
+    ------
+    InputError
+        If a folder holds none.
+    """
+    files: list[Path] = []
+    for source in map(Path, sources):
+        if not source.is_dir():
+            files.append(source)
+            continue
+        inside = sorted(path for path in source.iterdir() if path.is_file() and readable(path))
+        if not inside:
+            raise InputError(f"{source}: the folder has no FASTA, CSV, TSV, XLSX or Parquet file")
+        files += inside
+    return files
+
+
+def _from_items(items: list[Any]) -> ComplexTable:
+    if all(isinstance(item, Complex) for item in items):
+        return table_of(items)
+    if all(isinstance(item, (str, os.PathLike)) for item in items):
+        return _read_files(items)
+    records = [_record(item, number) for number, item in enumerate(items, start=1)]
+    return complexes_from_frame(pd.DataFrame(records), "the records")
+
+
+def _record(item: Any, number: int) -> dict[str, Any]:
+    if isinstance(item, Complex):
+        return {name: getattr(item, name) for name in _RECORD}
+    if isinstance(item, Mapping):
+        return dict(item)
+    if isinstance(item, (tuple, list)) and 3 <= len(item) <= len(_RECORD):
+        return dict(zip(_RECORD, item, strict=False))
+    raise InputError(f"record {number} is {str(item)[:60]!r} ({type(item).__name__}): {_FORMS}")
+
+
+def _read_files(sources: Iterable[str | os.PathLike[str]]) -> ComplexTable:
+    tables = [_read_file(path) for path in files_of(sources)]
+    if len(tables) == 1:
+        return tables[0]
+    complexes = table_of([item for table in tables for item in table.complexes]).complexes
+    return ComplexTable(complexes, pd.concat([table.columns for table in tables], ignore_index=True))
+
+
+def _read_file(path: Path) -> ComplexTable:
+    if str(path) == STANDARD_INPUT:
+        return read_complexes_from_text(sys.stdin.read(), "standard input")
+    return read_complexes(path)
+
+
+def _not_empty(table: ComplexTable) -> ComplexTable:
+    if not len(table):
+        raise InputError(f"there are no complexes: {_FORMS}")
+    return table
