@@ -66,7 +66,9 @@ def _one_line(error: CycloptsError) -> str:
     cause = error.__cause__
     if isinstance(cause, ValidationError):
         first = cause.errors()[0]
-        flag = f"--{'.'.join(map(str, first['loc'])).replace('_', '-')}: " if first["loc"] else ""
+        place = [str(step) for step in first["loc"]]
+        place = place[1:] if place[:1] == ["model"] else place  # its settings are flags of their own
+        flag = f"--{'.'.join(place).replace('_', '-')}: " if place else ""
         got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
         return f"{flag}{first['msg'].removeprefix('Value error, ')}{got}"
     return " ".join(str(error).split())

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ppi.evaluation.metrics import RESAMPLED
+from ppi.metrics import RESAMPLED
 from ppi.io.tables import GROUP_COLUMNS, ComplexTable
 
 RESAMPLES = 1000
@@ -79,7 +79,7 @@ def score(measured: np.ndarray, predicted: np.ndarray, draws: np.ndarray) -> dic
     Returns
     -------
     dict
-        A `Score` for each of `ppi.evaluation.metrics.RESAMPLED`.
+        A `Score` for each of `ppi.metrics.RESAMPLED`.
     """
     # The complexes themselves are one more resample, which holds each of them once.
     weights = np.concatenate([np.ones((1, len(measured))), draws])

@@ -13,7 +13,7 @@ import pandas as pd
 from ppi.evaluation.bootstrap import RESAMPLES, groups_of, resample, score
 from ppi.evaluation.ceiling import label_noise, noise_ceiling, replicate_noise
 from ppi.evaluation.coverage import calibration_curve, coverage, reliability_bins
-from ppi.evaluation.metrics import cap_labels
+from ppi.metrics import cap_labels
 from ppi.evaluation.strata import EVERYTHING, SMALLEST_STRATUM, Stratum, strata_of
 from ppi.evaluation.within_target import mutation_series, score_series
 from ppi.io.tables import ComplexTable

@@ -46,7 +46,7 @@ def write_cell(folder: Path, cell: Cell, split: StudySplit) -> None:
         "request": cell.request(split.sha256),
     }
     with atomic_folder(folder) as temporary:
-        text = yaml.safe_dump(cell.settings.model_dump(mode="json"), sort_keys=False)
+        text = yaml.safe_dump(cell.settings.flat(), sort_keys=False)
         (temporary / SETTINGS_FILE).write_text(text, encoding="utf-8")
         (temporary / CELL_FILE).write_text(json.dumps(task, indent=2) + "\n", encoding="utf-8")
 

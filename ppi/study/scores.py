@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ppi.errors import InputError
-from ppi.evaluation.metrics import METRICS, cap_labels
+from ppi.metrics import METRICS, cap_labels
 from ppi.evaluation.strata import NOVELTY_IDENTITY, SMALLEST_STRATUM
 from ppi.study.cell import PREDICTIONS_FILE, RESULT_FILE, read_json
 from ppi.study.plan import StudyPlan

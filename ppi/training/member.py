@@ -23,7 +23,7 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 
 from data_curation.files import atomic_file
 from ppi.errors import SettingsError, TrainingError
-from ppi.models.folder import LOG_FILE
+from ppi.models.files import LOG_FILE
 from ppi.training.data import AffinityData
 from ppi.training.module import MONITOR, AffinityModule
 
@@ -89,15 +89,12 @@ class Member(NamedTuple):
 
     Attributes
     ----------
-    state
-        Trained parameters: those of the head, and of the backbone as far as it was trained.
     log
         One row an epoch.
     seed
         Of the member.
     """
 
-    state: dict[str, torch.Tensor]
     log: pd.DataFrame
     seed: int
 
@@ -176,7 +173,7 @@ def train_member(
     hardware: Hardware,
     tensorboard: str | os.PathLike[str] | None = None,
 ) -> Member:
-    """Train until the validation Spearman does not rise any more, and return the best epoch.
+    """Train until the validation Spearman does not rise any more; `restore_best` brings back the best epoch.
 
     Parameters
     ----------
@@ -225,8 +222,21 @@ def train_member(
         except TrainingError as error:
             kept = f"; the best epoch before is in {folder / BEST}" if last.exists() else ""
             raise TrainingError(f"seed {module.seed}: {error}{kept}") from error
+    return Member(pd.DataFrame(log.rows), module.seed)
+
+
+def restore_best(module: AffinityModule, folder: Path) -> None:
+    """Give a module the weights of its best epoch; those that were not trained stay.
+
+    Parameters
+    ----------
+    module
+        Changed in place.
+    folder
+        Folder that `train_member` wrote the checkpoints into.
+    """
     state = torch.load(folder / BEST, weights_only=True, map_location="cpu")["state_dict"]
-    return Member(state, pd.DataFrame(log.rows), module.seed)
+    module.load_state_dict(state, strict=False)
 
 
 def _finished(log: EpochLog, max_epochs: int, patience: int) -> bool:

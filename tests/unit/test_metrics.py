@@ -9,7 +9,7 @@ from scipy import stats
 
 from ppi.complexes import Complex
 from ppi.evaluation.bootstrap import groups_of, resample, score, with_interval
-from ppi.evaluation.metrics import METRICS, RESAMPLED, cap_labels, kendall, mae, pearson, r2, rmse, spearman
+from ppi.metrics import METRICS, RESAMPLED, cap_labels, kendall, mae, pearson, r2, rmse, spearman
 from ppi.io.tables import ComplexTable
 
 
