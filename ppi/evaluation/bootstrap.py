@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ppi.metrics import RESAMPLED
 from ppi.io.tables import GROUP_COLUMNS, ComplexTable
+from ppi.metrics import RESAMPLED
 
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)

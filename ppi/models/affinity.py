@@ -105,7 +105,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         pkd = outputs[..., 0] * scale + self.config.label_mean
         if not torch.isfinite(pkd).all():
             raise ModelError(
-                f"the model predicts a pKd that is NaN or infinite (its label_std is {scale:g}); the model is "
+                f"the model predicts a pKd that is NaN or infinite (its label_std is {scale:g}); it is "
                 "damaged, or its training diverged"
             )
         if not self.config.heteroscedastic:

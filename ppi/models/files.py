@@ -1,4 +1,4 @@
-"""The files of a model folder: their names, where they are found, and what is checked before they are loaded."""
+"""The files of a model folder: their names, where they are, and what is checked before they are loaded."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from data_curation.files import atomic_file, atomic_folder
 from ppi.datasets import split_dataset
 from ppi.devices import choose_device
 from ppi.errors import InputError, PpiError
+from ppi.messages import show_messages
 from ppi.models.folder import TrainedModel, load_model
 from ppi.prediction.engine import predict_members
 from ppi.study.cells import Cell
@@ -157,6 +158,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path)
     parser.add_argument("--end-with-parent", action="store_true", help="end when standard input ends")
     given = parser.parse_args()
+    show_messages()
     if given.end_with_parent:
         _end_with_parent()
     try:

@@ -174,7 +174,9 @@ def _with_values(content: Values, values: Values, where: str) -> Values:
         for step in path:
             place = place.setdefault(step, {})
             if not isinstance(place, dict):
-                raise SettingsError(f"{where}: {name}: {step} is {place!r}, a mapping is needed to set {last} in it")
+                raise SettingsError(
+                    f"{where}: {name}: {step} is {place!r}, a mapping is needed to set {last} in it"
+                )
         place[last] = copy.deepcopy(value)
     return flattened(result, where)
 

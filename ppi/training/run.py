@@ -25,8 +25,8 @@ from ppi.devices import choose_device, native_dtype
 from ppi.embedding.run import open_embeddings
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
 from ppi.errors import InputError, SettingsError, TrainingError
-from ppi.metrics import METRICS
 from ppi.io.tables import ComplexTable
+from ppi.metrics import METRICS
 from ppi.models.affinity import AffinityModel
 from ppi.models.calibration import check_groups, fit_calibration
 from ppi.models.config import ModelConfig

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_only
-from typing_extensions import Self
 
 from data_curation.files import atomic_file
-from ppi.errors import PpiWarning, TrainingError
+from ppi.errors import TrainingError
 from ppi.training.member import LAST
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +42,7 @@ class Workspace:
         self._request: dict[str, Any] = json.loads(json.dumps(request))
         self._lock = FileLock(self.folder / _LOCK)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Workspace:
         """Lock and check the folder, and write what the run is asked to do.
 
         Raises
@@ -94,13 +92,6 @@ class Workspace:
                 f"{self.output}: another run is training this model now (it holds {self.folder / _LOCK}); "
                 "wait until it ends, or choose another output folder"
             ) from error
-        except NotImplementedError:
-            warnings.warn(
-                f"the file system of {self.folder} has no locks: nothing keeps a second run from writing the "
-                "same model",
-                PpiWarning,
-                stacklevel=2,
-            )
 
     def _check_checkpoints(self) -> None:
         if any(self.folder.glob(f"*/{LAST}")):
