@@ -7,10 +7,12 @@ a result.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,6 +21,11 @@ import numpy as np
 import pandas as pd
 
 from data_curation.errors import MMseqsError
+from data_curation.processors import available_processors
+
+_LOG = logging.getLogger(__name__)
+#: A run of MMseqs2 that takes longer is mentioned in the log each time that this many seconds have passed.
+_LINE_SECONDS = 30.0
 
 
 @cache
@@ -172,16 +179,34 @@ def _write_fasta(path: Path, sequences: Mapping[str, str]) -> list[str]:
 
 
 def _mmseqs(command: str, folder: Path) -> None:
-    _run([mmseqs_path(), *command.split(), "--threads", str(os.cpu_count() or 1)], folder)
+    _run([mmseqs_path(), *command.split(), "--threads", str(available_processors())], folder)
 
 
 def _run(command: Sequence[str], cwd: Path | None = None) -> str:
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+        process = subprocess.Popen(
+            command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
     except OSError as error:
         raise MMseqsError(f"{command[0]} could not be started: {error}") from error
-    if done.returncode != 0:
-        tail = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
-        end = f"was killed by signal {-done.returncode}" if done.returncode < 0 else "failed"
-        raise MMseqsError(f"mmseqs {command[1]} {end} (exit {done.returncode}): {tail[0]}")
-    return done.stdout
+    with process:
+        try:
+            output, errors = _awaited(process, command[1])
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        tail = (errors or output).strip().splitlines()[-1:] or ["no output"]
+        end = f"was killed by signal {-process.returncode}" if process.returncode < 0 else "failed"
+        raise MMseqsError(f"mmseqs {command[1]} {end} (exit {process.returncode}): {tail[0]}")
+    return output
+
+
+def _awaited(process: subprocess.Popen[str], name: str) -> tuple[str, str]:
+    """Return what a process wrote; while it runs, log every `_LINE_SECONDS` that it does."""
+    started = time.monotonic()
+    while True:
+        try:
+            return process.communicate(timeout=_LINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            _LOG.info("mmseqs %s has been running for %.0f s", name, time.monotonic() - started)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
+import stat
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 from data_curation.errors import OutputError
 
 _BLOCK = 2**20
+#: What a file that nobody executes may be allowed.
+_ANY_FILE = 0o666
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -65,6 +68,8 @@ def _check_folder(folder: Path, path: str | os.PathLike[str]) -> None:
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` when the block ends without an error.
 
+    The permissions are those of any new file, by the umask.
+
     Raises
     ------
     OutputError
@@ -74,13 +79,13 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     with _said(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         # The suffix stays last, because writers choose a format by it.
-        handle, name = tempfile.mkstemp(prefix=".partial-", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+        temporary = target.with_name(f"{_unused_name()}{target.suffix}")
+        temporary.touch(exist_ok=False)
+        mode = stat.S_IMODE(temporary.stat().st_mode)
     try:
         with _said(path):
             yield temporary
-            temporary.chmod(0o644)
+            temporary.chmod(mode)  # some writers leave files that only their owner can read
             temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -103,20 +108,26 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     with _said(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         # Inside a folder that exists, because only that folder is known to be writable.
-        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target if exists else target.parent))
+        temporary = (target if exists else target.parent) / _unused_name()
+        temporary.mkdir()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
     try:
         with _said(path):
             yield temporary
             for entry in temporary.iterdir():
-                entry.chmod(0o644)  # some writers leave files that only their owner can read
+                entry.chmod(mode & _ANY_FILE)  # some writers leave files that only their owner can read
             if exists:
                 for entry in sorted(temporary.iterdir()):
                     entry.replace(target / entry.name)
             else:
-                temporary.chmod(0o755)
                 temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unused_name() -> str:
+    """Return a name for a temporary file or folder, which is made as any other is: the umask counts."""
+    return f".partial-{uuid.uuid4().hex}"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import numpy as np
 
 from data_curation.errors import StructureError
 from data_curation.polymers import UNKNOWN, join_fragments
+from data_curation.processors import available_processors
 from data_curation.residues import (
     D_RESIDUES,
     STANDARD_RESIDUES,
@@ -124,7 +125,7 @@ def read_structures(
         By path, in the order of `paths`: the chains, or the error of a file that cannot be read.
     """
     unique = list(dict.fromkeys(paths))
-    workers = min(processes or os.cpu_count() or 1, len(unique) // _FEW_FILES)
+    workers = min(processes or available_processors(), len(unique) // _FEW_FILES)
     if workers <= 1:
         return {path: _read_or_error(path) for path in unique}
     # Spawned, because a forked process may hang in what other threads of this one had locked.

@@ -1,8 +1,10 @@
-"""A progress bar on standard error, silent where that is no terminal."""
+"""How far a work is: a bar where standard error is a terminal, else a logged line every 30 s."""
 
 from __future__ import annotations
 
+import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,6 +20,25 @@ from rich.progress import (
 )
 from rich.text import Text
 
+_LOG = logging.getLogger(__name__)
+#: Seconds between two lines of a log.
+LINE_SECONDS = 30.0
+
+
+class Pace:
+    """Tells when a log should get its next line: each time that `LINE_SECONDS` have passed."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        """Say whether the next line is due; if so, the one after it is counted from now."""
+        now = time.monotonic()
+        if now - self._last < LINE_SECONDS:
+            return False
+        self._last = now
+        return True
+
 
 class _Speed(ProgressColumn):
     def __init__(self, unit: str) -> None:
@@ -31,12 +52,12 @@ class _Speed(ProgressColumn):
 
 @contextmanager
 def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Show how far a work is, how fast, and the time left.
+    """Show how far a work is, how fast, and the time left: as a bar, or as lines of a log.
 
     Parameters
     ----------
     what
-        Said before the bar.
+        Name of the work.
     total
         Units of work.
     unit
@@ -47,6 +68,9 @@ def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], N
     callable
         Takes how many more units are done.
     """
+    if not sys.stderr.isatty():
+        yield _Lines(what, total, unit).advance
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -54,6 +78,31 @@ def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], N
         _Speed(unit),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done: progress.advance(task, done)
+
+
+class _Lines:
+    """Logs how far a work is at the pace of `Pace`."""
+
+    def __init__(self, what: str, total: int, unit: str) -> None:
+        self.what, self.total, self.unit = what, total, unit
+        self.done, self._started, self._pace = 0, time.monotonic(), Pace()
+
+    def advance(self, done: int) -> None:
+        """Count more units as done."""
+        self.done += done
+        if self.done and self._pace.due():
+            seconds = max(time.monotonic() - self._started, 1e-9)
+            left = seconds * max(self.total - self.done, 0) / self.done
+            _LOG.info(
+                "%s: %s of %s %s, %s %s/s, about %.0f s left",
+                self.what,
+                f"{self.done:,}",
+                f"{self.total:,}",
+                self.unit,
+                f"{self.done / seconds:,.0f}",
+                self.unit,
+                left,
+            )

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from ppi.io.tables import ComplexTable
 
 DISTRIBUTION = "ppi-affinity"
-_RECORDED = (DISTRIBUTION, "torch", "lightning", "numpy", "biopython")
+#: Packages whose version may change a number; peft is optional.
+_RECORDED = (
+    DISTRIBUTION,
+    "torch",
+    "lightning",
+    "transformers",
+    "tokenizers",
+    "peft",
+    "numpy",
+    "scikit-learn",
+    "biopython",
+)
 
 
 def package_version() -> str:

@@ -11,6 +11,7 @@ import sys
 
 from data_curation.errors import CurationError
 from ppi.errors import PpiError
+from ppi.messages import show_messages
 from ppi.pretraining.arguments import add_options, path_list, taken
 from ppi.pretraining.run import pretrain
 from ppi.pretraining.settings import PretrainSettings, RunOptions
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     for settings in (PretrainSettings, RunOptions):
         add_options(parser, settings)
     given = parser.parse_args(arguments)
+    show_messages()
     try:
         done = pretrain(
             given.corpus,

@@ -2,8 +2,9 @@
 
     python scripts/shrink_checkpoint.py run/stable.safetensors kept.safetensors
 
-`ppi pretrain --decay-from kept.safetensors` prolongs the run. Weights are kept in float16, without the momentum of
-matrices, so that the result differs a little from that of a run that went on from the full checkpoint.
+`ppi pretrain --decay-from kept.safetensors` prolongs the run. Weights are kept in float16, without the
+momentum of matrices, so that the result differs a little from that of a run that went on from the full
+checkpoint.
 """
 
 from __future__ import annotations

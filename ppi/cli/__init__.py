@@ -21,6 +21,7 @@ from ppi.cli.split import split
 from ppi.cli.study import study
 from ppi.cli.train import train
 from ppi.errors import PpiError, PpiWarning
+from ppi.messages import show_messages
 from ppi.provenance import package_version
 
 app = App(
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     warnings.showwarning = _show_warning
+    show_messages()
     try:
         app([word for word in given if word != "--debug"], exit_on_error=False, print_error=False)
     except (PpiError, CurationError) as error:
@@ -66,7 +68,9 @@ def _one_line(error: CycloptsError) -> str:
     cause = error.__cause__
     if isinstance(cause, ValidationError):
         first = cause.errors()[0]
-        flag = f"--{'.'.join(map(str, first['loc'])).replace('_', '-')}: " if first["loc"] else ""
+        place = [str(step) for step in first["loc"]]
+        place = place[1:] if place[:1] == ["model"] else place  # its settings are flags of their own
+        flag = f"--{'.'.join(place).replace('_', '-')}: " if place else ""
         got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
         return f"{flag}{first['msg'].removeprefix('Value error, ')}{got}"
     return " ".join(str(error).split())

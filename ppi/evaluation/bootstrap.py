@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ppi.evaluation.metrics import RESAMPLED
 from ppi.io.tables import GROUP_COLUMNS, ComplexTable
+from ppi.metrics import RESAMPLED
 
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)
@@ -79,7 +79,7 @@ def score(measured: np.ndarray, predicted: np.ndarray, draws: np.ndarray) -> dic
     Returns
     -------
     dict
-        A `Score` for each of `ppi.evaluation.metrics.RESAMPLED`.
+        A `Score` for each of `ppi.metrics.RESAMPLED`.
     """
     # The complexes themselves are one more resample, which holds each of them once.
     weights = np.concatenate([np.ones((1, len(measured))), draws])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ppi.errors import InputError
-from ppi.evaluation.metrics import METRICS
+from ppi.metrics import METRICS
 
 #: Replicates further apart than rounding; closer ones are copies of one measurement.
 COPY_SD = 1e-6
@@ -113,7 +113,7 @@ def noise_ceiling(measured: np.ndarray, noise: np.ndarray, *, seed: int = 0) -> 
     Returns
     -------
     dict
-        ``reliability`` and one value for each of `ppi.evaluation.metrics.METRICS`.
+        ``reliability`` and one value for each of `ppi.metrics.METRICS`.
     """
     variance = float(np.mean(noise**2))
     spread = float(np.var(measured))

@@ -13,10 +13,10 @@ import pandas as pd
 from ppi.evaluation.bootstrap import RESAMPLES, groups_of, resample, score
 from ppi.evaluation.ceiling import label_noise, noise_ceiling, replicate_noise
 from ppi.evaluation.coverage import calibration_curve, coverage, reliability_bins
-from ppi.evaluation.metrics import cap_labels
 from ppi.evaluation.strata import EVERYTHING, SMALLEST_STRATUM, Stratum, strata_of
 from ppi.evaluation.within_target import mutation_series, score_series
 from ppi.io.tables import ComplexTable
+from ppi.metrics import cap_labels
 
 # Columns of a table that go beside its predictions, where they are there.
 _KEPT_COLUMNS = ("source", "pdb", "mutations", "cluster")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ppi.evaluation.bootstrap import resample, with_interval
-from ppi.evaluation.metrics import spearman
+from ppi.metrics import spearman
 
 #: Fewer complexes of a PDB entry than this are no series.
 SMALLEST_SERIES = 8

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
@@ -16,8 +16,10 @@ from heads.base import LOG_VARIANCES, Head
 from heads.ragged import RaggedBatch
 from heads.registry import HEADS, EncodingUnit, find
 from ppi.backbones.registry import build_backbone
+from ppi.devices import native_dtype
+from ppi.errors import ModelError
 from ppi.models.config import ModelConfig
-from ppi.models.folder import CONFIG_FILE, WEIGHTS_FILE
+from ppi.models.files import CONFIG_FILE, WEIGHTS_FILE, check_members, hub_folder
 from ppi.models.tuning import prepare_tuning
 
 
@@ -41,6 +43,17 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
 
     The backbone is made again from its spec; of it only what was trained is saved.
 
+    Parameters
+    ----------
+    config
+        What it is built from.
+    seed
+        Seed of the first head's random weights; head number n gets `seed` + n, whatever the number of heads.
+        The adapters of a tuned backbone get `seed`. By default they follow torch's random state.
+    trainable
+        Keep the weights of a tuned backbone in float32, because small steps are lost in a lower precision.
+        `finish_training` brings them to the precision of the configuration.
+
     Attributes
     ----------
     config
@@ -51,14 +64,21 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         One a member of the ensemble.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, seed: int | None = None, trainable: bool = False) -> None:
         super().__init__()
-        self.backbone = build_backbone(config.backbone, layers=config.layers, precision=config.precision)
+        precision = "float32" if trainable and not config.tuning.frozen else config.precision
+        self.backbone = build_backbone(config.backbone, layers=config.layers, precision=precision)
+        if seed is not None:
+            torch.manual_seed(seed)
         prepare_tuning(self.backbone, config.tuning)
         # With the commit of the hub, so that the same weights are loaded next time.
         self.config = config.model_copy(update={"backbone": self.backbone.spec})
         self._tuned: dict[str, Tensor] = {}
-        self.heads = nn.ModuleList(config.build_head(self.backbone.dim) for _ in range(config.members))
+        self.heads = nn.ModuleList()
+        for number in range(config.members):
+            if seed is not None:
+                torch.manual_seed(seed + number)
+            self.heads.append(config.build_head(self.backbone.dim))
 
     @property
     def encoding_unit(self) -> EncodingUnit:
@@ -72,11 +92,22 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         return any(head.both_orders for head in self.heads)
 
     def forward(self, batch: RaggedBatch) -> Outputs:
-        """Return pKd and its noise, one row a member, one column a complex."""
+        """Return pKd and its noise, one row a member, one column a complex.
+
+        Raises
+        ------
+        ModelError
+            If a prediction is not finite.
+        """
         scale = self.config.label_std
         heads = [cast(Head, head) for head in self.heads]
         outputs = torch.stack([head.all_outputs(batch) for head in heads])
         pkd = outputs[..., 0] * scale + self.config.label_mean
+        if not torch.isfinite(pkd).all():
+            raise ModelError(
+                f"the model predicts a pKd that is NaN or infinite (its label_std is {scale:g}); it is "
+                "damaged, or its training diverged"
+            )
         if not self.config.heteroscedastic:
             return Outputs(pkd, torch.full_like(pkd, torch.nan))
         return Outputs(pkd, (outputs[..., 1].clamp(*LOG_VARIANCES) / 2).exp() * scale)
@@ -102,15 +133,32 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         ------
         RuntimeError
             If a name or a shape does not fit.
+        ModelError
+            If a weight is not finite.
         """
         expected = self.trained_state().keys()
         if state.keys() != expected:
             odd = ", ".join(sorted(state.keys() ^ expected)[:3])
             raise RuntimeError(f"the weights are of another architecture: {odd} ... on one side only")
+        for name, tensor in state.items():
+            if not torch.isfinite(tensor).all():
+                raise ModelError(
+                    f"the weights {name} hold values that are NaN or infinite; the file is damaged, or the "
+                    "training diverged"
+                )
         self.load_state_dict(dict(state), strict=False)
         self._tuned = {name: state[name] for name in sorted(state) if name.startswith("backbone.")}
         if self._tuned:
             self.backbone.tuned = hashlib.sha256(save(self._tuned)).hexdigest()[:16]
+
+    def finish_training(self) -> None:
+        """Turn a model that was built as `trainable` into what loading its saved form gives."""
+        state = {name: tensor.cpu().clone() for name, tensor in self.trained_state().items()}
+        if not self.config.tuning.frozen:
+            self.backbone.dtype = native_dtype(self.config.precision)
+            self.backbone.to(self.backbone.dtype)
+        self.load_trained_state(state)
+        self.eval()
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write ``config.json`` and ``model.safetensors`` (called by `save_pretrained`)."""
@@ -123,7 +171,9 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         folder = Path(model_id)
         if not folder.is_dir():
             known = ("revision", "cache_dir", "force_download", "local_files_only", "token")
-            folder = Path(snapshot_download(model_id, **{k: v for k, v in options.items() if k in known}))
-        model = cls(ModelConfig.model_validate_json((folder / CONFIG_FILE).read_text()))
+            folder = hub_folder(model_id, **{k: v for k, v in options.items() if k in known})
+        config = ModelConfig.model_validate_json((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        check_members(folder, config.members)
+        model = cls(config)
         model.load_trained_state(load_file(folder / WEIGHTS_FILE))
         return model.eval()

@@ -1,37 +1,75 @@
-"""What is needed to rebuild a model."""
+"""What is needed to rebuild a model: a user's choices, and what training finds out."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import yaml
+from cyclopts import Parameter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from heads.base import Head
 from heads.registry import ComponentOptions, HeadName, MixerName, PoolingName, build_head
+from ppi.backbones.registry import check_spec
 from ppi.devices import Precision
 from ppi.errors import SettingsError
 from ppi.models.tuning_settings import TuningSettings
 
+if TYPE_CHECKING:
+    from heads.base import Head
+
+#: Marks a field that training finds out: it is saved, but it is neither a setting nor a flag.
+_FOUND = Parameter(parse=False)
+
+
+def read_options(given: Any) -> Any:
+    """Read options as the command line gives them: text as YAML does, names with dashes or underscores."""
+    if not isinstance(given, dict):
+        return given
+    return {
+        str(name).replace("-", "_"): yaml.safe_load(value) if isinstance(value, str) else value
+        for name, value in given.items()
+    }
+
+
+_Options = Annotated[ComponentOptions, BeforeValidator(read_options)]
+
 
 class ModelConfig(BaseModel):
-    """The architecture of a model and the scale of its labels.
+    """The architecture of a model and the scale of its labels, as ``config.json`` has them.
 
-    Attributes
+    Training settings hold one of these. Training adds what it finds out (`found_by_training`).
+
+    Parameters
     ----------
     format_version
         Version of the model folder.
-    backbone, layers, precision
-        See `ppi.backbones.registry.build_backbone`.
-    head, mixer, pooling
-        Names in the registries.
-    head_options, mixer_options, pooling_options
-        For their constructors.
+    backbone
+        Backbone whose residue embeddings the head is trained on: a name of `ppi info backbones`,
+        NAME@REVISION, random-NAME-seed0, or the path of a checkpoint.
+    layers
+        Hidden layers of the backbone whose embeddings are put side by side; -1 is the last.
+    precision
+        Precision of the backbone. auto: bfloat16 where the hardware multiplies it natively, else float32. A
+        backbone that is trained keeps its weights in float32 and computes in this precision.
+    head
+        Architecture: ec, sc, hp or pad.
+    mixer
+        Module between backbone and pooling.
+    pooling
+        How residues become one vector.
+    head_options
+        Options of the head, such as --head-options.aggregation add for hp.
+    mixer_options
+        Options of the mixer, such as --mixer-options.kernel 9.
+    pooling_options
+        Options of the pooling, such as --pooling-options.heads 4 for multihead.
     heteroscedastic
-        Whether the heads give the variance of what was measured, too.
+        Whether the heads also predict the variance of what is measured.
     tuning
-        What of the backbone was trained along with the head.
+        What of the backbone is trained along with the head, such as --tuning.method lora.
     members
-        Heads in the ensemble; they share the backbone and differ in their seed.
+        Heads to train, with seeds `seed`, `seed` + 1, ...; they share the backbone, and predictions are their
+        mean.
     label_mode
         ``exact``: the label is -log10(Kd / M).
     label_mean, label_std
@@ -40,28 +78,36 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: Literal[2] = 2
-    backbone: str = "residue"
-    layers: tuple[int, ...] = (-1,)
+    format_version: Annotated[Literal[2], _FOUND] = 2
+    backbone: Annotated[str, AfterValidator(check_spec)] = "residue"
+    layers: tuple[int, ...] = Field(default=(-1,), min_length=1)
     precision: Precision = "auto"
     head: HeadName = "pad"
     mixer: MixerName = "convbert"
     pooling: PoolingName = "attention"
-    head_options: ComponentOptions = Field(default_factory=dict)
-    mixer_options: ComponentOptions = Field(default_factory=dict)
-    pooling_options: ComponentOptions = Field(default_factory=dict)
-    heteroscedastic: bool = False
+    head_options: _Options = Field(default_factory=dict)
+    mixer_options: _Options = Field(default_factory=dict)
+    pooling_options: _Options = Field(default_factory=dict)
+    heteroscedastic: Annotated[bool, _FOUND] = False
     tuning: TuningSettings = TuningSettings()
-    members: int = Field(default=1, ge=1)
-    label_mode: Literal["exact"] = "exact"
-    label_mean: float = 0.0
-    label_std: float = Field(default=1.0, gt=0.0)
+    members: int = Field(default=1, ge=1, le=1000)
+    label_mode: Annotated[Literal["exact"], _FOUND] = "exact"
+    label_mean: Annotated[float, _FOUND] = Field(default=0.0, allow_inf_nan=False)
+    label_std: Annotated[float, _FOUND] = Field(default=1.0, gt=0.0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _one_tuned_member(self) -> ModelConfig:
+        if not self.tuning.frozen and self.members > 1:
+            raise ValueError(
+                f"members is {self.members}, but members share one backbone, and it must be 1 where the "
+                "backbone is trained; for an ensemble, train one model per seed"
+            )
+        return self
 
     @classmethod
-    def from_settings(cls, settings: BaseModel, **others: Any) -> ModelConfig:
-        """Take what settings have under the same names, and `others`."""
-        shared = cls.model_fields.keys() & type(settings).model_fields.keys()
-        return cls.model_validate({name: getattr(settings, name) for name in shared} | others)
+    def found_by_training(cls) -> frozenset[str]:
+        """Return the names of the fields that are not for a user to set."""
+        return frozenset(name for name, field in cls.model_fields.items() if _FOUND in field.metadata)
 
     def build_head(self, dim: int) -> Head:
         """Make one head over residue embeddings of width `dim`.

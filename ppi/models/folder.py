@@ -5,16 +5,30 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_curation.files import atomic_folder
+from data_curation.files import atomic_folder, sha256_of
 from ppi.backbones.checkpoints import shipped_folder
 from ppi.errors import BackboneError, ModelError
 from ppi.models.calibration import Calibration, read_calibration
+from ppi.models.files import (
+    CALIBRATION_FILE,
+    CARD_FILE,
+    CHAINS_FILE,
+    CONFIG_FILE,
+    LOG_FILE,
+    MANIFEST_FILE,
+    WEIGHTS_FILE,
+    WEIGHTS_HASH,
+    check_hash,
+    hub_folder,
+    is_hub_name,
+    read_chains,
+    read_manifest,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,9 +36,6 @@ if TYPE_CHECKING:
     from ppi.models.affinity import AffinityModel
 
 DEFAULT_MODEL = "default"
-MANIFEST_FILE, CARD_FILE, LOG_FILE = "manifest.json", "README.md", "training.csv"
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
-CALIBRATION_FILE, CHAINS_FILE = "calibration.json", "training_chains.txt.gz"
 
 
 @dataclass(frozen=True)
@@ -61,8 +72,25 @@ def save_model(
     training_log: pd.DataFrame,
     manifest: dict[str, Any],
     card: str,
-) -> None:
-    """Write a model folder.
+) -> TrainedModel:
+    """Write a model folder, and return what `load_model` reads from it.
+
+    Parameters
+    ----------
+    path
+        Folder to write.
+    model
+        Trained, on the CPU and in evaluation mode; see `AffinityModel.finish_training`.
+    calibration
+        Calibration of its intervals.
+    training_chains
+        Residues of the chains that it was trained on.
+    training_log
+        One row an epoch and member.
+    manifest
+        How it was made; the SHA-256 of the weights is added.
+    card
+        Text of the model card.
 
     Raises
     ------
@@ -71,40 +99,56 @@ def save_model(
     """
     with atomic_folder(path) as folder:
         model._save_pretrained(folder)
+        manifest = {**manifest, WEIGHTS_HASH: sha256_of(folder / WEIGHTS_FILE)}
         (folder / CALIBRATION_FILE).write_text(json.dumps(asdict(calibration), indent=2) + "\n")
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n")
         (folder / CARD_FILE).write_text(card)
         training_log.to_csv(folder / LOG_FILE, index=False)
-        lines = "".join(f"{chain}\n" for chain in sorted(set(training_chains)))
+        chains = sorted(set(training_chains))
+        lines = "".join(f"{chain}\n" for chain in chains)
         # No time stamp: the same model gives the same bytes.
         (folder / CHAINS_FILE).write_bytes(gzip.compress(lines.encode(), mtime=0))
+    return TrainedModel(Path(path).absolute().name, model, calibration, tuple(chains), manifest)
 
 
 def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
-    """Load a model folder, or the model that ships in the package as ``default``.
+    """Load a model folder, the model that ships in the package, or a model from the Hugging Face hub.
+
+    Parameters
+    ----------
+    path
+        A model folder; ``default`` for the model that ships in the package; or OWNER/NAME, or
+        OWNER/NAME@REVISION, for a model on the hub, if there is no folder of that name.
 
     Raises
     ------
     ModelError
-        If the folder is missing or incomplete, of another format, or its weights do not fit.
+        If the folder is missing or incomplete, of another format, or its weights do not fit, are damaged or
+        are not finite; or if the hub has no such model or cannot be reached.
     """
     folder = _folder(path)
     needed = (CONFIG_FILE, WEIGHTS_FILE, CALIBRATION_FILE, CHAINS_FILE, MANIFEST_FILE)
     absent = [name for name in needed if not (folder / name).is_file()]
     if absent:
         raise ModelError(f"{folder}: not a model folder, it lacks {', '.join(absent)}")
+    manifest = read_manifest(folder)
+    check_hash(folder, manifest)
+    chains = read_chains(folder)
+    model = _read_model(folder)
+    calibration = read_calibration(folder / CALIBRATION_FILE)
+    _check_backbone(folder, model.backbone.identity, manifest["backbone_identity"])
+    name = manifest["name"] if folder == _shipped() else Path(path).absolute().name
+    return TrainedModel(name, model, calibration, chains, manifest)
 
+
+def _read_model(folder: Path) -> AffinityModel:
     from pydantic import ValidationError
     from safetensors import SafetensorError
 
     from ppi.models.affinity import AffinityModel
 
     try:
-        model = AffinityModel.from_pretrained(str(folder))
-        calibration = read_calibration(folder / CALIBRATION_FILE)
-        manifest = json.loads((folder / MANIFEST_FILE).read_text())
-        trained_on = manifest["backbone_identity"]
-        chains = gzip.decompress((folder / CHAINS_FILE).read_bytes()).decode().split()
+        return AffinityModel.from_pretrained(str(folder))
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(
@@ -112,16 +156,11 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
         ) from error
     except BackboneError as error:
         raise ModelError(
-            f"{folder}: its backbone cannot be had (if it is a local checkpoint that was moved, put the new "
-            f"path into {CONFIG_FILE}; its content is checked): {error}"
+            f"{folder}: its backbone cannot be loaded. If it is a local checkpoint that was moved, put the "
+            f"new path into {CONFIG_FILE}; its content is checked: {error}"
         ) from error
-    except KeyError as error:
-        raise ModelError(f"{folder}/{MANIFEST_FILE}: there is no {error}") from error
-    except (OSError, ValueError, TypeError, RuntimeError, EOFError, zlib.error, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: cannot be loaded: {error}") from error
-    _check_backbone(folder, model.backbone.identity, trained_on)
-    name = folder.name if folder != _shipped() else manifest["name"]
-    return TrainedModel(name, model, calibration, tuple(chains), manifest)
 
 
 def _check_backbone(folder: Path, found: str, trained_on: str) -> None:
@@ -138,9 +177,11 @@ def _folder(path: str | os.PathLike[str]) -> Path:
     if str(path) == DEFAULT_MODEL:
         return _shipped()
     folder = Path(path).absolute()
-    if not folder.is_dir():
-        raise ModelError(f"{path}: no such model folder (the shipped model is called {DEFAULT_MODEL!r})")
-    return folder
+    if folder.is_dir():
+        return folder
+    if not folder.exists() and is_hub_name(str(path)):
+        return hub_folder(str(path))
+    raise ModelError(f"{path}: no such model folder (the shipped model is called {DEFAULT_MODEL!r})")
 
 
 def _shipped() -> Path:

@@ -90,8 +90,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], RunState, dict[str, 
 def shrink_checkpoint(path: Path, output: Path) -> None:
     """Write a checkpoint again at a quarter of its size, to keep it until a run is prolonged.
 
-    Weights are in float16, and the momentum of matrices is left out. What is prolonged from it is not the same to the
-    last bit as a run that was never interrupted.
+    Weights are in float16, and the momentum of matrices is left out. What is prolonged from it is not the
+    same to the last bit as a run that was never interrupted.
 
     Raises
     ------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from ppi.errors import InputError, SettingsError
 from ppi.pretraining.held_out import COVERAGE, MIN_IDENTITY, Earlier, HeldOut, hold_out
 from ppi.pretraining.sequences import ReadSequences, read_sequences
 
+_LOG = logging.getLogger(__name__)
 CLS, EOS, MASK = 0, 2, 32
 #: Tokens of the twenty amino acids: `FIRST_RESIDUE` to `LAST_RESIDUE`.
 FIRST_RESIDUE, LAST_RESIDUE = ESM_TOKENS.index("L"), ESM_TOKENS.index("C")
@@ -95,8 +96,8 @@ def prepare_corpus(
     held_out
         Manifest of the same corpus made elsewhere, whose validation sequences are taken over.
     compare_with
-        Manifest of the corpus of an earlier model, whose files are among `files`: its validation sequences are
-        held out again and its training sequences are not, so that figures of both models can be compared.
+        Manifest of the corpus of an earlier model, whose files are among `files`: its validation sequences
+        are held out again and its training sequences are not, so that figures of both models can be compared.
 
     Raises
     ------
@@ -137,7 +138,7 @@ def prepare_corpus(
                 "--compare-with; delete the folder or name another with --prepared"
             )
         return corpus
-    print(f"preparing {folder}; a large corpus takes minutes to cluster", file=sys.stderr)
+    _LOG.info("preparing %s; a large corpus takes minutes to cluster", folder)
     read = read_sequences(files)
     if taken_over is None:
         earlier = Earlier() if compared is None else _earlier(hashes, compared, compare_with)

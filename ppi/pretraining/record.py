@@ -1,16 +1,18 @@
-"""The log of a run: a CSV file, a line on standard error, and a curve."""
+"""The log of a run: a CSV file, logged lines, and a curve."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import logging
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_curation.files import atomic_file
 from ppi.errors import InputError
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Record:
         self.rows = [row for row in _read(path) if row.step <= until] if until and path.exists() else []
 
     def add(self, row: Row) -> None:
-        """Write a row, and say it."""
+        """Write a row, and log it."""
         self.rows.append(row)
         with (
             atomic_file(self._path) as unfinished,
@@ -88,7 +90,7 @@ class Record:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(field.name for field in dataclasses.fields(Row))
             writer.writerows(dataclasses.astuple(row) for row in self.rows)
-        print(row.line(), file=sys.stderr, flush=True)
+        _LOG.info(row.line())
 
     def draw(self, path: Path, unigram_perplexity: float) -> None:
         """Draw perplexities over tokens as PNG, with matplotlib."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ from ppi.pretraining.settings import PretrainSettings, RunOptions
 from ppi.pretraining.validation import Validation
 from ppi.provenance import code_provenance
 
+_LOG = logging.getLogger(__name__)
 MODEL = "model"
 #: Settings that a checkpoint of another run must share: those that its tensors and its data depend on.
 _SHAPE = ("corpus", "depth", "width", "heads", "context", "seed", "optimizer")
@@ -163,7 +164,8 @@ def _say_what(loop: Loop) -> None:
         lines.append(f"all {settings.steps} steps are warm-up; fewer --warmup-steps reach the full rate")
     if not loop.draws:
         lines.append("matplotlib is not installed: there will be no curve")
-    print("\n".join(lines), file=sys.stderr)
+    for line in lines:
+        _LOG.info(line)
     if loop.device.type == "cuda":
         _warn_without_flash(loop)
 

@@ -20,6 +20,7 @@ from data_curation.files import atomic_file, atomic_folder
 from ppi.datasets import split_dataset
 from ppi.devices import choose_device
 from ppi.errors import InputError, PpiError
+from ppi.messages import show_messages
 from ppi.models.folder import TrainedModel, load_model
 from ppi.prediction.engine import predict_members
 from ppi.study.cells import Cell
@@ -46,7 +47,7 @@ def write_cell(folder: Path, cell: Cell, split: StudySplit) -> None:
         "request": cell.request(split.sha256),
     }
     with atomic_folder(folder) as temporary:
-        text = yaml.safe_dump(cell.settings.model_dump(mode="json"), sort_keys=False)
+        text = yaml.safe_dump(cell.settings.flat(), sort_keys=False)
         (temporary / SETTINGS_FILE).write_text(text, encoding="utf-8")
         (temporary / CELL_FILE).write_text(json.dumps(task, indent=2) + "\n", encoding="utf-8")
 
@@ -157,6 +158,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path)
     parser.add_argument("--end-with-parent", action="store_true", help="end when standard input ends")
     given = parser.parse_args()
+    show_messages()
     if given.end_with_parent:
         _end_with_parent()
     try:

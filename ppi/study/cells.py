@@ -16,7 +16,7 @@ from ppi.backbones.checkpoints import CHECKPOINTS
 from ppi.backbones.registry import RESIDUE
 from ppi.errors import SettingsError
 from ppi.study.settings import StudySettings, Values, nearest
-from ppi.training.settings import TrainSettings, checked_settings
+from ppi.training.settings import TrainSettings, checked_settings, flattened, setting_names
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._,=+@-]+")
 
@@ -56,7 +56,7 @@ class Cell:
 
     def request(self, data_sha256: str) -> str:
         """Return a hash of what decides the result: the settings, and a hash of data and split."""
-        content = {"settings": self.settings.model_dump(mode="json"), "data_sha256": data_sha256}
+        content = {"settings": self.settings.flat(), "data_sha256": data_sha256}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -124,7 +124,7 @@ def _combinations(study: StudySettings, where: str) -> list[Values]:
     if not study.grid and study.include:
         return []
     rows = [dict(zip(study.grid, values, strict=True)) for values in itertools.product(*study.grid.values())]
-    kept, known = rows, TrainSettings.model_fields
+    kept, known = rows, setting_names()
     for excluded in study.exclude:
         for name in excluded:
             if name.partition(".")[0] not in known:
@@ -146,10 +146,12 @@ def _configuration(given: Values, study: StudySettings, where: str) -> Configura
 
 def _seen_from_anywhere(settings: TrainSettings) -> TrainSettings:
     """Return settings with the whole path of a local checkpoint: cells run in the folder of the study."""
-    name = settings.backbone.partition("@")[0]
-    if name == RESIDUE or name in CHECKPOINTS or not Path(settings.backbone).exists():
+    backbone = settings.model.backbone
+    name = backbone.partition("@")[0]
+    if name == RESIDUE or name in CHECKPOINTS or not Path(backbone).exists():
         return settings
-    return settings.model_copy(update={"backbone": str(Path(settings.backbone).resolve())})
+    model = settings.model.model_copy(update={"backbone": str(Path(backbone).resolve())})
+    return settings.model_copy(update={"model": model})
 
 
 def _name(given: Values, grid: Mapping[str, Any]) -> str:
@@ -172,14 +174,16 @@ def _with_values(content: Values, values: Values, where: str) -> Values:
         for step in path:
             place = place.setdefault(step, {})
             if not isinstance(place, dict):
-                raise SettingsError(f"{where}: {name}: {step} is {place!r}, a mapping was expected")
+                raise SettingsError(
+                    f"{where}: {name}: {step} is {place!r}, a mapping is needed to set {last} in it"
+                )
         place[last] = copy.deepcopy(value)
-    return result
+    return flattened(result, where)
 
 
 def _flat_settings(row: Values, study: StudySettings, where: str) -> Values:
     """Return every setting of a combination by dotted name, before it is known to be possible."""
-    return _flat(TrainSettings().model_dump()) | _flat(_with_values(study.fixed, row, where))
+    return _flat(TrainSettings().flat()) | _flat(_with_values(study.fixed, row, where))
 
 
 def _flat(content: Values) -> Values:

@@ -15,7 +15,6 @@ from ppi.embedding.store import EmbeddingStore
 from ppi.embedding.units import encode_complexes
 from ppi.errors import PpiError
 from ppi.models.affinity import AffinityModel
-from ppi.models.config import ModelConfig
 from ppi.study.cells import Configuration
 
 
@@ -47,12 +46,12 @@ def prepare_models(
     """
     frozen: dict[tuple[object, ...], list[Configuration]] = defaultdict(list)
     for item in configurations:
-        settings = item.settings
-        if settings.tuning.frozen:
-            frozen[settings.backbone, settings.layers, settings.precision].append(item)
+        config = item.settings.model
+        if config.tuning.frozen:
+            frozen[config.backbone, config.layers, config.precision].append(item)
         else:
             with _named(item):
-                AffinityModel(ModelConfig.from_settings(item.settings))
+                AffinityModel(config)
     for items in frozen.values():
         _fill(items, complexes, devices, store)
 
@@ -63,13 +62,13 @@ def _fill(
     devices: Sequence[str],
     store: str | os.PathLike[str] | None,
 ) -> None:
-    first = items[0].settings
+    first = items[0].settings.model
     with _named(items[0]):
         backbone = build_backbone(first.backbone, layers=first.layers, precision=first.precision)
     units: dict[Unit, None] = {}
     for item in items:
         with _named(item):
-            head = ModelConfig.from_settings(item.settings).build_head(backbone.dim)
+            head = item.settings.model.build_head(backbone.dim)
             encoded, _ = encode_complexes(
                 complexes,
                 head.encoding_unit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -9,14 +10,16 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from ppi.progress import Pace
 from ppi.study.cell import LOG_FILE, RESULT_FILE, read_json
 
+_LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 10
 _TAIL_LINES = 15
@@ -44,9 +47,10 @@ def run_cells(
     threads: int,
     devices: Sequence[str],
     store: Path,
-    say: Callable[[str], None],
 ) -> list[Failure]:
-    """Run cells, each as `ppi.study.cell` in a process of its own, and say a line as each one ends.
+    """Run cells, each as `ppi.study.cell` in a process of its own; log a line as each one ends.
+
+    Where no terminal shows that time passes, a line every 30 s says what runs.
 
     However this ends (also by Ctrl-C or SIGTERM), no process stays.
 
@@ -62,8 +66,6 @@ def run_cells(
         Handed out in turn to those that run at a time.
     store
         Folder of the stores of embeddings.
-    say
-        Takes a line.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def run_cells(
         The other cells are done.
     """
     waiting, running, failures = deque(names), dict[subprocess.Popen[bytes], _Running](), list[Failure]()
-    free, durations = list(range(jobs))[::-1], list[float]()
+    free, durations, pace = list(range(jobs))[::-1], list[float](), Pace()
     with _sigterm_as_interrupt():
         try:
             while waiting or running:
@@ -89,9 +91,17 @@ def run_cells(
                     left = (len(waiting) + len(running)) * sum(durations) / len(durations) / jobs
                     count = f"[{len(durations)}/{len(names)}]"
                     outcome = _outcome(folder, cell.name, process.returncode)
-                    say(
-                        f"{count} {cell.name}: {outcome}, {durations[-1]:.0f} s; about {_duration(left)} left"
+                    _LOG.info(
+                        "%s %s: %s, %.0f s; about %s left",
+                        count,
+                        cell.name,
+                        outcome,
+                        durations[-1],
+                        _duration(left),
                     )
+                if running and not sys.stderr.isatty() and pace.due():
+                    now = ", ".join(cell.name for cell in running.values())
+                    _LOG.info("[%d/%d] running: %s", len(durations), len(names), now)
         finally:
             _end(running)
     return failures

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +18,8 @@ from ppi.study.preparation import prepare_models
 from ppi.study.processes import Failure, run_cells
 from ppi.study.report import write_study_report
 from ppi.study.splits import SPLITS_FOLDER, reference_rows
+
+_LOG = logging.getLogger(__name__)
 
 
 def study(
@@ -79,9 +81,9 @@ def study(
 def _run(plan: StudyPlan, jobs: int, devices: list[str], store: Path) -> list[Failure]:
     pending = [cell for cell in plan.cells if plan.state(cell) != "finished"]
     changed = sum(plan.state(cell) == "changed" for cell in pending)
-    _say(f"{len(plan.cells)} cells, {len(plan.cells) - len(pending)} of them finished")
+    _LOG.info("%d cells, %d of them finished", len(plan.cells), len(plan.cells) - len(pending))
     if changed:
-        _say(f"{changed} cell(s) have a result of other settings or data, and are run anew")
+        _LOG.info("%d cell(s) have a result of other settings or data, and are run anew", changed)
     if not pending:
         return []
     names = {cell.configuration for cell in pending}
@@ -105,18 +107,15 @@ def _run(plan: StudyPlan, jobs: int, devices: list[str], store: Path) -> list[Fa
         threads=plan.settings.threads,
         devices=devices,
         store=store,
-        say=_say,
     )
 
 
 def _said(failures: list[Failure], plan: StudyPlan) -> str:
     for failure in failures:
-        _say(f"\n{failure.name}: exit status {failure.status}, at the end of its log:\n{failure.tail}")
+        _LOG.error(
+            "\n%s: exit status %d, at the end of its log:\n%s", failure.name, failure.status, failure.tail
+        )
     return (
         f"{len(failures)} of {len(plan.cells)} cells failed, the first is {failures[0].name}; their logs are "
         f"in {plan.folder / 'cells'}, and the same command runs them again"
     )
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ppi.errors import InputError
-from ppi.evaluation.metrics import METRICS, cap_labels
 from ppi.evaluation.strata import NOVELTY_IDENTITY, SMALLEST_STRATUM
+from ppi.metrics import METRICS, cap_labels
 from ppi.study.cell import PREDICTIONS_FILE, RESULT_FILE, read_json
 from ppi.study.plan import StudyPlan
 from ppi.study.splits import PARTS, ROW_COLUMNS, SPLITS_FOLDER, read_rows, reference_rows

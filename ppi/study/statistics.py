@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ppi.evaluation.bootstrap import INTERVAL, resample
-from ppi.evaluation.metrics import resampled_spearman
+from ppi.metrics import resampled_spearman
 
 #: Of a test: enough for p-values that survive the correction over hundreds of pairs.
 TEST_RESAMPLES = 9_999

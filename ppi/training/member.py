@@ -23,10 +23,12 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 
 from data_curation.files import atomic_file
 from ppi.errors import SettingsError, TrainingError
-from ppi.models.folder import LOG_FILE
+from ppi.models.files import LOG_FILE
+from ppi.progress import Pace
 from ppi.training.data import AffinityData
 from ppi.training.module import MONITOR, AffinityModule
 
+_LOG = logging.getLogger(__name__)
 BEST, LAST = "best.ckpt", "last.ckpt"
 Strategy = Literal["auto", "ddp", "fsdp"]
 
@@ -89,15 +91,12 @@ class Member(NamedTuple):
 
     Attributes
     ----------
-    state
-        Trained parameters: those of the head, and of the backbone as far as it was trained.
     log
         One row an epoch.
     seed
         Of the member.
     """
 
-    state: dict[str, torch.Tensor]
     log: pd.DataFrame
     seed: int
 
@@ -142,6 +141,34 @@ class EpochLog(Callback):
                 pd.DataFrame(self.rows).to_csv(temporary, index=False)
 
 
+class ProgressLines(Callback):
+    """Logs how far a member is, every 30 s, where there is no terminal for a bar."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._pace = Pace()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        rows: list[int],
+        index: int,
+    ) -> None:
+        if trainer.is_global_zero and self._pace.due():
+            score = trainer.callback_metrics.get(MONITOR)
+            _LOG.info(
+                "seed %d: epoch %d of at most %d, batch %d of %d, last validation Spearman %s",
+                self.seed,
+                trainer.current_epoch + 1,
+                trainer.max_epochs,
+                index + 1,
+                trainer.num_training_batches,
+                "not known yet" if score is None else f"{float(score):.3f}",
+            )
+
+
 class _Best(ModelCheckpoint):
     """Knows its best checkpoint also after the folder was moved."""
 
@@ -176,7 +203,7 @@ def train_member(
     hardware: Hardware,
     tensorboard: str | os.PathLike[str] | None = None,
 ) -> Member:
-    """Train until the validation Spearman does not rise any more, and return the best epoch.
+    """Train until the validation Spearman does not rise any more; `restore_best` brings back the best epoch.
 
     Parameters
     ----------
@@ -204,6 +231,8 @@ def train_member(
     callbacks: list[Callback] = [log, stopping, best, ModelCheckpoint(filename="last", **options)]
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar(leave=True, console_kwargs={"stderr": True}))
+    else:
+        callbacks.append(ProgressLines(module.seed))
     trainer = lightning.Trainer(
         **hardware.trainer_flags(),
         max_epochs=settings.max_epochs,
@@ -225,8 +254,21 @@ def train_member(
         except TrainingError as error:
             kept = f"; the best epoch before is in {folder / BEST}" if last.exists() else ""
             raise TrainingError(f"seed {module.seed}: {error}{kept}") from error
+    return Member(pd.DataFrame(log.rows), module.seed)
+
+
+def restore_best(module: AffinityModule, folder: Path) -> None:
+    """Give a module the weights of its best epoch; those that were not trained stay.
+
+    Parameters
+    ----------
+    module
+        Changed in place.
+    folder
+        Folder that `train_member` wrote the checkpoints into.
+    """
     state = torch.load(folder / BEST, weights_only=True, map_location="cpu")["state_dict"]
-    return Member(state, pd.DataFrame(log.rows), module.seed)
+    module.load_state_dict(state, strict=False)
 
 
 def _finished(log: EpochLog, max_epochs: int, patience: int) -> bool:

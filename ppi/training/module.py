@@ -17,7 +17,7 @@ from heads.ragged import RaggedBatch
 from ppi.backbones.encoder import PackedEncoder
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
 from ppi.errors import TrainingError
-from ppi.evaluation.metrics import spearman
+from ppi.metrics import spearman
 from ppi.models.tuning import parameter_groups
 from ppi.training.data import Examples
 from ppi.training.loss_names import LossMix
@@ -130,7 +130,7 @@ class AffinityModule(lightning.LightningModule):
         settings = self.settings
         groups = [{"params": list(self.head.parameters()), "lr": settings.learning_rate}]
         if self.backbone is not None:
-            groups += parameter_groups(self.backbone, settings.tuning, settings.weight_decay)
+            groups += parameter_groups(self.backbone, settings.model.tuning, settings.weight_decay)
         optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         warmup = max(1, round(settings.warmup_fraction * self.steps))
         schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import lightning
 import numpy as np
@@ -26,8 +25,8 @@ from ppi.devices import choose_device, native_dtype
 from ppi.embedding.run import open_embeddings
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
 from ppi.errors import InputError, SettingsError, TrainingError
-from ppi.evaluation.metrics import METRICS
 from ppi.io.tables import ComplexTable
+from ppi.metrics import METRICS
 from ppi.models.affinity import AffinityModel
 from ppi.models.calibration import check_groups, fit_calibration
 from ppi.models.config import ModelConfig
@@ -37,10 +36,12 @@ from ppi.provenance import code_provenance, table_sha256
 from ppi.training.card import model_card
 from ppi.training.data import AffinityData, Examples, make_examples, row_groups, row_weights
 from ppi.training.losses import RANKING
-from ppi.training.member import Hardware, Member, Strategy, train_member
+from ppi.training.member import Hardware, Member, Strategy, restore_best, train_member
 from ppi.training.module import MONITOR, AffinityModule
 from ppi.training.settings import TrainSettings
 from ppi.training.workspace import Workspace
+
+_LOG = logging.getLogger(__name__)
 
 FolderPath = str | os.PathLike[str] | None
 
@@ -104,9 +105,9 @@ def train(
     settings = settings or TrainSettings()
     target = _new_folder(output)
     hardware = Hardware(choose_device(device), devices, nodes, strategy)
-    if strategy == "fsdp" and settings.tuning.frozen:
+    if strategy == "fsdp" and settings.model.tuning.frozen:
         raise SettingsError(
-            "strategy fsdp shares out a backbone that is trained, and this one is frozen: ddp was expected"
+            "strategy fsdp shares out a backbone that is trained, but this one is frozen; use ddp"
         )
     if validation_identity is None:
         mmseqs_version()  # that it is absent is said before the training
@@ -120,42 +121,37 @@ def train(
             f"{hardware.processes} processes, but {len(validation_part)} validation complexes: each needs one"
         )
     groups, draws = row_groups(train_part, settings)
-    weights = row_weights(train_part)
-    mean, std = _label_scale(labels, draws)
-    config = ModelConfig.from_settings(
-        settings, heteroscedastic="gaussian" in settings.losses, label_mean=mean, label_std=std
-    )
-    lightning.seed_everything(settings.seed, verbose=False)  # adapters of the backbone start at random
-    model = AffinityModel(config if settings.tuning.frozen else _with_full_precision(config))
+    config = _scaled(settings, labels, draws)
+    model = AffinityModel(config, seed=settings.seed, trainable=True)
     examples = make_examples(model, train_part, labels, truncate=settings.truncate)
-    examples = examples._replace(weight=weights, group=groups)
+    examples = examples._replace(weight=row_weights(train_part), group=groups)
     checked = make_examples(model, validation_part, measured, truncate=settings.truncate)
     request = {
-        "settings": settings.model_dump(),
+        "settings": settings.flat(),
         "data_sha256": table_sha256(table),
         "backbone_identity": model.backbone.identity,
         "processes": hardware.processes,
     }
-    workspace = Workspace(target, request, resume=resume)
-    units = [unit for part in (examples, checked) for item in part.encoded for unit in item.units]
-    with _embeddings(model, units, settings, hardware.device, store) as embeddings:
-        run = partial(_train_member, model, embeddings, examples, checked, settings, workspace, hardware)
-        members = [run(number, tensorboard) for number in range(settings.members)]
-    if rank_zero_only.rank == 0:
-        # With the commit of the hub that training began with.
-        pinned = config.model_copy(update={"backbone": model.config.backbone})
-        final = model if settings.tuning.frozen else AffinityModel(pinned)
-        final.load_trained_state(_joined_state(members))
-        predict = partial(predict_members, truncate=settings.truncate, device=hardware.device, store=store)
-        if settings.losses.keys() <= RANKING:
-            scale_to_labels(final, predict(final, train_part.complexes).pkd, labels)
-        predicted = predict(final, validation_part.complexes)
-        named = data_labels(data, whole, split)
-        _save(target, final, predicted, members, table, named, settings, validation_identity)
-        workspace.remove()
+    trained: TrainedModel | None = None
+    with Workspace(target, request, resume=resume) as workspace:
+        _new_folder(output)  # another run may have written it since
+        task = _Task(settings, examples, checked, hardware, workspace, tensorboard)
+        members = _train_members(model, task, store)
+        if rank_zero_only.rank == 0:
+            if strategy == "fsdp":  # this process has only its share of the trained weights
+                model = AffinityModel(model.config, trainable=True)
+                task.restore_best(model)
+            model.finish_training()
+            if settings.losses.keys() <= RANKING:
+                predicted = _predictions(model, train_part, settings, hardware, store)
+                scale_to_labels(model, predicted.pkd, labels)
+            predicted = _predictions(model, validation_part, settings, hardware, store)
+            named = data_labels(data, whole, split)
+            trained = _save(target, model, predicted, members, table, named, settings, validation_identity)
+            workspace.remove()
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
-    return load_model(target)
+    return trained or load_model(target)
 
 
 def _new_folder(output: str | os.PathLike[str]) -> Path:
@@ -206,58 +202,84 @@ def _label_scale(labels: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
     return mean, float(np.sqrt(np.average((labels - mean) ** 2, weights=draws)))
 
 
-def _with_full_precision(config: ModelConfig) -> ModelConfig:
-    """Return the configuration of a backbone whose weights can take small steps."""
-    return config.model_copy(update={"precision": "float32"})
+def _scaled(settings: TrainSettings, labels: np.ndarray, draws: np.ndarray) -> ModelConfig:
+    """Return the configuration of the model with what training finds out."""
+    mean, std = _label_scale(labels, draws)
+    found = {"heteroscedastic": "gaussian" in settings.losses, "label_mean": mean, "label_std": std}
+    return settings.model.model_copy(update=found)
+
+
+class _Task(NamedTuple):
+    """What every member of a run is trained on, how, and where its checkpoints lie."""
+
+    settings: TrainSettings
+    train: Examples
+    validation: Examples
+    hardware: Hardware
+    workspace: Workspace
+    tensorboard: FolderPath
+
+    def train_member(self, model: AffinityModel, embeddings: UnitEmbeddings, number: int) -> Member:
+        """Train one head of the model in place, and the backbone where it is tuned; keep the best epoch."""
+        seed = self.settings.seed + number
+        lightning.seed_everything(seed, verbose=False)
+        data = AffinityData(self.train, self.validation, self.settings, seed)
+        steps = len(data.sampler(world_size=self.hardware.processes)) * self.settings.max_epochs
+        head = cast(Head, model.heads[number])
+        module = AffinityModule(head, embeddings, self.train, self.validation, self.settings, steps, seed)
+        folder = self.workspace.member(number)
+        member = train_member(module, data, folder, self.hardware, tensorboard=self.tensorboard)
+        if self.hardware.strategy != "fsdp":
+            restore_best(module, folder)
+        return member
+
+    def restore_best(self, model: AffinityModel) -> None:
+        """Give the only head and the tuned backbone of a model the weights of the best epoch."""
+        live = LiveUnits(model.backbone)
+        head = cast(Head, model.heads[0])
+        module = AffinityModule(head, live, self.train, self.validation, self.settings, 1, self.settings.seed)
+        restore_best(module, self.workspace.member(0))
+
+
+def _train_members(model: AffinityModel, task: _Task, store: FolderPath) -> list[Member]:
+    units = [unit for part in (task.train, task.validation) for item in part.encoded for unit in item.units]
+    members = []
+    with _embeddings(model, units, task, store) as embeddings:
+        for number in range(model.config.members):
+            member = task.train_member(model, embeddings, number)
+            members.append(member)
+            if rank_zero_only.rank == 0:
+                _LOG.info(
+                    "member %d of %d (seed %d): validation Spearman %.3f in epoch %.0f of %d",
+                    number + 1,
+                    model.config.members,
+                    member.seed,
+                    member.best[MONITOR],
+                    member.best["epoch"],
+                    len(member.log),
+                )
+    return members
 
 
 @contextmanager
 def _embeddings(
-    model: AffinityModel, units: Sequence[Unit], settings: TrainSettings, device: str, store: FolderPath
+    model: AffinityModel, units: Sequence[Unit], task: _Task, store: FolderPath
 ) -> Iterator[UnitEmbeddings]:
-    if settings.tuning.frozen:
-        with open_embeddings(model.backbone, units, store=store, device=device) as embeddings:
+    config = model.config
+    if config.tuning.frozen:
+        with open_embeddings(model.backbone, units, store=store, device=task.hardware.device) as embeddings:
             model.backbone.cpu()  # its work is done
             yield embeddings
     else:
-        yield LiveUnits(model.backbone, native_dtype(settings.precision))
+        yield LiveUnits(model.backbone, native_dtype(config.precision))
 
 
-def _train_member(
-    model: AffinityModel,
-    embeddings: UnitEmbeddings,
-    examples: Examples,
-    validation: Examples,
-    settings: TrainSettings,
-    workspace: Workspace,
-    hardware: Hardware,
-    number: int,
-    tensorboard: FolderPath,
-) -> Member:
-    seed = settings.seed + number
-    # After the seed: a member does not depend on how many there are.
-    lightning.seed_everything(seed, verbose=False)
-    head = model.config.build_head(model.backbone.dim)
-    data = AffinityData(examples, validation, settings, seed)
-    steps = len(data.sampler(world_size=hardware.processes)) * settings.max_epochs
-    module = AffinityModule(head, embeddings, examples, validation, settings, steps, seed)
-    member = train_member(module, data, workspace.member(number), hardware, tensorboard=tensorboard)
-    if rank_zero_only.rank == 0:
-        print(
-            f"member {number + 1} of {settings.members} (seed {seed}): validation Spearman "
-            f"{member.best[MONITOR]:.3f} in epoch {member.best['epoch']:.0f} of {len(member.log)}",
-            file=sys.stderr,
-        )
-    return member
-
-
-def _joined_state(members: Sequence[Member]) -> dict[str, torch.Tensor]:
-    """Return what was trained, named as `AffinityModel.trained_state` does."""
-    return {
-        name.replace("head.", f"heads.{number}.", 1) if name.startswith("head.") else name: tensor
-        for number, member in enumerate(members)
-        for name, tensor in member.state.items()
-    }
+def _predictions(
+    model: AffinityModel, part: ComplexTable, settings: TrainSettings, hardware: Hardware, store: FolderPath
+) -> MemberPredictions:
+    return predict_members(
+        model, part.complexes, truncate=settings.truncate, device=hardware.device, store=store
+    )
 
 
 def _save(
@@ -269,7 +291,7 @@ def _save(
     named: dict[str, str],
     settings: TrainSettings,
     identity: np.ndarray | None,
-) -> None:
+) -> TrainedModel:
     train_part, validation_part = table.part("train"), table.part("validation")
     chains = {chain for item in train_part.complexes for chain in item.chains}
     measured = validation_part.measured_pkd("validation")
@@ -278,9 +300,10 @@ def _save(
     calibration = fit_calibration(
         measured, predicted.mean, predicted.spread, identity, validation_part.targets()
     )
+    chosen = settings.model
     manifest = {
-        "name": f"{Path(settings.backbone).name}-{settings.mixer}-{settings.head}-x{settings.members}",
-        "settings": settings.model_dump(),
+        "name": f"{Path(chosen.backbone).name}-{chosen.mixer}-{chosen.head}-x{chosen.members}",
+        "settings": settings.flat(),
         "backbone_identity": model.backbone.identity,
         "data": named,
         "data_sha256": table_sha256(table),
@@ -290,7 +313,7 @@ def _save(
         "members": [_summary(member) for member in members],
         **code_provenance(),
     }
-    save_model(
+    return save_model(
         target,
         model.cpu(),
         calibration=calibration,

@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
+from cyclopts import Parameter
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
-from heads.registry import ComponentOptions, HeadName, MixerName, PoolingName
-from ppi.backbones.registry import check_spec
-from ppi.devices import Precision
 from ppi.errors import SettingsError
+from ppi.models.config import ModelConfig
 from ppi.models.tuning_settings import TuningSettings
 from ppi.training.loss_names import LossName
 
@@ -30,16 +29,6 @@ Schedule = Literal["cosine", "constant"]
 
 #: Residues whose states in a small language model and their gradients fit the memory of a laptop.
 _TUNED_MICRO_RESIDUES = 4096
-
-
-def read_options(given: Any) -> Any:
-    """Read options as the command line gives them: text as YAML does, names with dashes or underscores."""
-    if not isinstance(given, dict):
-        return given
-    return {
-        str(name).replace("-", "_"): yaml.safe_load(value) if isinstance(value, str) else value
-        for name, value in given.items()
-    }
 
 
 def check_losses(losses: dict[str, float]) -> dict[str, float]:
@@ -54,40 +43,22 @@ def check_losses(losses: dict[str, float]) -> dict[str, float]:
 class TrainSettings(BaseModel):
     """Settings of a training run.
 
+    The settings of the model, `model`, may also be given beside the others, without the ``model``:
+    ``TrainSettings(head="hp", seed=1)``, flags, and YAML files do so.
+
     Parameters
     ----------
-    backbone
-        Backbone whose residue embeddings the head is trained on: a name of `ppi info backbones`,
-        NAME@REVISION, random-NAME-seed0, or the path of a checkpoint.
-    layers
-        Hidden layers of the backbone whose embeddings are put side by side; -1 is the last.
-    precision
-        Of the backbone. auto: bfloat16 where the hardware multiplies it natively, else float32. A backbone
-        that is trained keeps its weights in float32 and computes in this precision.
+    model
+        The model to train.
     head_precision
-        In which the head computes in training; its weights are float32. On a CPU that multiplies it natively
-        bfloat16 halves the time over a language model, and gains nothing over the 48 residue descriptors.
-    tuning
-        What of the backbone is trained along with the head, such as --tuning.method lora.
-    head
-        Architecture: ec, sc, hp or pad.
-    mixer
-        What stands between backbone and pooling.
-    pooling
-        How residues become one vector.
-    head_options
-        Of the head, such as --head-options.aggregation add for hp.
-    mixer_options
-        Of the mixer, such as --mixer-options.kernel 9.
-    pooling_options
-        Of the pooling, such as --pooling-options.heads 4 for multihead.
+        Precision in which the head computes in training; its weights are float32. On a CPU that multiplies
+        it natively bfloat16 halves the time over a language model, and gains nothing over the 48 residue
+        descriptors.
     truncate
         Shorten complexes over the backbone's limit, and say so, instead of refusing them.
     losses
         What is minimised: a weighted sum of mse, huber, gaussian (which predicts the noise, too), listmle and
         margin (which rank), such as --losses.mse 1 --losses.listmle 0.5.
-    members
-        Heads to train, with seeds `seed`, `seed` + 1, ...; predictions are their mean.
     seed
         Seed of the first member.
     balance
@@ -116,22 +87,12 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backbone: Annotated[str, AfterValidator(check_spec)] = "residue"
-    layers: tuple[int, ...] = Field(default=(-1,), min_length=1)
-    precision: Precision = "auto"
+    model: Annotated[ModelConfig, Parameter(name="*")] = ModelConfig()
     head_precision: Literal["float32", "bfloat16"] = "float32"
-    tuning: TuningSettings = TuningSettings()
-    head: HeadName = "pad"
-    mixer: MixerName = "convbert"
-    pooling: PoolingName = "attention"
-    head_options: Annotated[ComponentOptions, BeforeValidator(read_options)] = Field(default_factory=dict)
-    mixer_options: Annotated[ComponentOptions, BeforeValidator(read_options)] = Field(default_factory=dict)
-    pooling_options: Annotated[ComponentOptions, BeforeValidator(read_options)] = Field(default_factory=dict)
     truncate: bool = False
     losses: Annotated[dict[str, Annotated[float, Field(gt=0)]], AfterValidator(check_losses)] = Field(
         default={"mse": 1.0}, min_length=1
     )
-    members: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0, le=2**31)
     balance: Literal["none", "pdb", "cluster"] = "none"
     per_group: int = Field(default=4, ge=1)
@@ -144,23 +105,77 @@ class TrainSettings(BaseModel):
     batch_residues: int = Field(default=16_384, ge=1)
     micro_residues: int | None = Field(default=None, ge=1)
 
-    @model_validator(mode="after")
-    def _one_tuned_member(self) -> TrainSettings:
-        if not self.tuning.frozen and self.members > 1:
-            raise ValueError(
-                "members share one backbone: one that is trained has one member; train a model for each seed"
-            )
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _model_inside(cls, given: Any) -> Any:
+        """Put the settings of the model that stand beside the others into `model`."""
+        if not isinstance(given, Mapping):
+            return given
+        beside = {name: value for name, value in given.items() if name in ModelConfig.model_fields}
+        rest = {name: value for name, value in given.items() if name not in beside}
+        inside = rest.get("model", {})
+        if not beside or not isinstance(inside, Mapping | ModelConfig):
+            return rest
+        chosen = inside.model_dump(exclude_unset=True) if isinstance(inside, ModelConfig) else dict(inside)
+        _refuse_twice(beside, chosen)
+        return {**rest, "model": {**chosen, **beside}}
+
+    @field_validator("model")
+    @classmethod
+    def _chosen_only(cls, model: ModelConfig) -> ModelConfig:
+        for name in sorted(model.model_fields_set & ModelConfig.found_by_training()):
+            if getattr(model, name) != ModelConfig.model_fields[name].default:
+                raise ValueError(f"{name} is found by training and cannot be set")
+        return model
 
     @property
     def micro_budget(self) -> int:
         """Residues that go through the model at once."""
-        whole = self.batch_residues if self.tuning.frozen else min(self.batch_residues, _TUNED_MICRO_RESIDUES)
-        return self.micro_residues or whole
+        frozen = self.model.tuning.frozen
+        largest = self.batch_residues if frozen else min(self.batch_residues, _TUNED_MICRO_RESIDUES)
+        return self.micro_residues or largest
+
+    def flat(self) -> dict[str, Any]:
+        """Return all settings as YAML files have them: those of the model beside the others."""
+        content = self.model_dump(mode="json")
+        model = content.pop("model")
+        return {name: model[name] for name in model if name not in ModelConfig.found_by_training()} | content
+
+
+def setting_names() -> list[str]:
+    """Return the names of all settings, those of the model beside the others."""
+    return list(TrainSettings().flat())
+
+
+def flattened(content: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return a mapping of settings in which those of a section ``model`` stand beside the others.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is given both in the section and beside it; the message begins with `where`.
+    """
+    inside = content.get("model")
+    if not isinstance(inside, Mapping):
+        return dict(content)
+    beside = {name: value for name, value in content.items() if name != "model"}
+    try:
+        _refuse_twice(beside, inside)
+    except ValueError as error:
+        raise SettingsError(f"{where}: {error}") from error
+    return {**beside, **inside}
+
+
+def _refuse_twice(beside: Mapping[str, Any], inside: Mapping[str, Any]) -> None:
+    for name in sorted(beside.keys() & inside.keys()):
+        raise ValueError(f"{name} is given twice, inside model and beside it; remove one of the two")
 
 
 def settings_from_yaml(path: str | os.PathLike[str], overrides: dict[str, Any]) -> TrainSettings:
     """Read settings from YAML; `overrides` win.
+
+    Settings of the model may stand in a section ``model`` or beside the others, in both. Mappings inside are
+    joined key by key, but `losses` are replaced: a mix is chosen as one.
 
     Raises
     ------
@@ -174,8 +189,9 @@ def settings_from_yaml(path: str | os.PathLike[str], overrides: dict[str, Any]) 
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise SettingsError(f"{path}: a mapping of settings was expected")
-    return checked_settings(_merged(content, overrides), str(path))
+        raise SettingsError(f"{path}: it does not hold a mapping of settings, such as `head: hp`")
+    where = str(path)
+    return checked_settings(_merged(flattened(content, where), flattened(overrides, "flags")), where)
 
 
 def checked_settings(content: Mapping[str, Any], where: str) -> TrainSettings:
@@ -191,7 +207,8 @@ def checked_settings(content: Mapping[str, Any], where: str) -> TrainSettings:
         return TrainSettings.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        place = list(map(str, first["loc"]))
+        place = [str(step) for step in first["loc"]]
+        place = place[1:] if place[:1] == ["model"] else place
         if first["type"] == "extra_forbidden":
             message = f"there is no such setting{_nearest_key(place)}"
         else:
@@ -200,17 +217,17 @@ def checked_settings(content: Mapping[str, Any], where: str) -> TrainSettings:
 
 
 def _nearest_key(place: list[str]) -> str:
-    known = list((TuningSettings if place[:-1] == ["tuning"] else TrainSettings).model_fields)
+    known = list(TuningSettings.model_fields) if place[:-1] == ["tuning"] else setting_names()
     near = get_close_matches(place[-1], known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
 
 
 def _merged(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping in which `overrides` win, key by key also in the mappings inside."""
+    """Return a mapping in which `overrides` win, key by key also in the mappings inside, but for `losses`."""
     merged = dict(content)
     for key, value in overrides.items():
         inside = merged.get(key)
-        if isinstance(inside, dict) and isinstance(value, dict):
+        if key != "losses" and isinstance(inside, dict) and isinstance(value, dict):
             merged[key] = _merged(inside, value)
         else:
             merged[key] = value

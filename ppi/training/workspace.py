@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_only
 
 from data_curation.files import atomic_file
 from ppi.errors import TrainingError
 from ppi.training.member import LAST
 
-_REQUEST = "run.json"
+_LOG = logging.getLogger(__name__)
+_REQUEST, _LOCK = "run.json", "lock"
 
 
 class Workspace:
     """A folder beside the model folder that is being made; it is deleted once that is written.
+
+    Inside a ``with`` block it is locked, so that no second run writes the same model. The operating system
+    frees the lock when the process ends, however it ends.
 
     Parameters
     ----------
@@ -29,38 +34,75 @@ class Workspace:
         What decides the result: settings, data, backbone. A run is resumed only for the same.
     resume
         Go on with what is there.
-
-    Raises
-    ------
-    TrainingError
-        If checkpoints of another run are there, or of this one and `resume` is off.
     """
 
     def __init__(self, output: Path, request: Mapping[str, Any], *, resume: bool) -> None:
+        self.output, self.resume = output, resume
         self.folder = output.parent / f"{output.name}.unfinished"
-        asked: dict[str, Any] = json.loads(json.dumps(request))
-        if any(self.folder.glob(f"*/{LAST}")):
-            if not resume:
-                raise TrainingError(
-                    f"{self.folder}: an unfinished run is there; --resume goes on with it, or delete "
-                    "the folder"
-                )
-            self._check(asked)
-        elif resume and rank_zero_only.rank == 0:
-            print(f"there is no unfinished run at {self.folder}: starting anew", file=sys.stderr)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic_file(self.folder / _REQUEST) as temporary:
-            temporary.write_text(json.dumps(asked, indent=2) + "\n")
+        self._request: dict[str, Any] = json.loads(json.dumps(request))
+        self._lock = FileLock(self.folder / _LOCK)
+
+    def __enter__(self) -> Workspace:
+        """Lock and check the folder, and write what the run is asked to do.
+
+        Raises
+        ------
+        TrainingError
+            If another run holds the lock; or if checkpoints of another run are there, or of this one and
+            `resume` is off.
+        """
+        first = rank_zero_only.rank == 0  # the other processes of a run share the lock of the first
+        if first:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._acquire()
+        try:
+            self._check_checkpoints()
+            if first:
+                with atomic_file(self.folder / _REQUEST) as temporary:
+                    temporary.write_text(json.dumps(self._request, indent=2) + "\n", encoding="utf-8")
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
     def member(self, number: int) -> Path:
         """Return the folder of a member, made if it is not there."""
         folder = self.folder / f"member-{number}"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def remove(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.folder)
+        """Delete the folder, the lock last, and free the lock."""
+        for entry in self.folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != _LOCK:
+                entry.unlink()
+        self._lock.release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise TrainingError(
+                f"{self.output}: another run is training this model now (it holds {self.folder / _LOCK}); "
+                "wait until it ends, or choose another output folder"
+            ) from error
+
+    def _check_checkpoints(self) -> None:
+        if any(self.folder.glob(f"*/{LAST}")):
+            if not self.resume:
+                raise TrainingError(
+                    f"{self.folder}: an unfinished run is there; --resume goes on with it, or delete "
+                    "the folder"
+                )
+            self._check(self._request)
+        elif self.resume and rank_zero_only.rank == 0:
+            _LOG.info("there is no unfinished run at %s: starting anew", self.folder)
 
     def _check(self, request: dict[str, Any]) -> None:
         try:

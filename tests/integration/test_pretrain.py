@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import logging
 import subprocess
 import sys
 import warnings
@@ -101,8 +102,9 @@ def without_times(output: Path) -> list[dict[str, str]]:
 
 
 def test_it_learns_and_the_result_is_a_backbone(
-    tmp_path: Path, go: Any, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, go: Any, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, logger="ppi")
     done = go(tmp_path / "run", dataclasses.replace(TINY, steps=150))
     assert done.state.step == 150
     assert done.validation.perplexity < 0.8 * done.unigram_perplexity
@@ -113,9 +115,8 @@ def test_it_learns_and_the_result_is_a_backbone(
     logged = rows(tmp_path / "run")
     assert [int(row["step"]) for row in logged if row["validation_perplexity"]] == [*range(12, 150, 12), 150]
     assert float(logged[-1]["validation_perplexity"]) == pytest.approx(done.validation.perplexity, abs=1e-3)
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert sum(line.startswith("step ") for line in said.err.splitlines()) == len(logged)
+    assert capsys.readouterr().out == ""
+    assert sum(line.startswith("step ") for line in caplog.messages) == len(logged)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import ppi.study.run
 from ppi.cli import main
 from ppi.errors import InputError, PpiError, TrainingError
 from ppi.evaluation.baselines import SEQUENCE_BASELINES
-from ppi.evaluation.metrics import spearman
+from ppi.metrics import spearman
 from ppi.models.folder import load_model
 from ppi.study.plan import plan_study
 from ppi.study.processes import Failure

@@ -248,7 +248,8 @@ def test_settings_come_from_defaults_then_yaml_then_flags(tmp_path: Path) -> Non
     path = tmp_path / "s.yaml"
     path.write_text("head: ec\nseed: 3\n")
     settings = settings_from_yaml(path, {"seed": 5})
-    assert (settings.head, settings.seed, settings.mixer) == ("ec", 5, TrainSettings().mixer)
+    assert (settings.model.head, settings.seed) == ("ec", 5)
+    assert settings.model.mixer == TrainSettings().model.mixer
     path.write_text("heads: ec\n")
     with pytest.raises(SettingsError, match="heads: there is no such setting; did you mean head"):
         settings_from_yaml(path, {})

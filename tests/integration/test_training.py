@@ -147,7 +147,7 @@ def module_of(table_path: Path, losses: dict[Any, float], backbone: str, **optio
         mixer="none",
         precision="float32",
         heteroscedastic="gaussian" in losses,
-        tuning=settings.tuning,
+        tuning=settings.model.tuning,
     )
     model = AffinityModel(config)
     complexes = read_complexes(table_path).complexes[:9]
@@ -362,7 +362,7 @@ def test_flags_win_over_yaml_key_by_key(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_text(json.dumps({"tuning": {"method": "lora", "rank": 4}, "losses": {"mse": 1}}))
     settings = settings_from_yaml(path, {"tuning": {"rank": 2}, "losses": {"listmle": 0.5}})
-    assert (settings.tuning.method, settings.tuning.rank) == ("lora", 2)
+    assert (settings.model.tuning.method, settings.model.tuning.rank) == ("lora", 2)
     assert settings.losses == {"mse": 1, "listmle": 0.5}
 
 

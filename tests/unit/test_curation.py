@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +12,12 @@ import pandas as pd
 import pytest
 from made_structures import write_structure
 
-from data_curation import clustering, pipeline
+from data_curation import clustering, pipeline, structures
 from data_curation.clustering import search
 from data_curation.errors import CurationError, MMseqsError, OutputError, SourceError
 from data_curation.files import sha256_of
 from data_curation.pipeline import CuratedDataset, Inputs, Options, curate
+from data_curation.processors import available_processors
 from data_curation.sequences import Structures
 from data_curation.sources import read_sequence_table
 from data_curation.strict import ALWAYS_TRAIN
@@ -97,8 +97,9 @@ def test_every_row_is_accounted_for(curated: tuple[CuratedDataset, Path]) -> Non
 def test_the_files_are_equal_byte_for_byte_whatever_the_threads(
     inputs: Inputs, curated: tuple[CuratedDataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    processors = os.cpu_count()
-    monkeypatch.setattr(os, "cpu_count", lambda: 2 if processors == 1 else 1)
+    processors = 2 if available_processors() == 1 else 1
+    for module in (clustering, structures):
+        monkeypatch.setattr(module, "available_processors", lambda: processors)
     curate(inputs, tmp_path / "two", MISSING)
     assert {path.name for path in (tmp_path / "two").iterdir()} == FILES
     for name in FILES:

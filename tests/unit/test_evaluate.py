@@ -22,11 +22,11 @@ from ppi.evaluation.ceiling import label_noise, noise_ceiling, replicate_noise
 from ppi.evaluation.coverage import calibration_curve, coverage, reliability_bins
 from ppi.evaluation.embedding_features import mean_embeddings
 from ppi.evaluation.evaluate import evaluate
-from ppi.evaluation.metrics import METRICS, rmse
 from ppi.evaluation.neighbours import highest_identity, nearest_neighbour
 from ppi.evaluation.strata import Stratum, strata_of
 from ppi.evaluation.within_target import mutation_series, score_series
 from ppi.io.tables import ComplexTable, read_complexes
+from ppi.metrics import METRICS, rmse
 from ppi.models.affinity import AffinityModel
 from ppi.models.config import ModelConfig
 from ppi.models.folder import TrainedModel

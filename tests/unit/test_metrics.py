@@ -9,8 +9,8 @@ from scipy import stats
 
 from ppi.complexes import Complex
 from ppi.evaluation.bootstrap import groups_of, resample, score, with_interval
-from ppi.evaluation.metrics import METRICS, RESAMPLED, cap_labels, kendall, mae, pearson, r2, rmse, spearman
 from ppi.io.tables import ComplexTable
+from ppi.metrics import METRICS, RESAMPLED, cap_labels, kendall, mae, pearson, r2, rmse, spearman
 
 
 def test_correlations_agree_with_scipy_ties_included(random: np.random.Generator) -> None:

@@ -15,7 +15,7 @@ from scipy import stats
 
 from ppi.errors import SettingsError
 from ppi.evaluation.bootstrap import resample
-from ppi.evaluation.metrics import METRICS, cap_labels
+from ppi.metrics import METRICS, cap_labels
 from ppi.study.cells import Configuration, make_cells, make_configurations, slug
 from ppi.study.comparison import pair_table, rank_table
 from ppi.study.plan import plan_study
@@ -41,8 +41,10 @@ def test_a_grid_becomes_every_combination_over_what_is_fixed() -> None:
         "ec-lora-learning_rate=0.001",
         "ec-full-learning_rate=0.001",
     ]
-    assert {(item.settings.tuning.learning_rate, item.settings.mixer) for item in found} == {(1e-4, "none")}
-    assert found[1].settings.tuning.method == "full"
+    assert {(item.settings.model.tuning.learning_rate, item.settings.model.mixer) for item in found} == {
+        (1e-4, "none")
+    }
+    assert found[1].settings.model.tuning.method == "full"
     assert found[1].given == {"head": "hp", "tuning.method": "full", "learning_rate": 0.001}
 
 
@@ -167,7 +169,10 @@ def test_a_local_checkpoint_is_found_from_the_folder(tmp_path: Path, monkeypatch
     (tmp_path / "checkpoint").mkdir()
     monkeypatch.chdir(tmp_path)
     found = configurations(grid={"backbone": ["checkpoint", "residue"]})
-    assert [item.settings.backbone for item in found] == [str(tmp_path.resolve() / "checkpoint"), "residue"]
+    assert [item.settings.model.backbone for item in found] == [
+        str(tmp_path.resolve() / "checkpoint"),
+        "residue",
+    ]
     assert [item.name for item in found] == ["checkpoint", "residue"]
 
 

@@ -1,0 +1,146 @@
+"""The files of a model folder: their names, where they are, and what is checked before they are loaded."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from safetensors import SafetensorError, safe_open
+
+from data_curation.files import sha256_of
+from ppi.errors import ModelError
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+MANIFEST_FILE, CARD_FILE, LOG_FILE = "manifest.json", "README.md", "training.csv"
+CALIBRATION_FILE, CHAINS_FILE = "calibration.json", "training_chains.txt.gz"
+#: Key of the manifest under which the SHA-256 of the weights file stands.
+WEIGHTS_HASH = "weights_sha256"
+#: Largest size of the unpacked training chains in bytes: a million chains of 500 residues fit.
+LARGEST_CHAINS = 2**29
+
+#: A model on the Hugging Face hub: OWNER/NAME, or OWNER/NAME@REVISION.
+_HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w.-]+))?")
+_HEAD_TENSOR = re.compile(r"heads\.([0-9]+)\.")
+
+
+def is_hub_name(name: str) -> bool:
+    """Say whether a name has the form of a model on the hub: OWNER/NAME, or OWNER/NAME@REVISION."""
+    return _HUB_NAME.fullmatch(name) is not None
+
+
+def hub_folder(name: str, **options: Any) -> Path:
+    """Return the local folder of a model on the Hugging Face hub, downloaded if it is not in the cache.
+
+    Parameters
+    ----------
+    name
+        OWNER/NAME, or OWNER/NAME@REVISION, where the revision is a branch, a tag or a commit.
+    options
+        Further arguments of `huggingface_hub.snapshot_download`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or the hub cannot be reached and the model is not in the local cache.
+    """
+    found = _HUB_NAME.fullmatch(name)
+    if found is None:
+        raise ModelError(f"{name!r} is not the name of a model on the hub; write OWNER/NAME")
+    if found["revision"]:
+        options["revision"] = found["revision"]
+    try:
+        return Path(snapshot_download(found["name"], **options))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(
+            f"{name}: there is no such folder here, and no model of this name could be fetched from the "
+            f"Hugging Face hub: {reason}"
+        ) from error
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a model folder.
+
+    Raises
+    ------
+    ModelError
+        If it is not readable JSON, or lacks the identity of the backbone.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(manifest, dict) or "backbone_identity" not in manifest:
+        raise ModelError(f"{path}: the key 'backbone_identity' is missing; was it written by an older ppi?")
+    return manifest
+
+
+def check_hash(folder: Path, manifest: dict[str, Any]) -> None:
+    """Raise if the weights are not those whose SHA-256 the manifest has; an older manifest has none.
+
+    Raises
+    ------
+    ModelError
+        If the hashes differ.
+    """
+    expected = manifest.get(WEIGHTS_HASH)
+    if expected is None:
+        return
+    found = sha256_of(folder / WEIGHTS_FILE)
+    if found != expected:
+        raise ModelError(
+            f"{folder / WEIGHTS_FILE}: the weights are damaged or were replaced: their SHA-256 is {found}, "
+            f"but {MANIFEST_FILE} has {expected}; copy the model folder again"
+        )
+
+
+def check_members(folder: Path, members: int) -> None:
+    """Raise if the weights file does not have the heads of exactly `members` members.
+
+    Only the names of the tensors are read, so that a wrong number is found before any memory is taken.
+
+    Raises
+    ------
+    ModelError
+        If the number differs, or the file is no safetensors file.
+    """
+    path = folder / WEIGHTS_FILE
+    try:
+        with safe_open(path, framework="numpy") as weights:
+            names = list(weights.keys())
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be loaded: {error}") from error
+    found = {int(match[1]) for name in names if (match := _HEAD_TENSOR.match(name))}
+    if found != set(range(members)):
+        raise ModelError(
+            f"{folder}: {CONFIG_FILE} says {members} member(s), but {WEIGHTS_FILE} has the heads of "
+            f"{len(found)}; the two files are not of one model"
+        )
+
+
+def read_chains(folder: Path) -> tuple[str, ...]:
+    """Return the chains that a model was trained on.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged, or unpacks to more than `LARGEST_CHAINS` bytes.
+    """
+    path = folder / CHAINS_FILE
+    try:
+        with gzip.open(path) as file:
+            content = file.read(LARGEST_CHAINS + 1)
+        if len(content) > LARGEST_CHAINS:
+            raise ModelError(
+                f"{path}: the training chains unpack to more than {LARGEST_CHAINS / 2**20:g} MiB, which no "
+                "model needs; get the model folder again from where it was made"
+            )
+        return tuple(content.decode("ascii").split())
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise ModelError(f"{path}: cannot be loaded: {error}") from error
