@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +40,19 @@ def check_writable_file(path: str | os.PathLike[str]) -> Path:
         raise OutputError(f"cannot write {path}: it is a folder, a file name was expected")
     _check_folder(target.parent, path)
     return target
+
+
+def refuse_overwriting(path: str | os.PathLike[str], sources: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise if a file to be written is one that is read.
+
+    Raises
+    ------
+    OutputError
+        If it is, by whatever name.
+    """
+    for source in sources:
+        if Path(path).exists() and Path(source).exists() and Path(path).samefile(source):
+            raise OutputError(f"cannot write {path}: it is the input file {source}; name another output")
 
 
 def check_writable_folder(path: str | os.PathLike[str]) -> Path:

@@ -47,27 +47,6 @@ def similar_chains(queries: Iterable[str], targets: Iterable[str]) -> pd.DataFra
     return pd.concat([frame for frame in (near, identical) if len(frame)] or [identical], ignore_index=True)
 
 
-def nearest_identity(complexes: Sequence[Iterable[str]], training_chains: Iterable[str]) -> list[float]:
-    """Return each complex's highest identity of any of its chains to any training chain.
-
-    Parameters
-    ----------
-    complexes
-        For each complex, the residues of all its chains.
-    training_chains
-        Residues of the chains that were trained on.
-
-    Returns
-    -------
-    list of float
-        0 to 1; 0 where no chain is similar (see `similar_chains`).
-    """
-    chains_of = [set(chains) for chains in complexes]
-    hits = similar_chains(set().union(*chains_of), training_chains)
-    best = hits.groupby("query").identity.max().to_dict()
-    return [max((best.get(chain, 0.0) for chain in chains), default=0.0) for chains in chains_of]
-
-
 @dataclass(frozen=True)
 class _Similar:
     """Chains similar to each searched chain, in the order of rising identity."""

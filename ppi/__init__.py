@@ -2,7 +2,7 @@
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
 `predict`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`, `load_dataset`, `load_model`,
-`read_complexes`, and the types `Complex`, `TrainSettings` and `PretrainSettings`.
+`read_complexes`, and the types `Predictor`, `Complex`, `TrainSettings` and `PretrainSettings`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ppi.io.tables import read_complexes
     from ppi.models.folder import load_model
     from ppi.prediction.predict import predict
+    from ppi.prediction.predictor import Predictor
     from ppi.pretraining.run import pretrain
     from ppi.pretraining.settings import PretrainSettings
     from ppi.study.run import study
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Complex": "ppi.complexes",
+    "Predictor": "ppi.prediction.predictor",
     "PretrainSettings": "ppi.pretraining.settings",
     "TrainSettings": "ppi.training.settings",
     "curate": "data_curation.pipeline",
@@ -43,6 +45,7 @@ _PUBLIC = {
 
 __all__ = [
     "Complex",
+    "Predictor",
     "PretrainSettings",
     "TrainSettings",
     "curate",
@@ -62,3 +65,7 @@ def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'ppi' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

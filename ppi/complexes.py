@@ -45,8 +45,8 @@ class Complex:
     Raises
     ------
     InputError
-        If the id or a side is empty, a chain is empty or holds another character, or the pKd is no number from
-        -2 to 20; the message names the complex, the side, the chain and the position, counted from 1.
+        If the id or a side is empty, a chain is empty or holds another character, or the pKd is no number
+        from -2 to 20; the message names the complex, the side, the chain and the position, counted from 1.
     """
 
     id: str

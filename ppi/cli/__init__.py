@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
-from data_curation.errors import CurationError
+from data_curation.errors import CurationError, OutputError
 from ppi.cli.audit import audit
 from ppi.cli.curate import curate
 from ppi.cli.embed import embed
@@ -46,7 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warnings.showwarning = _show_warning
     show_messages()
     try:
-        app([word for word in given if word != "--debug"], exit_on_error=False, print_error=False)
+        # A dash alone is standard input, which the parser would take for an option without a name.
+        words = ["/dev/stdin" if word == "-" else word for word in given if word != "--debug"]
+        app(words, exit_on_error=False, print_error=False)
+        _flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads; nothing more is said
+        sys.exit(141)
     except (PpiError, CurationError) as error:
         if debug:
             raise
@@ -55,6 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         sys.exit(_say("error", _one_line(error), 2))
+    except OSError as error:
+        if debug:
+            raise
+        sys.exit(_say("error", f"{error.filename or 'standard output'}: {error.strerror or error}", 1))
     except Exception as error:
         if debug:
             raise
@@ -62,6 +73,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_say("error", f"{type(error).__name__}: {text} (--debug shows where)", 1))
     except KeyboardInterrupt:
         sys.exit(_say("error", "interrupted", 130))
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def _one_line(error: CycloptsError) -> str:

@@ -9,8 +9,7 @@ from ppi.errors import InputError
 
 
 def predict(
-    complexes: Path | None = None,
-    *,
+    *complexes: Path,
     ligand: Path | None = None,
     receptor: Path | None = None,
     output: Path | None = None,
@@ -19,30 +18,35 @@ def predict(
     truncate: bool = False,
     device: str = "auto",
     store: Path | None = None,
+    novelty: bool = True,
 ) -> None:
     """Predict pKd = -log10(Kd / M) of complexes, with an interval.
 
-    Input is one file of complexes, or two FASTA files of sides paired by order.
+    Input is one or more files of complexes, or two FASTA files of sides. Ligand and receptor are names of the
+    two sides of a complex; either protein may be either.
 
     ```
     ppi predict examples/barnase_barstar.fasta
-    ppi predict complexes.csv --output predictions.csv
-    ppi predict --ligand antibodies.fasta --receptor antigens.fasta --output out.parquet
+    ppi predict complexes.csv more.xlsx folder --output predictions.csv
+    ppi predict --ligand antibodies.fasta --receptor antigen.fasta --output out.parquet
+    cat complexes.fasta | ppi predict -
     ```
 
     Parameters
     ----------
     complexes
         FASTA (`>ID|ligand` and `>ID|receptor`, chains joined by `:`; or one record a chain,
-        `>ID|ligand|H`), or CSV, TSV or Parquet with columns id, ligand, receptor. May be gzip.
+        `>ID|ligand|H`), or CSV, TSV, XLSX or Parquet with columns id, ligand, receptor, all perhaps gzip;
+        folders of such files; `-` for standard input.
     ligand
-        FASTA of ligand sides, with --receptor.
+        FASTA of ligand sides, with --receptor. Records are paired by order, a single one with all of the
+        other file.
     receptor
         FASTA of receptor sides, with --ligand.
     output
         File for the predictions: .csv, .tsv, .parquet or .json. Standard output (CSV) by default.
     model
-        Model folder, or `default`, the model that ships in the package.
+        Model folder, name on the Hugging Face hub, or `default`, the model that ships in the package.
     temperature_kelvin
         For dG, where the table has no column of this name.
     truncate
@@ -51,15 +55,19 @@ def predict(
         auto, cpu, cuda or cuda:N.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
+    novelty
+        Look for the training complexes that resemble each complex.
     """
-    from data_curation.files import check_writable_file
+    from data_curation.files import check_writable_file, refuse_overwriting
     from ppi.io.fasta import read_side_pairs
+    from ppi.io.inputs import files_of
     from ppi.io.predictions import check_suffix, format_csv, write_predictions
 
+    if bool(complexes) == (ligand is not None) or (ligand is None) != (receptor is None):
+        raise InputError("give either files of complexes, or both --ligand and --receptor")
     if output is not None:
         check_writable_file(check_suffix(output))
-    if (complexes is None) == (ligand is None) or (ligand is None) != (receptor is None):
-        raise InputError("give either one file of complexes, or both --ligand and --receptor")
+        refuse_overwriting(output, [*files_of(complexes), *filter(None, (ligand, receptor))])
 
     from ppi.prediction.predict import predict as run
 
@@ -74,6 +82,7 @@ def predict(
         truncate=truncate,
         device=device,
         store=store,
+        novelty=novelty,
     )
     if output is None:
         sys.stdout.write(format_csv(table) or "")

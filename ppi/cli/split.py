@@ -47,10 +47,11 @@ def split(
     coverage
         The alignment must cover this part of the shorter chain.
     """
-    from data_curation.files import sha256_of
+    from data_curation.files import refuse_overwriting, sha256_of
     from data_curation.protocols import write_split
     from ppi.datasets import open_dataset
 
+    refuse_overwriting(output, [data])
     table = open_dataset(data).frame()
     counts = write_split(
         table,

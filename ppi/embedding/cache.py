@@ -24,10 +24,12 @@ MEMORY_BYTES = 2**29
 
 
 class EmbeddingCache:
-    """Gives the embeddings of units, each computed once while it is remembered; safe to use from several threads.
+    """Gives the embeddings of units, each computed once while it is remembered; safe to use from several
+    threads.
 
     A store that cannot be opened or written never stops the work: it is read where that is possible, and the
-    user is warned once. Values are rounded as in the store, so that a result never depends on what was cached.
+    user is warned once. Values are rounded as in the store, so that a result never depends on what was
+    cached.
 
     Parameters
     ----------
@@ -108,7 +110,7 @@ class EmbeddingCache:
         return computed
 
     def _rounded(self, values: Tensor) -> Tensor:
-        """Return values as the store would, in a tensor of their own; unchanged where they do not fit its type."""
+        """Return a copy of values, rounded as in the store unless they do not fit its type."""
         if not self.backbone.costly:
             return values.clone()
         rounded = values.to(disk_dtype(self.backbone), copy=True)

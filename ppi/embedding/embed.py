@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, get_args
 
-from data_curation.files import check_writable_file
+from data_curation.files import check_writable_file, refuse_overwriting
 from heads.ragged import LIGAND
 from heads.registry import EncodingUnit
 from ppi.backbones.base import Unit
@@ -84,6 +84,8 @@ def embed(
             raise InputError(f"{value!r} is none of {', '.join(get_args(choices))}")
     if output is not None:
         check_writable_file(check_suffix(output))
+        if not isinstance(data, ComplexTable):
+            refuse_overwriting(output, [data])
     devices = choose_devices(device)
     complexes = open_dataset(data).complexes
     model = build_backbone(backbone, layers=layers, precision=precision)

@@ -312,8 +312,8 @@ def _open(folder: Path, *, readonly: bool = False) -> lmdb.Environment:
     if (folder / "data.mdb").stat().st_size < needed:
         environment.close()
         raise StoreError(
-            f"{folder}: the file data.mdb was cut off; `ppi embed --prune {folder.name}` deletes the store, and its "
-            "embeddings are computed again when they are needed"
+            f"{folder}: the file data.mdb was cut off; `ppi embed --prune {folder.name}` deletes the "
+            "store, and its embeddings are computed again when they are needed"
         )
     return environment
 

@@ -13,7 +13,7 @@ import pandas as pd
 from safetensors.torch import save
 
 from data_curation.clustering import mmseqs_version
-from data_curation.files import check_writable_file, check_writable_folder
+from data_curation.files import check_writable_file, check_writable_folder, refuse_overwriting
 from data_curation.leakage import similar_chains
 from ppi.datasets import SHIPPED_DATASET, data_labels, open_dataset, split_dataset
 from ppi.devices import choose_device
@@ -28,6 +28,7 @@ from ppi.evaluation.strata import all_chains_known
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
 from ppi.prediction.engine import predict_members
+from ppi.prediction.novelty import pair_identities
 from ppi.provenance import code_provenance, table_sha256
 
 #: Which baselines are fitted: all, those that need no embeddings, or none.
@@ -105,6 +106,8 @@ def evaluate(
         raise InputError(f"baselines is {baselines!r}; one of {', '.join(get_args(Baselines))} was expected")
     if output is not None:
         check_writable_file(output)
+        if not isinstance(data, ComplexTable):
+            refuse_overwriting(output, [data])
     if report is not None:
         check_writable_folder(report)
     place = choose_device(device)
@@ -131,7 +134,9 @@ def evaluate(
     scored_rows = Scored(
         table=scored,
         predictors=predictors,
-        half_width=trained.calibration.half_width(members.spread, identity),
+        half_width=trained.calibration.half_width(
+            members.spread, pair_identities(trained.training_complexes, scored.complexes)
+        ),
         spread=members.spread,
         identity=identity,
         trained_on=trained_on,

@@ -115,8 +115,8 @@ def read_side_pairs(ligand_path: Path, receptor_path: Path) -> list[Complex]:
     Raises
     ------
     InputError
-        If the files have different numbers of records and neither has one, an id occurs twice, or a sequence is
-        wrong.
+        If the files have different numbers of records and neither has one, an id occurs twice, or a sequence
+        is wrong.
     """
     ligands, receptors = (list(parse_fasta(read_text(path), path)) for path in (ligand_path, receptor_path))
     pairs = max(len(ligands), len(receptors))
@@ -165,7 +165,7 @@ class _Side:
 
 
 def _parse_header(header: str, where: str) -> tuple[str, str, str]:
-    """Return id, role and chain name (empty for a whole side); what follows them after a blank is no part of it."""
+    """Return id, role and chain name (empty for a whole side); text after a blank is ignored."""
     form = _HEADER.match(header)
     if form is None:
         raise InputError(f"{where}: the header has another form; {ACCEPTED_FORMS}")

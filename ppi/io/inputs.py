@@ -25,10 +25,12 @@ from ppi.io.tables import (
 Inputs: TypeAlias = (
     "str | os.PathLike[str] | Complex | ComplexTable | pd.DataFrame | Mapping[str, Any] | Iterable[Any]"
 )
-STANDARD_INPUT = "-"
+#: Names of standard input: that of users, and what the command line makes of it.
+STANDARD_INPUT = ("-", "/dev/stdin")
 _FORMS = (
-    "give a file (FASTA, CSV, TSV, XLSX or Parquet), a folder of files, '-' for standard input, a DataFrame with "
-    "columns id, ligand and receptor, Complex objects, or records: dicts with these keys or tuples in this order"
+    "give a file (FASTA, CSV, TSV, XLSX or Parquet), a folder of files, '-' for standard input, a "
+    "DataFrame with columns id, ligand and receptor, Complex objects, or records: dicts with these keys or "
+    "tuples in this order"
 )
 _RECORD = ("id", "ligand", "receptor", "pkd")
 
@@ -39,9 +41,10 @@ def read_inputs(source: Inputs) -> ComplexTable:
     Parameters
     ----------
     source
-        A file, a folder (its files in the order of their names), ``-`` for standard input (FASTA or CSV), several of
-        these; a DataFrame; a Complex or several; records, dicts with keys ``id, ligand, receptor`` (and perhaps
-        ``pkd``) or tuples in this order, whose sides are text with chains joined by ``:`` or lists of chains.
+        A file, a folder (its files in the order of their names), ``-`` for standard input (FASTA or CSV),
+        several of these; a DataFrame; a Complex or several; records, dicts with keys ``id, ligand, receptor``
+        (and perhaps ``pkd``) or tuples in this order, whose sides are text with chains joined by ``:`` or
+        lists of chains.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def _read_files(sources: Iterable[str | os.PathLike[str]]) -> ComplexTable:
 
 
 def _read_file(path: Path) -> ComplexTable:
-    if str(path) == STANDARD_INPUT:
+    if str(path) in STANDARD_INPUT:
         return read_complexes_from_text(sys.stdin.read(), "standard input")
     return read_complexes(path)
 

@@ -12,18 +12,29 @@ import pandas as pd
 from data_curation.files import atomic_file
 from ppi.errors import InputError
 
-COLUMNS = (
-    "id",
-    "pkd",
-    "pkd_std",
-    "pkd_lower",
-    "pkd_upper",
-    "kd_molar",
-    "dg_kcal_mol",
-    "nearest_train_identity",
-    "truncated",
-    "model",
-)
+#: The columns of a prediction, in order, and what each holds.
+COLUMNS = {
+    "id": "name of the complex",
+    "pkd": "predicted -log10(Kd / M), the mean over the ensemble",
+    "pkd_std": "standard deviation between the members of the ensemble, with the noise that a "
+    "heteroscedastic model predicts; empty where neither is known",
+    "pkd_lower": "lower end of the calibrated 90 % interval",
+    "pkd_upper": "upper end of the calibrated 90 % interval",
+    "kd_molar": "the same as Kd in mol/L",
+    "dg_kcal_mol": "the same as dG = -ln(10) R T pKd in kcal/mol",
+    "novelty": "familiar, half-familiar or new: both sides, one side or no side resembles one training "
+    "complex",
+    "ligand_identity": "highest identity (0 to 1) of the ligand to a side of a training complex; 0 where "
+    "none resembles it",
+    "receptor_identity": "the same of the receptor",
+    "pair_identity": "the best, over training complexes and both role orders, of the lower of the two "
+    "identities",
+    "nearest_complex": "the training complex that has it; empty where it is 0",
+    "nearest_pkd": "what was measured for that complex",
+    "warnings": "what looks odd about the chains, and what was changed in them",
+    "truncated": "whether the complex was shortened",
+    "model": "name of the model",
+}
 SUFFIXES = (".csv", ".tsv", ".parquet", ".json")
 #: kcal / (mol K), CODATA 2018 R = 8.31446261815324 J / (mol K) over 4184 J / kcal.
 GAS_CONSTANT = 8.31446261815324 / 4184

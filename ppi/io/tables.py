@@ -49,8 +49,8 @@ _KNOWN = (
 #: Columns that hold a Kd in another unit, and how many of it are one mol/L.
 _KD_UNITS = {"kdmm": 1e3, "kdum": 1e6, "kdnm": 1e9, "kdpm": 1e12, "kdfm": 1e15}
 ACCEPTED_COLUMNS = (
-    "accepted columns: id,ligand,receptor[,pkd|kd_molar|Kd (nM)][,temperature_kelvin][,split][,weight], chains "
-    "joined by ':' or ','; or those of the published data set, "
+    "accepted columns: id,ligand,receptor[,pkd|kd_molar|Kd (nM)][,temperature_kelvin][,split][,weight], "
+    "chains joined by ':' or ','; or those of the published data set, "
     "Ligand Sequences, Receptor Sequences, KD(M)"
 )
 #: Columns that say which complexes are no independent draws, the one that says most first.
@@ -207,8 +207,8 @@ def _suffix(source: Path) -> str:
         if source.is_dir():
             raise InputError(f"{source}: this is a folder; give a file")
         raise InputError(
-            f"{source}: unknown suffix {_last_suffix(source)!r}; {', '.join(FASTA_SUFFIXES + TABLE_SUFFIXES)} are "
-            "read, each also with .gz"
+            f"{source}: unknown suffix {_last_suffix(source)!r}. Files with these are read, also with .gz "
+            f"behind: {', '.join(FASTA_SUFFIXES + TABLE_SUFFIXES)}"
         )
     return _last_suffix(source)
 
@@ -284,7 +284,8 @@ def _names(header: Sequence[Any], source: str) -> list[str]:
 
 
 def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
-    """Return the complexes of a table with columns ``ligand`` and ``receptor``; rows without any cell are no rows.
+    """Return the complexes of a table with columns ``ligand`` and ``receptor``; rows without any cell are no
+    rows.
 
     Parameters
     ----------
@@ -296,8 +297,8 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
     Raises
     ------
     InputError
-        If a column is missing or occurs twice, or a row is wrong; the message names the row, counted from 1 without
-        the header.
+        If a column is missing or occurs twice, or a row is wrong; the message names the row, counted from 1
+        without the header.
     """
     renamed = frame.set_axis(_names(list(frame.columns), source), axis=1)
     missing = [name for name in ("ligand", "receptor") if name not in renamed]
@@ -320,7 +321,7 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
 
 
 def _with_molar_kd(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Return a table whose Kd is in mol/L, where a column such as ``Kd (nM)`` says that it is in another unit."""
+    """Return a table whose Kd is in mol/L, also where a column such as ``Kd (nM)`` has it in another unit."""
     for name in frame.columns:
         plain = re.sub("[^a-z0-9]", "", str(name).lower().replace("\u00b5", "u"))
         if plain not in _KD_UNITS:
@@ -361,8 +362,8 @@ def _pkd(row: Mapping[Any, object]) -> float | None:
         return pkd
     if not 0 < kd <= LARGEST_KD:
         raise InputError(
-            f"kd_molar is {kd:g}; a Kd in mol/L is a number above zero and at most {LARGEST_KD:g}. Is it in another "
-            "unit?"
+            f"kd_molar is {kd:g}; a Kd in mol/L is a number above zero and at most {LARGEST_KD:g}. Is it "
+            "in another unit?"
         )
     from_kd = -math.log10(kd)
     if pkd is not None and abs(pkd - from_kd) > _PKD_TOLERANCE:
@@ -390,7 +391,7 @@ def _refuse_repeated_ids(complexes: Sequence[Complex], where: str, numbers: Sequ
     for number, item in zip(numbers, complexes, strict=True):
         if item.id in first:
             raise InputError(
-                f"{where} {number}: the id {item.id!r} is already that of {where.split()[-1]} {first[item.id]}; give "
-                "each complex an id of its own"
+                f"{where} {number}: the id {item.id!r} is already that of {where.split()[-1]} "
+                f"{first[item.id]}; give each complex an id of its own"
             )
         first[item.id] = number

@@ -1,7 +1,7 @@
 """Split-conformal intervals of predictions, honest where complexes come in groups and are unequally hard.
 
 The interval is ``prediction +- quantile * difficulty``, where ``difficulty`` is the error to be expected
-of one complex: ``constant + per_spread * spread + per_distance * (1 - nearest identity)``, no term below 0
+of one complex: ``constant + per_spread * spread + per_distance * (1 - pair identity)``, no term below 0
 (normalised nonconformity: Papadopoulos, Vovk & Gammerman 2011, doi 10.1613/jair.3198).
 
 Complexes of one target are no independent draws; targets may be. So groups are what is exchangeable: each has
@@ -29,6 +29,8 @@ from ppi.errors import InputError, ModelError
 LEVEL = 0.9
 #: Parts of the groups, each scored by a difficulty fitted on the others.
 FOLDS = 10
+#: Identity from which a complex resembles one that was trained on.
+FAMILIAR = 0.3
 #: The constant is this part of the mean error or more: a difficulty near 0 would make one score boundless.
 SMALLEST_CONSTANT = 0.1
 #: Sums of weights are exact to this.
@@ -77,7 +79,8 @@ class Calibration:
         spread
             ``(N,)`` `ppi.prediction.engine.MemberPredictions.spread`; not used if `per_spread` is 0.
         identity
-            ``(N,)`` highest identity to a training chain, 0 to 1; NaN, not known, counts as 0, the widest.
+            ``(N,)`` `ppi.prediction.novelty.NearestComplex.pair_identity`, 0 to 1; NaN, not known, counts as
+            0, the widest.
 
         Raises
         ------
@@ -95,7 +98,7 @@ class Calibration:
         """What the interval is and was calibrated on, for the model card."""
         return (
             f"Interval: prediction +- {self.quantile:.2f} * ({self.constant:.2f} + {self.per_spread:.2f} * "
-            f"`pkd_std` + {self.per_distance:.2f} * (1 - `nearest_train_identity`)), the {self.level:.0%} "
+            f"`pkd_std` + {self.per_distance:.2f} * (1 - `pair_identity`)), the {self.level:.0%} "
             f"split-conformal interval of {self.groups} groups of {self.complexes} validation complexes "
             f"(median width {self.validation_median_width:.2f}, {self.validation_coverage:.1%} inside). "
             "It holds for complexes of new targets that are like these groups, each group counted once. They "
@@ -169,7 +172,7 @@ def fit_calibration(
     spread
         ``(N,)`` `ppi.prediction.engine.MemberPredictions.spread`; all NaN where there is none.
     identity
-        ``(N,)`` highest identity to a training chain, 0 to 1.
+        ``(N,)`` `ppi.prediction.novelty.NearestComplex.pair_identity`, 0 to 1.
     groups
         ``(N,)`` the group of each complex; see `ppi.io.tables.ComplexTable.targets`.
     level
@@ -186,7 +189,7 @@ def fit_calibration(
         raise InputError(f"{np.sum(~np.isfinite(error))} validation errors are not finite")
     _, group, size = np.unique(groups, return_inverse=True, return_counts=True)
     weight = 1 / size[group]
-    features = _features(spread, identity)
+    features = _features(spread, identity if _informs(identity, groups) else np.ones(len(error)))
     scores = np.empty(len(error))
     fold = _folds(size)[group]
     for number in range(fold.max() + 1):
@@ -225,6 +228,15 @@ def group_quantile(scores: np.ndarray, weight: np.ndarray, level: float) -> floa
     reached = np.cumsum(weight[order])
     groups = round(reached[-1])
     return float(scores[order][np.searchsorted(reached, level * (groups + 1) - _TOLERANCE)])
+
+
+def _informs(identity: np.ndarray, groups: np.ndarray) -> bool:
+    """Say whether enough groups are familiar, and enough are not, to tell how much the identity is worth.
+
+    Without familiar complexes a line through new ones would promise them an interval that nothing supports.
+    """
+    familiar = identity >= FAMILIAR
+    return min(len(np.unique(groups[familiar])), len(np.unique(groups[~familiar]))) >= FOLDS
 
 
 def _features(spread: np.ndarray, identity: np.ndarray) -> np.ndarray:

@@ -6,22 +6,29 @@ import gzip
 import json
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from huggingface_hub import snapshot_download
 from safetensors import SafetensorError, safe_open
 
 from data_curation.files import sha256_of
-from ppi.errors import ModelError
+from ppi.complexes import CHAIN_SEPARATOR, Complex, split_side
+from ppi.errors import InputError, ModelError
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 MANIFEST_FILE, CARD_FILE, LOG_FILE = "manifest.json", "README.md", "training.csv"
-CALIBRATION_FILE, CHAINS_FILE = "calibration.json", "training_chains.txt.gz"
+CALIBRATION_FILE, COMPLEXES_FILE = "calibration.json", "training_complexes.parquet"
+#: In folders of older versions, instead of the training complexes.
+CHAINS_FILE = "training_chains.txt.gz"
 #: Key of the manifest under which the SHA-256 of the weights file stands.
 WEIGHTS_HASH = "weights_sha256"
-#: Largest size of the unpacked training chains in bytes: a million chains of 500 residues fit.
+#: Largest size of the unpacked training chains or complexes in bytes: a million chains of 500 residues fit.
 LARGEST_CHAINS = 2**29
+_COMPLEX_COLUMNS = ("id", "ligand", "receptor", "pkd")
 
 #: A model on the Hugging Face hub: OWNER/NAME, or OWNER/NAME@REVISION.
 _HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w.-]+))?")
@@ -124,8 +131,45 @@ def check_members(folder: Path, members: int) -> None:
         )
 
 
+def write_complexes(folder: Path, complexes: Sequence[Complex]) -> None:
+    """Write the complexes that a model was trained on: the same complexes give the same bytes."""
+    table = pa.table(
+        {
+            "id": [item.id for item in complexes],
+            "ligand": [CHAIN_SEPARATOR.join(item.ligand) for item in complexes],
+            "receptor": [CHAIN_SEPARATOR.join(item.receptor) for item in complexes],
+            "pkd": pa.array([item.pkd for item in complexes], pa.float64()),
+        }
+    )
+    pq.write_table(table, folder / COMPLEXES_FILE, compression="zstd", compression_level=19)
+
+
+def read_training_complexes(folder: Path) -> tuple[Complex, ...]:
+    """Return the complexes that a model was trained on.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged, or unpacks to more than `LARGEST_CHAINS` bytes.
+    """
+    path = folder / COMPLEXES_FILE
+    try:
+        with pq.ParquetFile(path) as file:
+            groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
+            if sum(group.total_byte_size for group in groups) > LARGEST_CHAINS:
+                raise ModelError(
+                    f"{path}: the training complexes unpack to more than {LARGEST_CHAINS / 2**20:g} MiB, "
+                    "which no model needs; get the model folder again from where it was made"
+                )
+            columns = file.read(_COMPLEX_COLUMNS).to_pydict()
+        rows = zip(*(columns[name] for name in _COMPLEX_COLUMNS), strict=True)
+        return tuple(Complex(name, split_side(lig), split_side(rec), pkd) for name, lig, rec, pkd in rows)
+    except (OSError, pa.ArrowException, KeyError, AttributeError, InputError) as error:
+        raise ModelError(f"{path}: cannot be loaded: {error}") from error
+
+
 def read_chains(folder: Path) -> tuple[str, ...]:
-    """Return the chains that a model was trained on.
+    """Return the chains that a model of an older version was trained on.
 
     Raises
     ------

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from ppi.models.files import (
     CALIBRATION_FILE,
     CARD_FILE,
     CHAINS_FILE,
+    COMPLEXES_FILE,
     CONFIG_FILE,
     LOG_FILE,
     MANIFEST_FILE,
@@ -28,11 +28,14 @@ from ppi.models.files import (
     is_hub_name,
     read_chains,
     read_manifest,
+    read_training_complexes,
+    write_complexes,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ppi.complexes import Complex
     from ppi.models.affinity import AffinityModel
 
 DEFAULT_MODEL = "default"
@@ -50,6 +53,8 @@ class TrainedModel:
         In evaluation mode.
     calibration
         Of its intervals.
+    training_complexes
+        What it was trained on; none for a folder of an older version.
     training_chains
         Distinct residues of the chains that it was trained on.
     manifest
@@ -59,7 +64,8 @@ class TrainedModel:
     name: str
     model: AffinityModel
     calibration: Calibration
-    training_chains: tuple[str, ...]
+    training_complexes: tuple[Complex, ...]
+    training_chains: frozenset[str]
     manifest: dict[str, Any]
 
 
@@ -68,7 +74,7 @@ def save_model(
     model: AffinityModel,
     *,
     calibration: Calibration,
-    training_chains: Iterable[str],
+    training_complexes: Sequence[Complex],
     training_log: pd.DataFrame,
     manifest: dict[str, Any],
     card: str,
@@ -83,8 +89,8 @@ def save_model(
         Trained, on the CPU and in evaluation mode; see `AffinityModel.finish_training`.
     calibration
         Calibration of its intervals.
-    training_chains
-        Residues of the chains that it was trained on.
+    training_complexes
+        What it was trained on.
     training_log
         One row an epoch and member.
     manifest
@@ -104,11 +110,11 @@ def save_model(
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n")
         (folder / CARD_FILE).write_text(card)
         training_log.to_csv(folder / LOG_FILE, index=False)
-        chains = sorted(set(training_chains))
-        lines = "".join(f"{chain}\n" for chain in chains)
-        # No time stamp: the same model gives the same bytes.
-        (folder / CHAINS_FILE).write_bytes(gzip.compress(lines.encode(), mtime=0))
-    return TrainedModel(Path(path).absolute().name, model, calibration, tuple(chains), manifest)
+        write_complexes(folder, training_complexes)
+    complexes = tuple(training_complexes)
+    return TrainedModel(
+        Path(path).absolute().name, model, calibration, complexes, _chains(complexes), manifest
+    )
 
 
 def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
@@ -127,18 +133,25 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
         are not finite; or if the hub has no such model or cannot be reached.
     """
     folder = _folder(path)
-    needed = (CONFIG_FILE, WEIGHTS_FILE, CALIBRATION_FILE, CHAINS_FILE, MANIFEST_FILE)
+    old = not (folder / COMPLEXES_FILE).is_file() and (folder / CHAINS_FILE).is_file()
+    trained_on = CHAINS_FILE if old else COMPLEXES_FILE
+    needed = (CONFIG_FILE, WEIGHTS_FILE, CALIBRATION_FILE, trained_on, MANIFEST_FILE)
     absent = [name for name in needed if not (folder / name).is_file()]
     if absent:
         raise ModelError(f"{folder}: not a model folder, it lacks {', '.join(absent)}")
     manifest = read_manifest(folder)
     check_hash(folder, manifest)
-    chains = read_chains(folder)
+    complexes = () if old else read_training_complexes(folder)
+    chains = frozenset(read_chains(folder)) if old else _chains(complexes)
     model = _read_model(folder)
     calibration = read_calibration(folder / CALIBRATION_FILE)
     _check_backbone(folder, model.backbone.identity, manifest["backbone_identity"])
     name = manifest["name"] if folder == _shipped() else Path(path).absolute().name
-    return TrainedModel(name, model, calibration, chains, manifest)
+    return TrainedModel(name, model, calibration, complexes, chains, manifest)
+
+
+def _chains(complexes: Sequence[Complex]) -> frozenset[str]:
+    return frozenset(chain for item in complexes for chain in item.chains)
 
 
 def _read_model(folder: Path) -> AffinityModel:

@@ -1,9 +1,10 @@
-"""Run a model over complexes: units once, batches by a token budget, input order kept."""
+"""Run a model over complexes: each unit once, batches by a token budget, input order kept."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 
 from ppi.complexes import Complex
 from ppi.embedding.batching import budget_batches
-from ppi.embedding.run import open_embeddings
-from ppi.embedding.units import encode_complexes
+from ppi.embedding.cache import EmbeddingCache
+from ppi.embedding.units import EncodedComplex, encode_complexes, unit_length
+from ppi.errors import ModelError
 from ppi.models.affinity import AffinityModel
 
 #: Residues in a batch of the heads; more is not faster on a CPU.
@@ -62,7 +64,8 @@ def predict_members(
     device: str = "cpu",
     store: str | os.PathLike[str] | None = None,
 ) -> MemberPredictions:
-    """Predict with each member of the ensemble.
+    """Predict with each member of the ensemble, over embeddings that are forgotten afterwards but for the
+    store.
 
     Parameters
     ----------
@@ -81,6 +84,32 @@ def predict_members(
     ------
     ppi.errors.InputError
         If a complex is over the backbone's limit and `truncate` is off.
+    ppi.errors.ModelError
+        If a prediction is not finite.
+    """
+    model = model.eval().to(device)
+    with closing(EmbeddingCache(model.backbone, device, store=store)) as cache:
+        return predict_with(model, complexes, cache, truncate=truncate)
+
+
+def predict_with(
+    model: AffinityModel, complexes: Sequence[Complex], cache: EmbeddingCache, *, truncate: bool = False
+) -> MemberPredictions:
+    """Predict with each member of the ensemble, over the embeddings of a cache.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode, on the device of the cache.
+    complexes, truncate
+        See `predict_members`.
+    cache
+        Of the model's backbone.
+
+    Raises
+    ------
+    ppi.errors.InputError, ppi.errors.ModelError
+        As `predict_members` raises them.
     """
     encoded, truncated = encode_complexes(
         complexes,
@@ -89,13 +118,37 @@ def predict_members(
         truncate=truncate,
         both_orders=model.both_orders,
     )
-    model = model.eval().to(device)
-    units = [unit for item in encoded for unit in item.units]
     pkd, noise = np.empty((2, model.config.members, len(encoded)))
-    with open_embeddings(model.backbone, units, store=store, device=device) as embeddings:
-        for batch in budget_batches([item.residues for item in encoded], TOKEN_BUDGET):
-            complexes_of_batch = embeddings.gather([encoded[index] for index in batch])
+    device = next(model.heads.parameters()).device
+    for part in _parts(encoded, cache):
+        embeddings = cache.units(unit for index in part for unit in encoded[index].units)
+        for batch in budget_batches([encoded[index].residues for index in part], TOKEN_BUDGET):
+            rows = [part[place] for place in batch]
+            gathered = embeddings.gather([encoded[index] for index in rows])
             with torch.inference_mode():
-                outputs = model(complexes_of_batch.to(device))
-            pkd[:, batch], noise[:, batch] = (part.float().cpu().numpy() for part in outputs)
+                outputs = model(gathered.to(device))
+            pkd[:, rows], noise[:, rows] = (output.float().cpu().numpy() for output in outputs)
+    if not np.isfinite(pkd).all():
+        name = complexes[int(np.argmin(np.isfinite(pkd).all(axis=0)))].id
+        raise ModelError(f"the model gives no finite pKd for complex {name!r}; its weights may be damaged")
     return MemberPredictions(pkd, noise, truncated)
+
+
+def _parts(encoded: Sequence[EncodedComplex], cache: EmbeddingCache) -> Iterator[list[int]]:
+    """Cut complexes, in order, into parts whose distinct units fit half of the memory of the cache."""
+    most = cache.memory_bytes // (2 * 4 * cache.backbone.dim)
+    part: list[int] = []
+    units: set[tuple[str, ...]] = set()
+    residues = 0
+    for index, item in enumerate(encoded):
+        new = set(item.units) - units
+        more = sum(map(unit_length, new))
+        if part and residues + more > most:
+            yield part
+            part, units, residues, new = [], set(), 0, set(item.units)
+            more = sum(map(unit_length, new))
+        part.append(index)
+        units |= new
+        residues += more
+    if part:
+        yield part

@@ -121,7 +121,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _validation_identity(folder: Path) -> np.ndarray:
     rows = read_rows(folder / ROWS_FILE)
-    return rows.loc[rows["part"] == "validation", "identity"].to_numpy()
+    return rows.loc[rows["part"] == "validation", "pair_identity"].to_numpy()
 
 
 def _result(trained: TrainedModel, task: dict[str, Any], device: str) -> dict[str, Any]:

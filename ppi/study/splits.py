@@ -20,6 +20,7 @@ from ppi.errors import SettingsError
 from ppi.evaluation.baselines import sequence_baselines
 from ppi.evaluation.neighbours import highest_identity
 from ppi.io.tables import ComplexTable
+from ppi.prediction.novelty import pair_identities
 from ppi.provenance import table_sha256
 from ppi.study.cells import slug
 
@@ -27,7 +28,7 @@ from ppi.study.cells import slug
 PARTS = ("validation", "test")
 SPLITS_FOLDER, ROWS_FILE, _FACTS = "splits", "rows.csv", "split.json"
 #: Columns of `reference_rows` that are not a baseline.
-ROW_COLUMNS = ("id", "part", "measured", "group", "identity")
+ROW_COLUMNS = ("id", "part", "measured", "group", "identity", "pair_identity")
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,9 @@ def reference_rows(split: StudySplit, folder: Path) -> pd.DataFrame:
     -------
     DataFrame
         One row a complex of validation and test: ``id, part, measured`` (pKd), ``group`` (what a bootstrap
-        draws whole), ``identity`` (highest of any chain to a training chain, 0 to 1), and the pKd of each
-        of `ppi.evaluation.baselines.SEQUENCE_BASELINES`.
+        draws whole), ``identity`` (highest of any chain to a training chain, 0 to 1), ``pair_identity`` (see
+        `ppi.prediction.novelty.NearestComplex`), and the pKd of each of
+        `ppi.evaluation.baselines.SEQUENCE_BASELINES`.
 
     Raises
     ------
@@ -115,6 +117,7 @@ def reference_rows(split: StudySplit, folder: Path) -> pd.DataFrame:
     hits = similar_chains(*chains)
     rows = pd.concat([part_rows(part, table) for part, table in parts.items()], ignore_index=True)
     rows["identity"] = highest_identity(complexes, hits)
+    rows["pair_identity"] = pair_identities(train.complexes, complexes)
     rows = rows.assign(**sequence_baselines(train, complexes, hits))
     with atomic_folder(folder) as temporary:
         rows.to_csv(temporary / ROWS_FILE, index=False)

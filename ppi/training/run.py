@@ -17,7 +17,6 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from data_curation.clustering import mmseqs_version
 from data_curation.files import check_writable_folder
-from data_curation.leakage import nearest_identity
 from heads.base import Head
 from ppi.backbones.base import Unit
 from ppi.datasets import SHIPPED_DATASET, data_labels, open_dataset, split_dataset
@@ -32,6 +31,7 @@ from ppi.models.calibration import check_groups, fit_calibration
 from ppi.models.config import ModelConfig
 from ppi.models.folder import TrainedModel, load_model, save_model
 from ppi.prediction.engine import MemberPredictions, predict_members
+from ppi.prediction.novelty import pair_identities
 from ppi.provenance import code_provenance, table_sha256
 from ppi.training.card import model_card
 from ppi.training.data import AffinityData, Examples, make_examples, row_groups, row_weights
@@ -293,10 +293,9 @@ def _save(
     identity: np.ndarray | None,
 ) -> TrainedModel:
     train_part, validation_part = table.part("train"), table.part("validation")
-    chains = {chain for item in train_part.complexes for chain in item.chains}
     measured = validation_part.measured_pkd("validation")
     if identity is None:
-        identity = np.array(nearest_identity([item.chains for item in validation_part.complexes], chains))
+        identity = pair_identities(train_part.complexes, validation_part.complexes)
     calibration = fit_calibration(
         measured, predicted.mean, predicted.spread, identity, validation_part.targets()
     )
@@ -317,7 +316,7 @@ def _save(
         target,
         model.cpu(),
         calibration=calibration,
-        training_chains=chains,
+        training_complexes=train_part.complexes,
         training_log=pd.concat([member.log.assign(seed=member.seed) for member in members]),
         manifest=manifest,
         card=model_card(model, calibration, manifest),

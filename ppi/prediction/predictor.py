@@ -1,0 +1,190 @@
+"""A loaded model that lives long: device, embeddings and training complexes are kept from call to call."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from ppi.complexes import Complex
+from ppi.devices import choose_device
+from ppi.embedding.cache import EmbeddingCache
+from ppi.errors import InputError, PpiWarning
+from ppi.io.inputs import Inputs, read_inputs
+from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_from_pkd
+from ppi.io.tables import ComplexTable
+from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
+from ppi.prediction.engine import predict_with
+from ppi.prediction.novelty import NearestComplex, NoveltyIndex
+from ppi.prediction.oddities import oddities_of
+
+#: In which proteins bind and are measured; what lies outside is in another unit.
+_LOWEST_KELVIN, _HIGHEST_KELVIN = 200, 400
+_KELVIN = f"give {_LOWEST_KELVIN} to {_HIGHEST_KELVIN} kelvin"
+
+
+class Predictor:
+    """Predicts the affinity of complexes; safe to use from several threads, and beside other predictors.
+
+    Parameters
+    ----------
+    model
+        Model folder, name on the Hugging Face hub, loaded model, or ``default``, the model in the package.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    store
+        Folder of the stores that keep a language model's embeddings on disk; by default in the user's cache.
+        One that cannot be written is no reason to fail: embeddings are then kept in memory only.
+    novelty
+        Look for the training complexes that resemble each complex. It takes some 50 ms a new chain.
+
+    Raises
+    ------
+    ppi.errors.ModelError
+        If the model cannot be loaded.
+    ppi.errors.SettingsError
+        If the device is not there.
+
+    Examples
+    --------
+    >>> predictor = Predictor()
+    >>> table = predictor.predict(("barnase-barstar", "AQVINTFDGVADYLQTYHKLPDNYITKSEAQALG",
+    "KKAVINGEQIRSISDLHQTLKK"))
+    >>> list(table.id)
+    ['barnase-barstar']
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | TrainedModel = DEFAULT_MODEL,
+        *,
+        device: str = "auto",
+        store: str | os.PathLike[str] | None = None,
+        novelty: bool = True,
+    ) -> None:
+        self.device, self.novelty = choose_device(device), novelty
+        self.trained = model if isinstance(model, TrainedModel) else load_model(model)
+        self._model = self.trained.model.eval().to(self.device)
+        self._cache = EmbeddingCache(self._model.backbone, self.device, store=store)
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Predictor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store of embeddings; the predictor can go on, with what it keeps in memory."""
+        self._cache.close()
+
+    def predict(
+        self,
+        complexes: Inputs,
+        *,
+        temperature_kelvin: float = STANDARD_TEMPERATURE,
+        truncate: bool = False,
+    ) -> pd.DataFrame:
+        """Predict pKd with its interval.
+
+        Parameters
+        ----------
+        complexes
+            See `ppi.io.inputs.read_inputs`.
+        temperature_kelvin
+            For dG, where the input has no column ``temperature_kelvin`` of its own.
+        truncate
+            Shorten complexes over the backbone's limit instead of refusing them.
+
+        Returns
+        -------
+        DataFrame
+            One row a complex, in input order; `ppi.io.predictions.COLUMNS` says what the columns are.
+
+        Raises
+        ------
+        ppi.errors.PpiError
+            If the input is wrong, or the model gives no finite prediction.
+        """
+        if not _LOWEST_KELVIN <= temperature_kelvin <= _HIGHEST_KELVIN:
+            raise InputError(f"the temperature is {temperature_kelvin}; {_KELVIN}")
+        table = read_inputs(complexes)
+        temperatures = _temperatures(table, temperature_kelvin)
+        predicted = predict_with(self._model, table.complexes, self._cache, truncate=truncate)
+        pkd = pd.Series(predicted.mean)
+        found = self._nearest(table.complexes)
+        half_width = self.trained.calibration.half_width(
+            predicted.spread, found["pair_identity"].to_numpy(dtype=np.float64)
+        )
+        odd = [
+            "; ".join(oddities_of(item) + ["shortened"] * cut)
+            for item, cut in zip(table.complexes, predicted.truncated, strict=True)
+        ]
+        result = pd.DataFrame(
+            {
+                "id": [item.id for item in table.complexes],
+                "pkd": pkd,
+                "pkd_std": predicted.spread,
+                "pkd_lower": pkd - half_width,
+                "pkd_upper": pkd + half_width,
+                "kd_molar": kd_from_pkd(pkd),
+                "dg_kcal_mol": dg_from_pkd(pkd, temperatures),
+                **found,
+                "warnings": odd,
+                "truncated": predicted.truncated,
+                "model": self.trained.name,
+            }
+        )
+        return result[list(COLUMNS)]
+
+    def _nearest(self, complexes: list[Complex]) -> pd.DataFrame:
+        index = self._index if self.novelty else None
+        nearest = [None] * len(complexes) if index is None else index.nearest(complexes)
+        return pd.DataFrame([_nearest_columns(found) for found in nearest])
+
+    @property
+    def _index(self) -> NoveltyIndex | None:
+        with self._lock:
+            return self._made_index
+
+    @cached_property
+    def _made_index(self) -> NoveltyIndex | None:
+        if self.trained.training_complexes:
+            return NoveltyIndex(self.trained.training_complexes)
+        warnings.warn(
+            f"model {self.trained.name!r} was saved by an older version, without its training complexes: "
+            "novelty and the nearest complex are left empty, and intervals are as wide as for a new "
+            "complex. A model that is trained again has them",
+            PpiWarning,
+            stacklevel=4,
+        )
+        return None
+
+
+def _nearest_columns(found: NearestComplex | None) -> dict[str, object]:
+    return {
+        "novelty": None if found is None else found.novelty,
+        "ligand_identity": np.nan if found is None else found.ligand_identity,
+        "receptor_identity": np.nan if found is None else found.receptor_identity,
+        "pair_identity": np.nan if found is None else found.pair_identity,
+        "nearest_complex": None if found is None else found.id,
+        "nearest_pkd": np.nan if found is None or found.pkd is None else found.pkd,
+    }
+
+
+def _temperatures(table: ComplexTable, default: float) -> pd.Series | float:
+    if "temperature_kelvin" not in table.columns:
+        return default
+    try:
+        given = pd.to_numeric(table.columns["temperature_kelvin"])
+    except (ValueError, TypeError) as error:
+        raise InputError(f"temperature_kelvin: {error}; {_KELVIN}") from error
+    wrong = given.notna() & ~given.between(_LOWEST_KELVIN, _HIGHEST_KELVIN)
+    if wrong.any():
+        name = table.complexes[int(wrong.to_numpy().argmax())].id
+        raise InputError(f"complex {name!r}: temperature_kelvin is {given[wrong].iloc[0]}; {_KELVIN}")
+    return given.fillna(default).astype(float)
