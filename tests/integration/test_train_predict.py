@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,6 @@ import pytest
 import torch
 
 import ppi
-from data_curation.errors import MMseqsError
 from heads.registry import HEADS, MIXERS
 from ppi.errors import InputError, ModelError, PpiWarning, SettingsError, TrainingError
 from ppi.evaluation.baselines import BASELINES
@@ -23,7 +23,6 @@ from ppi.models.affinity import AffinityModel
 from ppi.models.calibration import Calibration
 from ppi.models.config import ModelConfig
 from ppi.models.folder import load_model, save_model
-from ppi.prediction import predict as predict_module
 from ppi.prediction.engine import predict_members
 from ppi.training.settings import TrainSettings, settings_from_yaml
 
@@ -36,7 +35,7 @@ def test_saved_model_predicts_bit_equal(tmp_path: Path, table_path: Path, head: 
         tmp_path / "m",
         model,
         calibration=Calibration(0.9, 2.0, 1.0, 0.5, 0.25, 10, 9, 0.9, 4.0),
-        training_chains=["MKV"],
+        training_complexes=[ppi.Complex("t", ("MKV",), ("MKV",), 7.0)],
         training_log=pd.DataFrame({"epoch": [1]}),
         manifest={"name": "m", "backbone_identity": model.backbone.identity},
         card="card",
@@ -82,7 +81,7 @@ def test_model_folder_is_complete(model_path: Path, table: pd.DataFrame) -> None
         "model.safetensors",
         "manifest.json",
         "calibration.json",
-        "training_chains.txt.gz",
+        "training_complexes.parquet",
         "training.csv",
         "README.md",
     }
@@ -108,21 +107,22 @@ def test_label_scale_counts_a_series_once(tmp_path: Path, table: pd.DataFrame) -
 
 def test_prediction_table(model_path: Path, table_path: Path, table: pd.DataFrame) -> None:
     result = ppi.predict(table_path, model=model_path)
-    assert tuple(result.columns) == COLUMNS
+    assert list(result.columns) == list(COLUMNS)
     assert result["id"].tolist() == table["id"].tolist()
     assert (result["pkd_std"] > 0).all()
     assert np.allclose(result["kd_molar"], 10 ** -result["pkd"])
     assert np.allclose(result["pkd_upper"] - result["pkd"], result["pkd"] - result["pkd_lower"])
-    assert (result.loc[table["split"] == "train", "nearest_train_identity"] == 1.0).all()
-    assert (result.loc[table["split"] == "test", "nearest_train_identity"] < 0.9).all()
+    assert (result.loc[table["split"] == "train", "pair_identity"] == 1.0).all()
+    assert (result.loc[table["split"] == "test", "pair_identity"] < 0.9).all()
     shuffled = ppi.predict(read_complexes(table_path).complexes[::-1], model=model_path)
     assert np.allclose(shuffled["pkd"][::-1], result["pkd"], atol=1e-5)
 
 
 def test_replaced_residues_are_said(model_path: Path) -> None:
     rare = ppi.Complex("rare", ("MKUV", "BKV"), ("MKV",))
-    with pytest.warns(PpiWarning, match=r"ligand chain 1: U replaced by X \(and 1 more chain"):
-        ppi.predict([rare], model=model_path)
+    (said,) = ppi.predict([rare], model=model_path)["warnings"]
+    assert "ligand chain 1: U replaced by X" in said
+    assert "ligand chain 2: B replaced by X" in said
 
 
 def test_temperature_moves_dg_only(model_path: Path, table_path: Path, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_temperature_moves_dg_only(model_path: Path, table_path: Path, tmp_path:
     own = ppi.predict(tmp_path / "t.csv", model=model_path)
     assert own["dg_kcal_mol"][0] == pytest.approx(cold["dg_kcal_mol"][0])
     assert own["dg_kcal_mol"][1] == pytest.approx(warm["dg_kcal_mol"][1])
-    with pytest.raises(InputError, match="temperature is 25; 200 to 400 kelvin were expected"):
+    with pytest.raises(InputError, match="temperature is 25; give 200 to 400 kelvin"):
         ppi.predict(table_path, model=model_path, temperature_kelvin=25)
 
 
@@ -149,16 +149,19 @@ def test_a_40000_residue_chain_is_refused_or_truncated(model_path: Path) -> None
     assert np.isfinite(result["pkd"]).all()
 
 
-def test_without_mmseqs_the_novelty_is_empty_and_said(
-    model_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_folder_of_an_older_version_has_no_novelty(
+    model_path: Path, table_path: Path, tmp_path: Path
 ) -> None:
-    def absent(*_: object) -> list[float]:
-        raise MMseqsError("MMseqs2 was not found")
-
-    monkeypatch.setattr(predict_module, "nearest_identity", absent)
-    with pytest.warns(PpiWarning, match="nearest_train_identity is left empty: MMseqs2 was not found"):
-        result = ppi.predict(table_path, model=model_path)
-    assert result["nearest_train_identity"].isna().all()
+    old = tmp_path / "old"
+    shutil.copytree(model_path, old)
+    chains = "\n".join(sorted(load_model(model_path).training_chains)) + "\n"
+    (old / "training_complexes.parquet").unlink()
+    (old / "training_chains.txt.gz").write_bytes(gzip.compress(chains.encode()))
+    with pytest.warns(PpiWarning, match="'old' was saved by an older version"):
+        result = ppi.predict(table_path, model=old)
+    assert result["pair_identity"].isna().all()
+    assert result["pkd"].equals(ppi.predict(table_path, model=model_path)["pkd"])
+    assert load_model(old).training_chains == load_model(model_path).training_chains
 
 
 def test_evaluation_report(model_path: Path, table_path: Path, tmp_path: Path, table: pd.DataFrame) -> None:

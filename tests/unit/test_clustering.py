@@ -10,7 +10,6 @@ import pytest
 from data_curation import clustering
 from data_curation.clustering import cluster, search
 from data_curation.errors import MMseqsError
-from data_curation.leakage import nearest_identity
 from data_curation.sources import read_sequence_table
 
 ROWS = Path(__file__).resolve().parent.parent / "data" / "measured_rows.csv.gz"
@@ -35,13 +34,6 @@ def test_clusters_and_hits_are_those_of_the_sequences() -> None:
     assert hit.coverage == pytest.approx(1.0)
     assert (hit.query_start, hit.query_end) == (hit.target_start, hit.target_end) == (0, len(CHAIN))
     assert search({"other": "K" * 60}, {"chain": CHAIN}).empty
-
-
-def test_nearest_identity() -> None:
-    values = nearest_identity([(CHAIN, OTHER), (MUTANT,), (OTHER,), ("K" * 60,)], [CHAIN])
-    assert values[0] == 1.0
-    assert values[1] == pytest.approx(1 - 1 / len(CHAIN), abs=0.002)
-    assert values[2:] == [0.0, 0.0]
 
 
 def test_absent_mmseqs_says_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_a_string_is_not_a_tuple_of_chains() -> None:
 
 
 def test_empty_id_is_refused() -> None:
-    with pytest.raises(InputError, match="empty id"):
+    with pytest.raises(InputError, match="the id of a complex is ' '; give a name"):
         Complex(" ", ("MKV",), ("MKV",))
 
 

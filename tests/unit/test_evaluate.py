@@ -13,7 +13,7 @@ import torch
 from conftest import random_chain
 
 from data_curation.clustering import search
-from data_curation.leakage import nearest_identity, similar_chains
+from data_curation.leakage import similar_chains
 from ppi.complexes import Complex
 from ppi.embedding.engine import embed_units
 from ppi.errors import InputError, PpiWarning
@@ -230,12 +230,11 @@ def relatives() -> tuple[list[Complex], list[Complex], pd.DataFrame]:
     return train, test, similar_chains([chain for item in test for chain in item.chains], known)
 
 
-def test_novelty_is_that_of_prediction(
+def test_the_highest_identity_of_any_chain(
     relatives: tuple[list[Complex], list[Complex], pd.DataFrame],
 ) -> None:
-    train, test, hits = relatives
+    _, test, hits = relatives
     found = highest_identity(test, hits).tolist()
-    assert found == nearest_identity([t.chains for t in test], [c for t in train for c in t.chains])
     assert found[:4] == [1, 1, 1, 0]
     assert 0.8 < found[4] < 1
 

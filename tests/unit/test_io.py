@@ -90,7 +90,7 @@ def test_wrong_paths(tmp_path: Path) -> None:
         read_complexes(tmp_path / "x.fasta")
     with pytest.raises(InputError, match="no such file"):
         read_complexes(tmp_path / "absent.csv")
-    with pytest.raises(InputError, match=r"unknown suffix '\.txt'; \.fasta"):
+    with pytest.raises(InputError, match=r"unknown suffix '\.txt'\. Files with these"):
         read_complexes(fasta(tmp_path, SIDES, "in.txt"))
 
 
@@ -102,8 +102,10 @@ def test_side_files_are_paired_by_order(tmp_path: Path) -> None:
         ("x", ("MKV", "LLW"), ("TTY",)),
         ("y|z", ("GGS",), ("MMM",)),
     ]
-    with pytest.raises(InputError, match="2 records and .* has 1"):
-        read_side_pairs(ligands, fasta(tmp_path, ">x\nTTY\n", "one.fasta"))
+    with_all = read_side_pairs(ligands, fasta(tmp_path, ">z\nTTY\n", "one.fasta"))
+    assert [(p.id, p.receptor) for p in with_all] == [("x|z", ("TTY",)), ("y|z", ("TTY",))]
+    with pytest.raises(InputError, match="2 records and .* has 3"):
+        read_side_pairs(ligands, fasta(tmp_path, ">a\nT\n>b\nT\n>c\nT\n", "three.fasta"))
     with pytest.raises(InputError, match="'x' occurs twice"):
         twice = fasta(tmp_path, ">x\nTTY\n>x\nTTY\n", "twice.fasta")
         read_side_pairs(twice, twice)

@@ -128,7 +128,7 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
 
 def test_a_place_without_room_for_a_store_is_said_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"file.*--store, or PPI_CACHE .*names another place"):
+    with pytest.raises(StoreError, match=r"file.*--store, or PPI_CACHE .*names another folder"):
         EmbeddingStore(tmp_path / "file", TinyRandomBackbone())
 
 
@@ -176,7 +176,7 @@ def test_too_little_room_is_said_before_the_work(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
     with (
         EmbeddingStore(tmp_path, backbone) as store,
-        pytest.raises(StoreError, match=r"0\.00 GB are needed, 0\.00 GB are free"),
+        pytest.raises(StoreError, match=r"108 B are needed, 10 B are free"),
     ):
         fill_store(store, backbone, UNITS, devices=["cpu"])
     assert backbone.embedded == 0
@@ -196,7 +196,7 @@ def test_list_and_prune(tmp_path: Path) -> None:
         prune_store(tmp_path, "../" + tmp_path.name + "/" + name)
     prune_store(tmp_path, name)
     assert list_stores(tmp_path) == []
-    assert "0.000 GB in 0 store(s)" in format_stores(tmp_path)
+    assert "0 B in 0 store(s)" in format_stores(tmp_path)
 
 
 def test_a_store_that_was_cut_off_is_refused_and_listed(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_store_that_was_cut_off_is_refused_and_listed(tmp_path: Path) -> None:
         pass
     (data,) = (path for path in tmp_path.glob("*/data.mdb") if path.parent != sound.folder)
     data.write_bytes(data.read_bytes()[:12_288])
-    with pytest.raises(StoreError, match="the store was cut off; prune it"):
+    with pytest.raises(StoreError, match="was cut off; `ppi embed --prune"):
         EmbeddingStore(tmp_path, TinyRandomBackbone(dim=4096))
     problems = {entry.name: entry.problem for entry in list_stores(tmp_path)}
     assert problems[sound.folder.name] == ""
