@@ -240,6 +240,9 @@ def test_broken_model_folders(tmp_path: Path, model_path: Path, table_path: Path
         load_model(broken)
     (broken / "config.json").write_text(json.dumps(config))
     (broken / "model.safetensors").write_bytes(b"short")
+    with pytest.raises(ModelError, match="the weights are damaged or were replaced: their SHA-256 is"):
+        load_model(broken)
+    rewrite(broken / "manifest.json", weights_sha256=None)
     with pytest.raises(ModelError, match="cannot be loaded"):
         load_model(broken)
 
