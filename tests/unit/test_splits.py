@@ -238,6 +238,15 @@ def test_a_fold_tests_the_next_validates_and_the_rest_trains(tmp_path: Path) -> 
             assigned_parts(rows, split)
 
 
+def test_parts_may_be_written_in_several_ways(tmp_path: Path) -> None:
+    labels = ["Train", "TRAINING", "val", "Valid", " validation", "DEV", "Test"]
+    rows = pd.DataFrame({"id": list("abcdefg"), "split": labels})
+    expected = ["train", "train", *["validation"] * 4, "test"]
+    assert list(assigned_parts(rows, "split").values()) == expected
+    rows.to_csv(tmp_path / "split.csv", index=False)
+    assert list(assigned_parts(rows, str(tmp_path / "split.csv")).values()) == expected
+
+
 def test_audit_sees_duplicates_and_swaps(sides: dict[str, Sides]) -> None:
     item = next(iter(sides.values()))
     other = next(c for c in sides.values() if not set(c.chains) & set(item.chains))
