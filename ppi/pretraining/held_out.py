@@ -50,7 +50,7 @@ def hold_out(
     sequences: Sequence[bytes],
     fraction: float,
     seed: int,
-    earlier: Earlier = Earlier(),  # noqa: B008 (frozen)
+    earlier: Earlier = Earlier(),
 ) -> HeldOut:
     """Choose whole clusters of 50 % identity at random.
 

@@ -402,8 +402,9 @@ def test_backbone_and_heads_are_made_once(
     )
     assert trained.model.config == loaded.model.config
     assert trained.model.backbone.identity == loaded.model.backbone.identity
-    for name, tensor in loaded.model.state_dict().items():
-        assert torch.equal(trained.model.state_dict()[name], tensor), name
+    kept = dict(trained.model.named_parameters())
+    for name, parameter in loaded.model.named_parameters():
+        assert torch.equal(kept[name], parameter), name
 
 
 def test_progress_is_logged(
