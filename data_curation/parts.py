@@ -12,6 +12,13 @@ from data_curation.csv_files import read_csv
 from data_curation.errors import AssignmentError
 from data_curation.records import TEST, TRAIN, VALIDATION
 
+#: What the three parts are called in lower case.
+_PART_OF_LABEL = {
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("validation", "val", "valid", "dev"), VALIDATION),
+    **dict.fromkeys(("test", "testing"), TEST),
+}
+
 
 def assigned_parts(table: pd.DataFrame, split: str) -> dict[str, str]:
     """Return the part of each complex that has one.
@@ -27,7 +34,7 @@ def assigned_parts(table: pd.DataFrame, split: str) -> dict[str, str]:
     Returns
     -------
     dict
-        ``train``, ``validation`` or ``test`` by complex id.
+        ``train``, ``validation`` or ``test`` by complex id, however the split writes it (``Val``, ``valid``).
 
     Raises
     ------
@@ -81,14 +88,18 @@ def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _checked_parts(assigned: dict[str, str], name: str) -> dict[str, str]:
-    for row, part in assigned.items():
-        if part not in (TRAIN, VALIDATION, TEST):
-            folds = f", or {name}:K to test on fold K" if part.lstrip("-").isdecimal() else ""
+def _checked_parts(assigned: Mapping[str, str], name: str) -> dict[str, str]:
+    parts = {}
+    for row, label in assigned.items():
+        part = _PART_OF_LABEL.get(label.strip().lower())
+        if part is None:
+            folds = f", or {name}:K to test on fold K" if label.lstrip("-").isdecimal() else ""
             raise AssignmentError(
-                f"{name}: {row} is in {part!r}; train, validation or test was expected{folds}"
+                f"{name}: {row} is in {label!r}; the parts are train (or training), validation (val, valid, "
+                f"dev) and test (testing), in any case{folds}"
             )
-    return assigned
+        parts[row] = part
+    return parts
 
 
 def _parts_of_fold(assigned: Mapping[str, str], name: str, fold: str) -> dict[str, str]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from data_curation.records import Protocol
+from data_curation.records import VALIDATION, Protocol
+from ppi.errors import PpiWarning
+
+if TYPE_CHECKING:
+    from ppi.io.tables import ComplexTable
 
 
 def split(
@@ -52,9 +58,9 @@ def split(
     from ppi.datasets import open_dataset
 
     refuse_overwriting(output, [data])
-    table = open_dataset(data).frame()
+    table = open_dataset(data)
     counts = write_split(
-        table,
+        table.frame(),
         output,
         protocol=protocol,
         ratios=ratios,
@@ -65,3 +71,26 @@ def split(
     )
     print(counts.to_string())
     print(f"written to {output}, sha256 {sha256_of(output)}")
+    if protocol in ("strict", "cold-target"):
+        _warn_of_few_groups(table, output)
+
+
+def _warn_of_few_groups(table: ComplexTable, output: Path) -> None:
+    """Warn if `ppi train` would refuse the validation part, and say which ratios it would take."""
+    import numpy as np
+
+    from ppi.datasets import split_dataset
+    from ppi.datasets.ratios import ratios_for
+    from ppi.models.calibration import needed_groups
+
+    parts = split_dataset(table, output)
+    targets = parts.rows(parts.columns["split"] == VALIDATION).targets()
+    groups, needed = len(np.unique(targets)), needed_groups()
+    if groups < needed:
+        warnings.warn(
+            f"the validation part has {len(targets)} complex(es) of {groups} group(s), but `ppi train` needs "
+            f"at least {needed} groups for its intervals; "
+            f"{ratios_for(len(parts), len(targets), groups, needed)}",
+            PpiWarning,
+            stacklevel=2,
+        )

@@ -124,6 +124,11 @@ def read_calibration(path: Path) -> Calibration:
         raise ModelError(f"{path}: {key}: {first['msg']}, but got {first['input']!r:.40}") from error
 
 
+def needed_groups(level: float = LEVEL) -> int:
+    """Return how many groups of validation complexes a finite interval of a level needs at least."""
+    return math.ceil(level / (1 - level) - _TOLERANCE)
+
+
 def check_groups(groups: np.ndarray, level: float = LEVEL) -> None:
     """Raise if validation complexes are of too few groups for a finite interval.
 
@@ -140,8 +145,8 @@ def check_groups(groups: np.ndarray, level: float = LEVEL) -> None:
         If they are: the ``G`` groups have ``G / (G + 1)`` of the weight, which must reach `level`.
     """
     if not 0 < level < 1:
-        raise InputError(f"the level of the interval is {level}; between 0 and 1 was expected")
-    found, needed = len(np.unique(groups)), math.ceil(level / (1 - level) - _TOLERANCE)
+        raise InputError(f"the level of the interval is {level}; it must be between 0 and 1")
+    found, needed = len(np.unique(groups)), needed_groups(level)
     if found < needed:
         raise InputError(
             f"there are {len(groups)} validation complex(es); at least {needed} groups of them (column "

@@ -20,6 +20,7 @@ from data_curation.files import check_writable_folder
 from heads.base import Head
 from ppi.backbones.base import Unit
 from ppi.datasets import SHIPPED_DATASET, data_labels, open_dataset, split_dataset
+from ppi.datasets.ratios import ratios_for
 from ppi.devices import choose_device, native_dtype
 from ppi.embedding.run import open_embeddings
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
@@ -27,7 +28,7 @@ from ppi.errors import InputError, SettingsError, TrainingError
 from ppi.io.tables import ComplexTable
 from ppi.metrics import METRICS
 from ppi.models.affinity import AffinityModel
-from ppi.models.calibration import check_groups, fit_calibration
+from ppi.models.calibration import check_groups, fit_calibration, needed_groups
 from ppi.models.config import ModelConfig
 from ppi.models.folder import TrainedModel, load_model, save_model
 from ppi.prediction.engine import MemberPredictions, predict_members
@@ -115,7 +116,7 @@ def train(
     table = split_dataset(whole, split)
     train_part, validation_part = table.part("train"), table.part("validation")
     labels, measured = _labels(train_part, "training"), _labels(validation_part, "validation")
-    check_groups(validation_part.targets())
+    _check_validation(table, validation_part)
     if hardware.processes > len(validation_part):
         raise SettingsError(
             f"{hardware.processes} processes, but {len(validation_part)} validation complexes: each needs one"
@@ -188,6 +189,16 @@ def scale_to_labels(model: AffinityModel, predicted: np.ndarray, labels: np.ndar
             )
         head = cast(Head, model.heads[number])
         head.rescale(float(slope), float((slope * mean + intercept - mean) / std))
+
+
+def _check_validation(table: ComplexTable, validation_part: ComplexTable) -> None:
+    """Raise if there are too few validation groups for an interval; say which ratios of a split give them."""
+    targets = validation_part.targets()
+    try:
+        check_groups(targets)
+    except InputError as error:
+        remedy = ratios_for(len(table), len(targets), len(np.unique(targets)), needed_groups())
+        raise InputError(f"{error}; {remedy}") from error
 
 
 def _labels(part: ComplexTable, what: str) -> np.ndarray:

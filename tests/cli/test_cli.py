@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import REPOSITORY
+from conftest import REPOSITORY, random_complex
 
 from ppi.backbones.residue import ResidueBackbone
 from ppi.cli import main
@@ -270,6 +270,31 @@ def test_split_and_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     }
     assert run("audit", table, "--split", tmp_path / "absent.csv") == 1
     assert run("split", table, "--protocol", "loose", "--output", split) == 2
+
+
+def test_split_of_a_small_table_says_which_ratios_training_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    complexes = [random_complex(random, f"c{index}") for index in range(60)]
+    rows = [(item.id, item.ligand[0], item.receptor[0], item.pkd) for item in complexes]
+    table, split = tmp_path / "mine.csv", tmp_path / "split.csv"
+    pd.DataFrame(rows, columns=["id", "ligand", "receptor", "pkd"]).to_csv(table, index=False)
+    train = ["train", "--data", table, "--split", split, "--head", "hp", "--mixer", "none"]
+    train += ["--max-epochs", "1", "--output", tmp_path / "model"]
+    assert run("split", table, "--output", split) == 0
+    warned = capsys.readouterr().err
+    assert run(*train) == 1
+    refused = capsys.readouterr().err
+    assert "`ppi train` needs at least 9 groups" in warned
+    assert "at least 9 groups of them" in refused
+    ratios = [re.search(r"--ratios (\S+) (\S+) (\S+) gives", text) for text in (warned, refused)]
+    assert ratios[0] is not None
+    assert ratios[1] is not None
+    assert ratios[0].groups() == ratios[1].groups()
+    assert run("split", table, "--ratios", *ratios[0].groups(), "--output", split) == 0
+    assert run(*train) == 0
+    assert "warning" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".parquet"])

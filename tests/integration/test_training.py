@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import signal
 import subprocess
 import sys
@@ -22,10 +22,12 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
 
 import ppi
+from ppi import progress
 from ppi.embedding.sources import LiveUnits
 from ppi.embedding.units import encode_complexes, split_into_units
 from ppi.errors import InputError, SettingsError, TrainingError
 from ppi.io.tables import read_complexes
+from ppi.models import affinity
 from ppi.models.affinity import AffinityModel
 from ppi.models.config import ModelConfig
 from ppi.models.folder import load_model
@@ -34,8 +36,9 @@ from ppi.training.data import Examples
 from ppi.training.member import Hardware
 from ppi.training.module import AffinityModule, rate_factor
 from ppi.training.run import scale_to_labels
-from ppi.training.settings import TrainSettings, settings_from_yaml
+from ppi.training.settings import TrainSettings
 from ppi.training.sharding import shard, whole
+from ppi.training.workspace import Workspace
 
 SMALL = {"head": "hp", "mixer": "none", "batch_residues": 400}
 
@@ -214,21 +217,37 @@ def test_ranked_scores_get_the_line_of_the_labels(random: np.random.Generator) -
         scale_to_labels(model, before, -labels)
 
 
-@pytest.mark.parametrize("method", ["full", "lora", "last-layers", "attention-heads"])
+@pytest.mark.parametrize(
+    ("method", "precision"),
+    [
+        ("full", "auto"),
+        ("full", "float32"),
+        ("lora", "bfloat16"),
+        ("last-layers", "auto"),
+        ("attention-heads", "bfloat16"),
+    ],
+)
 def test_tuned_model_is_saved_and_predicts_the_same(
-    tmp_path: Path, table_path: Path, tiny_backbone: str, method: str
+    tmp_path: Path, table_path: Path, tiny_backbone: str, method: str, precision: str
 ) -> None:
     tuning = {"method": method, "learning_rate": 1e-2}
     if method == "attention-heads":
         tuning["attention_heads"] = ("1:0",)
-    settings = TrainSettings(backbone=tiny_backbone, tuning=tuning, **SMALL, micro_residues=200, max_epochs=2)
+    settings = TrainSettings(
+        backbone=tiny_backbone,
+        precision=precision,
+        tuning=tuning,
+        **SMALL,
+        micro_residues=200,
+        max_epochs=2,
+    )
     trained = ppi.train(table_path, output=tmp_path / "m", settings=settings)
     complexes = read_complexes(table_path).complexes
     first = predict_members(trained.model, complexes).pkd
     assert np.array_equal(first, predict_members(load_model(tmp_path / "m").model, complexes).pkd)
     assert " tuned " in trained.model.backbone.identity
     # What the backbone makes has changed.
-    plain = AffinityModel(ModelConfig(backbone=tiny_backbone, head="hp", mixer="none"))
+    plain = AffinityModel(ModelConfig(backbone=tiny_backbone, precision=precision, head="hp", mixer="none"))
     plain.heads.load_state_dict(trained.model.heads.state_dict())
     moved = predict_members(plain, complexes).pkd
     config = trained.model.config
@@ -318,6 +337,90 @@ def test_a_gradient_that_is_not_finite_stops_the_run(
         ppi.train(table_path, output=tmp_path / "m", settings=TrainSettings(**SMALL, max_epochs=3))
 
 
+def test_a_second_run_of_the_same_output_is_refused_at_once(tmp_path: Path, table_path: Path) -> None:
+    flags = ["--data", str(table_path), "--head", "hp", "--mixer", "none", "--max-epochs", "4000"]
+    command = [sys.executable, "-m", "ppi", "train", *flags, "--patience", "4000"]
+    command += ["--output", str(tmp_path / "m")]
+    log = tmp_path / "m.unfinished" / "member-0" / "training.csv"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while not log.exists() and process.poll() is None:
+            time.sleep(0.05)
+        for resume in (False, True):
+            with pytest.raises(TrainingError, match="m: another run is training this model now"):
+                ppi.train(table_path, output=tmp_path / "m", resume=resume)
+        assert process.poll() is None  # the first one goes on
+        process.kill()
+    # The lock has ended with the process.
+    with pytest.raises(TrainingError, match="an unfinished run is there"):
+        ppi.train(table_path, output=tmp_path / "m")
+
+
+def test_a_model_that_was_written_meanwhile_stays(
+    tmp_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finished_by_another(self: Workspace) -> Workspace:
+        (tmp_path / "m").mkdir()
+        (tmp_path / "m" / "config.json").write_text("{}")
+        return enter(self)
+
+    enter = Workspace.__enter__
+    monkeypatch.setattr(Workspace, "__enter__", finished_by_another)
+    with pytest.raises(TrainingError, match="the folder is not empty"):
+        ppi.train(table_path, output=tmp_path / "m", settings=TrainSettings(**SMALL))
+    assert (tmp_path / "m" / "config.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("tuning", [{"method": "frozen"}, {"method": "lora"}])
+def test_backbone_and_heads_are_made_once(
+    tmp_path: Path,
+    table_path: Path,
+    tiny_backbone: str,
+    tuning: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+
+    def counted(what: str, make: Any) -> Any:
+        def count(*given: Any, **options: Any) -> Any:
+            made.append(what)
+            return make(*given, **options)
+
+        return count
+
+    monkeypatch.setattr(affinity, "build_backbone", counted("backbone", affinity.build_backbone))
+    monkeypatch.setattr(ModelConfig, "build_head", counted("head", ModelConfig.build_head))
+    members = 1 if tuning["method"] == "lora" else 2
+    settings = TrainSettings(backbone=tiny_backbone, tuning=tuning, members=members, **SMALL, max_epochs=1)
+    trained = ppi.train(table_path, output=tmp_path / "m", settings=settings)
+    assert sorted(made) == ["backbone", *["head"] * members]
+    loaded = load_model(tmp_path / "m")
+    assert (trained.name, trained.calibration, trained.training_chains, trained.manifest) == (
+        loaded.name,
+        loaded.calibration,
+        loaded.training_chains,
+        loaded.manifest,
+    )
+    assert trained.model.config == loaded.model.config
+    assert trained.model.backbone.identity == loaded.model.backbone.identity
+    kept = dict(trained.model.named_parameters())
+    for name, parameter in loaded.model.named_parameters():
+        assert torch.equal(kept[name], parameter), name
+
+
+def test_progress_is_logged(
+    tmp_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    caplog.set_level(logging.INFO, logger="ppi")
+    ppi.train(table_path, output=tmp_path / "m", settings=TrainSettings(**SMALL, max_epochs=2), resume=True)
+    assert f"there is no unfinished run at {tmp_path / 'm'}.unfinished: starting anew" in caplog.messages
+    lines = [line for line in caplog.messages if line.startswith("seed 0: epoch ")]
+    assert lines[0].startswith("seed 0: epoch 1 of at most 2, batch 1 of ")
+    assert lines[0].endswith("last validation Spearman not known yet")
+    assert lines[-1].startswith("seed 0: epoch 2 of at most 2")
+    assert "member 1 of 1 (seed 0): validation Spearman " in caplog.text
+
+
 def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path, table_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(TrainingError, match="the folder is not empty"):
@@ -338,32 +441,6 @@ def test_tensorboard_files_are_written_on_request(tmp_path: Path, table_path: Pa
     settings = TrainSettings(**SMALL, max_epochs=1)
     ppi.train(table_path, output=tmp_path / "m", settings=settings, tensorboard=tmp_path / "board")
     assert list((tmp_path / "board").rglob("events.out.tfevents.*"))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"learning_rat": 1}, "learning_rat: there is no such setting; did you mean learning_rate?"),
-        ({"tuning": {"ranks": 4}}, "tuning.ranks: there is no such setting; did you mean rank?"),
-        ({"losses": {"mae": 1}}, "losses: .*unknown loss 'mae'; there are mse, huber"),
-        ({"losses": {}}, "losses: "),
-        ({"tuning": {"method": "attention-heads"}}, "attention_heads names the heads"),
-        ({"tuning": {"method": "full"}, "members": 3}, "members share one backbone"),
-    ],
-)
-def test_unfit_settings(tmp_path: Path, content: dict[str, Any], message: str) -> None:
-    path = tmp_path / "settings.yaml"
-    path.write_text(json.dumps(content))
-    with pytest.raises(SettingsError, match=message):
-        settings_from_yaml(path, {})
-
-
-def test_flags_win_over_yaml_key_by_key(tmp_path: Path) -> None:
-    path = tmp_path / "settings.yaml"
-    path.write_text(json.dumps({"tuning": {"method": "lora", "rank": 4}, "losses": {"mse": 1}}))
-    settings = settings_from_yaml(path, {"tuning": {"rank": 2}, "losses": {"listmle": 0.5}})
-    assert (settings.model.tuning.method, settings.model.tuning.rank) == ("lora", 2)
-    assert settings.losses == {"mse": 1, "listmle": 0.5}
 
 
 def test_descriptors_cannot_be_tuned(tmp_path: Path, table_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_written_warns_once_and_is_read(
 
     monkeypatch.setattr(store_module, "_open", refuse)
     with pytest.warns(
-        PpiWarning, match="embeddings cannot be written to disk, those that are there are used"
+        PpiWarning, match="cannot be written to disk, those that are there are used"
     ):
         cache = cache_of(backbone, tmp_path)
     with warnings.catch_warnings():

@@ -230,12 +230,21 @@ def test_a_fold_tests_the_next_validates_and_the_rest_trains(tmp_path: Path) -> 
     ]
     for split, message in (
         ("fold:3", "fold 3 is not there; folds are numbers, found: 0, 1, 2"),
-        ("fold", "a is in '0'; train, validation or test was expected, or fold:K"),
+        ("fold", "a is in '0'; the parts are train .*, or fold:K"),
         ("id:0", "found: none"),
         ("folds:0", "folds: neither a column nor a file; the table has the columns id, fold"),
     ):
         with pytest.raises(AssignmentError, match=message):
             assigned_parts(rows, split)
+
+
+def test_parts_may_be_written_in_several_ways(tmp_path: Path) -> None:
+    labels = ["Train", "TRAINING", "val", "Valid", " validation", "DEV", "Test"]
+    rows = pd.DataFrame({"id": list("abcdefg"), "split": labels})
+    expected = ["train", "train", *["validation"] * 4, "test"]
+    assert list(assigned_parts(rows, "split").values()) == expected
+    rows.to_csv(tmp_path / "split.csv", index=False)
+    assert list(assigned_parts(rows, str(tmp_path / "split.csv")).values()) == expected
 
 
 def test_audit_sees_duplicates_and_swaps(sides: dict[str, Sides]) -> None:
@@ -276,10 +285,10 @@ def test_wrong_splits(table: pd.DataFrame, tmp_path: Path) -> None:
         with pytest.raises(AssignmentError, match=message):
             audit(table, str(path))
 
-    refused("id,split\na,1\n", r"'1'; train, validation or test was expected, or .*split.csv:K")
+    refused("id,split\na,1\n", r"'1'; the parts are train .*, or .*split.csv:K")
     refused("id,part\na,train\n", r"missing column\(s\) split; it has id, part")
     refused("id,split\na,train\na,test\n", "'a' occurs twice")
-    refused("id,split\na,holdout\n", "a is in 'holdout'; train, validation or test was expected$")
+    refused("id,split\na,holdout\n", "a is in 'holdout'; the parts are train .* in any case$")
     refused("id,split\nnot-there,train\n", "not in the table")
     refused(f"id,split\n{table['id'][0]},test\n", "no complex is in train")
     with pytest.raises(AssignmentError, match="neither a column nor a file"):

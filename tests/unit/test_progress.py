@@ -1,0 +1,69 @@
+"""Messages and progress: what is logged, how often, and where it goes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import pytest
+
+from data_curation import clustering
+from ppi import progress
+from ppi.cli import main
+from ppi.messages import show_messages
+from ppi.progress import Pace, progress_bar
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that `ppi.progress` sees."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_line_is_due_each_30_seconds(clock: list[float]) -> None:
+    pace = Pace()
+    due = []
+    for clock[0] in (100, 129, 130, 131, 159, 200):
+        due.append(pace.due())
+    assert due == [False, False, True, False, False, True]
+
+
+def test_progress_is_logged_where_there_is_no_terminal(
+    clock: list[float], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO, logger="ppi")
+    with progress_bar("embedding", 10_000, "residues") as advance:
+        advance(1000)
+        clock[0] += 40
+        advance(1000)
+        advance(1000)
+    assert caplog.messages == [
+        "embedding: 2,000 of 10,000 residues, 50 residues/s, about 160 s left",
+    ]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_long_run_of_mmseqs_is_mentioned(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clustering, "_LINE_SECONDS", 0.2)
+    caplog.set_level(logging.INFO, logger="data_curation")
+    printed = clustering._run([sys.executable, "-c", "import time; time.sleep(0.7); print('done')"])
+    assert printed == "done\n"
+    assert caplog.messages[0].startswith("mmseqs -c has been running for 0 s")
+
+
+def test_the_command_line_shows_messages_as_plain_lines_once(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            main(["predict", "absent.fasta"])
+    capsys.readouterr()
+    show_messages()
+    logging.getLogger("ppi.training.run").info("member %d of %d", 1, 2)
+    logging.getLogger("data_curation.audit").info("searching")
+    logging.getLogger("ppi.training.run").debug("not for a user")
+    captured = capsys.readouterr()
+    assert captured.err == "member 1 of 2\nsearching\n"
+    assert captured.out == ""
