@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -47,14 +48,50 @@ def test_shipped_model_predicts_the_examples(
     output = tmp_path / "out.csv"
     assert run("predict", EXAMPLES / f"{name}.fasta", "--output", output) == 0
     table = pd.read_csv(output)
-    assert tuple(table.columns) == COLUMNS
+    assert list(table.columns) == list(COLUMNS)
     assert table["id"].tolist() == [name]
     row = table.iloc[0]
     assert row["pkd_lower"] < row["pkd"] < row["pkd_upper"]
     assert 3 < row["pkd"] < 14
     assert row["kd_molar"] == pytest.approx(10 ** -row["pkd"], rel=1e-4)
-    assert row["nearest_train_identity"] > 0.9
+    assert (row["novelty"], row["pair_identity"]) == ("familiar", pytest.approx(1, abs=0.1))
     assert "1 prediction(s) written" in capsys.readouterr().err
+
+
+def test_an_input_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, link = tmp_path / "table.csv", tmp_path / "link.csv"
+    table.write_text("id,ligand,receptor,pkd,split\na,MKV,MKW,7,test\n")
+    link.symlink_to(table)
+    before = table.read_bytes()
+    for words in (
+        ["predict", table, "--output", link],
+        ["predict", tmp_path, "--output", table],
+        ["split", table, "--output", table],
+        ["embed", table, "--backbone", "residue", "--output", tmp_path / "table.npz"],
+    ):
+        (tmp_path / "table.npz").unlink(missing_ok=True)
+        if words[0] == "embed":
+            (tmp_path / "table.npz").symlink_to(table)
+        assert run(*words) == 1
+        assert "it is the input file" in capsys.readouterr().err
+        assert table.read_bytes() == before
+
+
+def test_standard_input_and_several_files(
+    tmp_path: Path, model_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("ID; Ligand ;receptor\na;MKV;MKW\n;;\nb;MKW;MKV\n"))
+    assert run("predict", "-", "--model", model_path) == 0
+    assert pd.read_csv(io.StringIO(capsys.readouterr().out))["id"].tolist() == ["a", "b"]
+    (tmp_path / "1.fasta").write_text(">x|ligand text\nMKV\n>x|receptor\nMKW\n")
+    pd.DataFrame({"id": ["y"], "Ligand": ["MKV"], "RECEPTOR": ["MKW"]}).to_excel(
+        tmp_path / "2.xlsx", index=False
+    )
+    assert run("predict", tmp_path, "--model", model_path, "--no-novelty") == 0
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert table["id"].tolist() == ["x", "y"]
+    assert table["pkd"].nunique() == 1
+    assert table["novelty"].isna().all()
 
 
 def test_predictions_go_to_standard_output_by_default(
@@ -146,11 +183,12 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
     ("words", "code", "message"),
     [
         (["predict", "absent.fasta"], 1, "absent.fasta: no such file"),
-        (["predict"], 1, "either one file of complexes, or both --ligand and --receptor"),
-        (["predict", "x.fasta", "--ligand", "y.fasta"], 1, "either one file"),
+        (["predict"], 1, "either files of complexes, or both --ligand and --receptor"),
+        (["predict", "x.fasta", "--ligand", "y.fasta"], 1, "either files"),
         (["predict", "x.fasta", "--output", "out.xlsx"], 1, "unknown suffix '.xlsx'"),
         (["predict", "x.fasta", "--output", "pyproject.toml/out.csv"], 1, "is a file, not a folder"),
-        (["predict", EXAMPLES, "--output", "never.csv"], 1, "is a folder, a file was expected"),
+        (["predict", REPOSITORY / "docs"], 1, "the folder has no FASTA, CSV, TSV, XLSX or Parquet file"),
+        (["predict", "--ligand", EXAMPLES, "--receptor", EXAMPLES], 1, "is a folder, a file was expected"),
         (["predict", EXAMPLES / "hgh_receptor.fasta", "--model", "absent"], 1, "no such model folder"),
         (["predict", EXAMPLES / "hgh_receptor.fasta", "--device", "tpu"], 1, "device 'tpu'"),
         (["evaluate", "--part", "holdout"], 1, "no row has split 'holdout'"),
@@ -230,7 +268,7 @@ def test_debug_shows_the_traceback() -> None:
 
 def test_nucleotide_warning_is_one_line(tmp_path: Path, model_path: Path) -> None:
     path = tmp_path / "in.fasta"
-    path.write_text(">a|ligand\nacgtacgt\n>a|receptor\nMKV\n")
+    path.write_text(f">a|ligand\n{5 * 'acgt'}\n>a|receptor\nMKV\n")
     done = start("predict", path, "--model", model_path)
     assert done.returncode == 0
     assert done.stderr.startswith("ppi: warning: ")

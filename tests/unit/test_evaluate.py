@@ -53,7 +53,9 @@ def nothing_similar(monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny_random_model() -> TrainedModel:
     torch.manual_seed(0)
     model = AffinityModel(ModelConfig(head="hp", mixer="none", members=2, label_mean=7.0)).eval()
-    return TrainedModel("tiny", model, ConstantHalfWidth(), ("MKVLAAGIW",), {"data_sha256": "0" * 64})
+    return TrainedModel(
+        "tiny", model, ConstantHalfWidth(), (), frozenset({"MKVLAAGIW"}), {"data_sha256": "0" * 64}
+    )
 
 
 @pytest.mark.usefixtures("nothing_similar")
@@ -99,7 +101,7 @@ def test_complexes_that_were_trained_on_are_said(table_path: Path, tiny_random_m
     seen = table.part("test").complexes[:2]
     partly = table.part("test").complexes[2]
     chains = (*seen[0].chains, *seen[1].chains, *partly.ligand)
-    model = replace(tiny_random_model, training_chains=chains)
+    model = replace(tiny_random_model, training_chains=frozenset(chains))
     with pytest.warns(PpiWarning, match="2 of 12 complexes have only chains that the model was trained on"):
         result = evaluate(model, data=table, baselines="none")
     assert result["trained_on"] == 2
