@@ -21,7 +21,7 @@ from data_curation.records import LARGEST_KD
 from ppi.complexes import Complex, split_side
 from ppi.errors import InputError
 from ppi.io.fasta import complexes_from_fasta, read_fasta
-from ppi.io.text import read_bytes, read_text
+from ppi.io.text import read_bytes, read_text, with_plain_line_ends
 
 #: What columns are called here, by other names for them: in lower case, letters and digits alone.
 _OTHER_NAMES = {
@@ -173,6 +173,7 @@ def read_complexes_from_text(text: str, source: str) -> ComplexTable:
     InputError
         If a record is wrong; the message begins with `source`.
     """
+    text = with_plain_line_ends(text)
     if text.lstrip().startswith(">"):
         return table_of(complexes_from_fasta(text, source))
     return complexes_from_frame(_parse_separated(text, source), source)
@@ -237,14 +238,14 @@ def _parse_separated(text: str, source: str) -> pd.DataFrame:
         raise InputError(f"{source}: the file is empty; {ACCEPTED_COLUMNS}")
     text = text.lstrip("\n")
     separator = max(",;\t", key=text.partition("\n")[0].count)
-    rows = csv.reader(io.StringIO(text), delimiter=separator)
-    names = _names(next(rows), source)
-    for number, row in enumerate(filter(None, rows), start=1):
-        if len(row) > len(names):
-            raise InputError(
-                f"{source}, row {number}: it has {len(row)} cells, but the header has {len(names)}"
-            )
     try:
+        rows = csv.reader(io.StringIO(text), delimiter=separator)
+        names = _names(next(rows), source)
+        for number, row in enumerate(filter(None, rows), start=1):
+            if len(row) > len(names):
+                raise InputError(
+                    f"{source}, row {number}: it has {len(row)} cells, but the header has {len(names)}"
+                )
         frame = pd.read_csv(
             io.StringIO(text),
             sep=separator,
@@ -254,7 +255,7 @@ def _parse_separated(text: str, source: str) -> pd.DataFrame:
             na_values={name: [""] if name == "id" else list(_MISSING) for name in names},
             dtype={name: str for name in names if name in _TEXT},
         )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+    except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise InputError(f"{source}: not a table with {separator!r} between its cells ({error})") from error
     return frame
 

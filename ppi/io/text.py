@@ -24,7 +24,12 @@ def read_text(path: Path) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file (byte {error.start + 1} is not UTF-8)") from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return with_plain_line_ends(text)
+
+
+def with_plain_line_ends(text: str) -> str:
+    """Return a text with ``\\n`` at the end of each line, and without a byte-order mark."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def format_bytes(count: float) -> str:

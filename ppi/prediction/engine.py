@@ -14,7 +14,6 @@ from ppi.complexes import Complex
 from ppi.embedding.batching import budget_batches
 from ppi.embedding.cache import EmbeddingCache
 from ppi.embedding.units import EncodedComplex, encode_complexes, unit_length
-from ppi.errors import ModelError
 from ppi.models.affinity import AffinityModel
 
 #: Residues in a batch of the heads; more is not faster on a CPU.
@@ -128,9 +127,6 @@ def predict_with(
             with torch.inference_mode():
                 outputs = model(gathered.to(device))
             pkd[:, rows], noise[:, rows] = (output.float().cpu().numpy() for output in outputs)
-    if not np.isfinite(pkd).all():
-        name = complexes[int(np.argmin(np.isfinite(pkd).all(axis=0)))].id
-        raise ModelError(f"the model gives no finite pKd for complex {name!r}; its weights may be damaged")
     return MemberPredictions(pkd, noise, truncated)
 
 

@@ -1,0 +1,119 @@
+"""A predictor that lives long: the same answers from any thread, cache and order; the shipped model's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import REPOSITORY
+
+import ppi
+from ppi.errors import InputError, ModelError
+from ppi.io.tables import read_complexes
+from ppi.models.folder import load_model
+
+EXAMPLES = sorted((REPOSITORY / "examples").glob("*.fasta"))
+GLYCINES = ppi.Complex("glycines", ("AQVINTFDGVADYLQTYHKLPDNYITKSEAQALGWVASKGNLADVAPGKS",), ("G" * 87,))
+
+
+@pytest.fixture(scope="module")
+def predictor() -> ppi.Predictor:
+    return ppi.Predictor()
+
+
+def test_golden_predictions_of_the_shipped_model(predictor: ppi.Predictor) -> None:
+    table = predictor.predict(EXAMPLES).set_index("id")
+    golden = {"barnase_barstar": 8.15335, "hgh_receptor": 7.14860, "hyhel10_lysozyme": 8.68231}
+    assert table["pkd"].to_dict() == pytest.approx(golden, abs=2e-3 if _bfloat16() else 2e-2)
+    assert table.loc["barnase_barstar", ["nearest_complex", "nearest_pkd"]].tolist() == ["1BRS_A_D", 14.0]
+    assert (table["novelty"] == "familiar").all()
+    assert (table["warnings"].fillna("") == "").all()
+
+
+def _bfloat16() -> bool:
+    import torch
+
+    from ppi.devices import native_dtype
+
+    return native_dtype("auto") == torch.bfloat16
+
+
+def test_a_strange_partner_is_told(predictor: ppi.Predictor) -> None:
+    (row,) = predictor.predict(GLYCINES).to_dict("records")
+    assert (row["novelty"], row["pair_identity"]) == ("half-familiar", 0.0)
+    assert "receptor has 87 G in a row" in row["warnings"]
+    (known,) = predictor.predict([path for path in EXAMPLES if "barnase" in path.name]).to_dict("records")
+    assert row["pkd_upper"] - row["pkd_lower"] >= known["pkd_upper"] - known["pkd_lower"]
+
+
+def test_threads_two_predictors_and_order_change_nothing(
+    model_path: Path, table_path: Path, tmp_path: Path
+) -> None:
+    complexes = read_complexes(table_path).complexes
+    one, two = (ppi.Predictor(model_path, store=tmp_path) for _ in range(2))
+    alone = one.predict(complexes)
+    with ThreadPoolExecutor(4) as pool:
+        tables = list(pool.map(lambda k: (one, two)[k % 2].predict(complexes[k:] + complexes[:k]), range(8)))
+    for k, table in enumerate(tables):
+        turned = pd.concat([table[len(table) - k :], table[: len(table) - k]], ignore_index=True)
+        pd.testing.assert_frame_equal(turned, alone)
+    one.close()
+    pd.testing.assert_frame_equal(two.predict(complexes), alone)
+    two.close()
+
+
+def test_without_novelty_nothing_is_searched(model_path: Path, table_path: Path) -> None:
+    predictor = ppi.Predictor(model_path, novelty=False)
+    table = predictor.predict(table_path)
+    assert table[["novelty", "nearest_complex"]].isna().all(axis=None)
+    assert table["pkd"].equals(ppi.predict(table_path, model=model_path)["pkd"])
+
+
+def test_a_prediction_that_is_not_finite_is_an_error(model_path: Path) -> None:
+    predictor = ppi.Predictor(load_model(model_path))
+    for weight in predictor.trained.model.heads.parameters():
+        weight.data.fill_(np.nan)
+    with pytest.raises(ModelError, match="a pKd that is NaN or infinite"):
+        predictor.predict(GLYCINES)
+
+
+def test_a_wrong_temperature_is_refused_before_the_work(predictor: ppi.Predictor) -> None:
+    with pytest.raises(InputError, match="the temperature is 25; give 200 to 400 kelvin"):
+        predictor.predict(GLYCINES, temperature_kelvin=25)
+
+
+@pytest.mark.parametrize("limit", ["home", "memory"])
+def test_a_poor_machine_still_predicts(limit: str, tmp_path: Path) -> None:
+    """A home that cannot be written, or an address space too small for the usual store."""
+    environment = {
+        **os.environ,
+        "PPI_CACHE": "",
+        "XDG_CACHE_HOME": "",
+        "HOME": str(tmp_path / "file" / "home"),
+    }
+    (tmp_path / "file").write_text("")
+    prefix = "ulimit -v 6000000; " if limit == "memory" else ""
+    if limit == "memory":
+        environment |= {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    command = f"{prefix}exec {sys.executable} -m ppi predict {EXAMPLES[0]}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("id,pkd,")
+    assert done.stderr.count("embeddings cannot be written to disk") == (limit == "home")
+
+
+def test_repeated_warnings_are_one(model_path: Path) -> None:
+    predictor = ppi.Predictor(model_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        predictor.predict(GLYCINES)
+        predictor.predict(GLYCINES)
