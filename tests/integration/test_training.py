@@ -368,6 +368,7 @@ def test_a_model_that_was_written_meanwhile_stays(
     with pytest.raises(TrainingError, match="the folder is not empty"):
         ppi.train(table_path, output=tmp_path / "m", settings=TrainSettings(**SMALL))
     assert (tmp_path / "m" / "config.json").read_text() == "{}"
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
 @pytest.mark.parametrize("tuning", [{"method": "frozen"}, {"method": "lora"}])
