@@ -76,7 +76,7 @@ def train(
         Column of the table or CSV that has ``train`` and ``validation``; see
         `ppi.datasets.split_dataset`, which also leaves out bounds.
     settings
-        Of the run; the defaults are described there.
+        Settings of the run; `TrainSettings` describes the defaults.
     resume
         Go on with an unfinished run of the same settings and data, from its last epoch, to the same result.
     validation_identity
@@ -94,14 +94,14 @@ def train(
     Returns
     -------
     TrainedModel
-        As loaded from the folder.
+        The same as `ppi.load_model` reads from the folder.
 
     Raises
     ------
     ppi.errors.PpiError
         If the data or the settings are wrong, the folder is not empty, or the loss is not finite.
     data_curation.errors.OutputError, data_curation.errors.MMseqsError
-        If the folder cannot be written, or MMseqs2 is absent; said before the training starts.
+        If the folder cannot be written, or MMseqs2 is absent; both are found before the training starts.
     """
     settings = settings or TrainSettings()
     target = _new_folder(output)
@@ -111,7 +111,7 @@ def train(
             "strategy fsdp shares out a backbone that is trained, but this one is frozen; use ddp"
         )
     if validation_identity is None:
-        mmseqs_version()  # that it is absent is said before the training
+        mmseqs_version()  # raises now, and not after the training, if MMseqs2 is absent
     whole = open_dataset(data)
     table = split_dataset(whole, split)
     train_part, validation_part = table.part("train"), table.part("validation")
