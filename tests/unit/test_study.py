@@ -177,7 +177,7 @@ def test_a_local_checkpoint_is_found_from_the_folder(tmp_path: Path, monkeypatch
 
 
 def test_at_least_one_cell_runs_at_a_time(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="jobs is 0; at least 1 was expected"):
+    with pytest.raises(SettingsError, match="jobs is 0; it must be at least 1"):
         study(REPOSITORY / "examples" / "study.yaml", output=tmp_path / "study", jobs=0)
     assert not (tmp_path / "study").exists()
 
