@@ -33,7 +33,7 @@ def evaluate(
     Parameters
     ----------
     model
-        Model folder, or `default`, the model that ships in the package.
+        Model folder; `default`, the model that ships in the package; or OWNER/NAME on the Hugging Face hub.
     data
         Table with columns id, ligand, receptor and pkd (or kd_molar); or `ppb-affinity`, the data set that
         ships in the package. Rows with a mark in the column censored are left out: their pkd is only a bound.

@@ -54,7 +54,8 @@ def train(
         the column split, else split_strict. Where it holds folds, fold:0 tests on fold 0 and validates
         on the next.
     config
-        YAML file of settings; flags win over it.
+        YAML file of settings; flags win over it. Those of the model may stand beside the others or in a
+        section `model`.
     resume
         Go on with the unfinished run beside OUTPUT, if there is one, from its last epoch to the same result.
     device
@@ -62,7 +63,7 @@ def train(
     devices
         Processes on each machine, each with a GPU where the device is cuda.
     nodes
-        Machines.
+        Number of machines.
     strategy
         How Lightning runs several processes: ddp (auto), each with the whole model; or fsdp, each with its
         share of a backbone that is trained, for one that does not fit.
@@ -71,7 +72,7 @@ def train(
     tensorboard
         Folder for TensorBoard's event files; training.csv in the model folder has the same numbers.
     settings
-        Of the run.
+        Settings of the run.
     """
     if config is not None:
         settings = settings_from_yaml(config, settings.model_dump(exclude_unset=True))

@@ -28,7 +28,7 @@ def prepare_tuning(backbone: Backbone, tuning: TuningSettings) -> None:
     backbone
         Changed in place; once only.
     tuning
-        What of it is trained.
+        Which of its parameters are trained.
 
     Raises
     ------
@@ -42,8 +42,8 @@ def prepare_tuning(backbone: Backbone, tuning: TuningSettings) -> None:
         return
     if not isinstance(backbone, PackedEncoder):
         raise SettingsError(
-            f"tuning.method {tuning.method}: the backbone {backbone.spec} has nothing to train; a language "
-            "model, such as esm2-8m, was expected"
+            f"tuning.method {tuning.method}: the backbone {backbone.spec} has nothing to train; choose a "
+            "language model, such as esm2-8m"
         )
     used = _parameters_used(backbone)
     backbone.requires_grad_(False)
@@ -70,7 +70,7 @@ def parameter_groups(backbone: Backbone, tuning: TuningSettings, weight_decay: f
     tuning
         Has their learning rate.
     weight_decay
-        Of matrices.
+        Weight decay of matrices.
 
     Returns
     -------

@@ -34,15 +34,16 @@ class TuningSettings(BaseModel):
     learning_rate
         Peak rate of AdamW for the backbone.
     last_layers
-        How many layers, for last-layers.
+        Number of layers to train, for last-layers.
     attention_heads
-        Which, for attention-heads: LAYER:HEAD, both counted from 0, or LAYER for all heads of one layer.
+        Heads to train, for attention-heads: LAYER:HEAD, both counted from 0, or LAYER for all heads of one
+        layer.
     rank
-        Of the low-rank updates.
+        Rank of the low-rank updates of lora.
     alpha
         The updates are scaled by alpha / rank.
     dropout
-        Before the updates; the backbone itself has none.
+        Dropout before the updates of lora; the backbone itself has none.
     targets
         Names of the linear layers that get an update, or ends of names; by default the attention projections
         of the family.

@@ -61,8 +61,8 @@ def run_cell(folder: Path, *, device: str = "auto", store: str | os.PathLike[str
     Parameters
     ----------
     folder
-        Of the cell. The paths in its ``cell.json`` are relative to the working directory, which is that of
-        the study.
+        Folder of the cell. The paths in its ``cell.json`` are relative to the working directory, which is
+        that of the study.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     store

@@ -28,11 +28,11 @@ class Configuration:
     Attributes
     ----------
     name
-        From what the study varies; the name of a file, too.
+        Name made from what the study varies; it is the name of a folder, too.
     given
-        What the study varies, by name.
+        Values that the study varies, by name.
     settings
-        Of its training runs, but for the seed.
+        Settings of its training runs, but for the seed.
     """
 
     name: str
@@ -78,7 +78,7 @@ def make_configurations(study: StudySettings, where: str) -> list[Configuration]
     Parameters
     ----------
     study
-        Of which nothing has run yet.
+        Settings of the study.
     where
         Begins the messages.
 

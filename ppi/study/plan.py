@@ -27,11 +27,11 @@ class StudyPlan:
     Attributes
     ----------
     folder
-        Where it is written, absolute.
+        Absolute path of the folder that it is written into.
     settings
-        Of the study.
+        Settings of the study.
     configurations, splits, cells
-        In the order of the settings.
+        Its parts, in the order of the settings.
     """
 
     folder: Path

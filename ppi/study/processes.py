@@ -26,7 +26,7 @@ _TAIL_LINES = 15
 
 
 class Failure(NamedTuple):
-    """A cell that failed: its name, the exit status of its process, and the end of what it said."""
+    """A cell that failed: its name, the exit status of its process, and the end of its log."""
 
     name: str
     status: int
@@ -57,9 +57,9 @@ def run_cells(
     Parameters
     ----------
     names
-        Of the cells, in the order in which they start.
+        Names of the cells, in the order in which they start.
     folder
-        Of the study.
+        Folder of the study.
     jobs, threads
         How many run at a time, and the threads of each.
     devices

@@ -59,11 +59,11 @@ def study(
     Raises
     ------
     ppi.errors.PpiError, data_curation.errors.CurationError
-        If the study, its data or a model is wrong, which is said before a cell runs; or if cells failed,
+        If the study, its data or a model is wrong, before any cell runs; or if cells failed,
         after all others have run and the report over these is written.
     """
     if jobs is not None and jobs < 1:
-        raise SettingsError(f"jobs is {jobs}; at least 1 was expected")
+        raise SettingsError(f"jobs is {jobs}; it must be at least 1")
     plan = plan_study(config, output)
     if dry_run:
         return pd.DataFrame(

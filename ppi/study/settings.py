@@ -49,7 +49,7 @@ class StudySettings(BaseModel):
     jobs
         Cells that run at the same time.
     threads
-        Of the CPU, for each of them.
+        Threads of the CPU for each of them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -95,7 +95,7 @@ def read_study(path: str | os.PathLike[str]) -> StudySettings:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise SettingsError(f"{path}: a mapping of settings was expected")
+        raise SettingsError(f"{path}: it does not hold a mapping of settings, such as `splits: [split]`")
     try:
         return StudySettings.model_validate(content)
     except ValidationError as error:

@@ -74,7 +74,7 @@ def row_weights(part: ComplexTable) -> np.ndarray:
     if wrong.any():
         first = int(wrong.argmax())
         name, found = part.complexes[first].id, part.columns["weight"].iloc[first]
-        raise InputError(f"complex {name!r}: the weight is {found}; a finite number above zero was expected")
+        raise InputError(f"complex {name!r}: the weight is {found}; it must be a finite number above zero")
     return weight
 
 
@@ -116,9 +116,9 @@ class AffinityData(lightning.LightningDataModule):
     train, validation
         The parts.
     settings
-        Of the run.
+        Settings of the run.
     seed
-        Of the draw of rows and their order.
+        Seed of the draw of rows and of their order.
     """
 
     def __init__(self, train: Examples, validation: Examples, settings: TrainSettings, seed: int) -> None:

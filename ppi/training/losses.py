@@ -58,7 +58,7 @@ def gaussian(outputs: Tensor, target: Tensor, weight: Tensor, beta: float = BETA
     target, weight
         ``(B,)``.
     beta
-        From 0 to 1.
+        Exponent of the variance in the factor of a term, 0 to 1.
 
     Raises
     ------

@@ -60,7 +60,9 @@ class Hardware:
 
     def __post_init__(self) -> None:
         if min(self.devices, self.nodes) < 1:
-            raise SettingsError(f"{self.devices} devices and {self.nodes} nodes: at least one was expected")
+            raise SettingsError(
+                f"{self.devices} devices and {self.nodes} nodes; there must be at least one of each"
+            )
         if ":" in self.device and self.devices > 1:
             raise SettingsError(f"device {self.device} is one, but {self.devices} devices were asked for")
 
@@ -94,7 +96,7 @@ class Member(NamedTuple):
     log
         One row an epoch.
     seed
-        Of the member.
+        Seed of the member.
     """
 
     log: pd.DataFrame
@@ -208,11 +210,11 @@ def train_member(
     Parameters
     ----------
     module, data
-        What is trained, and on what.
+        The module to train, and its data.
     folder
         For checkpoints and the log; where there is a checkpoint, the run goes on from it.
     hardware
-        Where.
+        Where to train.
     tensorboard
         Folder for TensorBoard's event files.
 

@@ -44,15 +44,16 @@ class AffinityModule(lightning.LightningModule):
     head
         The head to train.
     embeddings
-        Of the units of all examples; `LiveUnits` where the backbone is trained.
+        Embeddings of the units of all examples; `LiveUnits` where the backbone is trained.
     train, validation
         The examples.
     settings
-        Of the run.
+        Settings of the run.
     steps
         Optimiser steps of the whole run, for the schedule.
     seed
-        Of dropout, anew in each epoch, so that a resumed run goes on as if it had not been interrupted.
+        Seed of dropout, which is set anew in each epoch, so that a resumed run goes on as if it had not been
+        interrupted.
     """
 
     def __init__(

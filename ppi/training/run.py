@@ -76,7 +76,7 @@ def train(
         Column of the table or CSV that has ``train`` and ``validation``; see
         `ppi.datasets.split_dataset`, which also leaves out bounds.
     settings
-        Of the run; the defaults are described there.
+        Settings of the run; `TrainSettings` describes the defaults.
     resume
         Go on with an unfinished run of the same settings and data, from its last epoch, to the same result.
     validation_identity
@@ -94,14 +94,14 @@ def train(
     Returns
     -------
     TrainedModel
-        As loaded from the folder.
+        The same as `ppi.load_model` reads from the folder.
 
     Raises
     ------
     ppi.errors.PpiError
         If the data or the settings are wrong, the folder is not empty, or the loss is not finite.
     data_curation.errors.OutputError, data_curation.errors.MMseqsError
-        If the folder cannot be written, or MMseqs2 is absent; said before the training starts.
+        If the folder cannot be written, or MMseqs2 is absent; both are found before the training starts.
     """
     settings = settings or TrainSettings()
     target = _new_folder(output)
@@ -111,7 +111,7 @@ def train(
             "strategy fsdp shares out a backbone that is trained, but this one is frozen; use ddp"
         )
     if validation_identity is None:
-        mmseqs_version()  # that it is absent is said before the training
+        mmseqs_version()  # raises now, and not after the training, if MMseqs2 is absent
     whole = open_dataset(data)
     table = split_dataset(whole, split)
     train_part, validation_part = table.part("train"), table.part("validation")
@@ -122,27 +122,27 @@ def train(
             f"{hardware.processes} processes, but {len(validation_part)} validation complexes: each needs one"
         )
     groups, draws = row_groups(train_part, settings)
+    weights = row_weights(train_part)
     config = _scaled(settings, labels, draws)
-    model = AffinityModel(config, seed=settings.seed, trainable=True)
-    examples = make_examples(model, train_part, labels, truncate=settings.truncate)
-    examples = examples._replace(weight=row_weights(train_part), group=groups)
-    checked = make_examples(model, validation_part, measured, truncate=settings.truncate)
-    request = {
-        "settings": settings.flat(),
-        "data_sha256": table_sha256(table),
-        "backbone_identity": model.backbone.identity,
-        "processes": hardware.processes,
-    }
     trained: TrainedModel | None = None
-    with Workspace(target, request, resume=resume) as workspace:
+    with Workspace(target, resume=resume) as workspace:
         _new_folder(output)  # another run may have written it since
+        model = AffinityModel(config, seed=settings.seed, trainable=True)
+        examples = make_examples(model, train_part, labels, truncate=settings.truncate)
+        examples = examples._replace(weight=weights, group=groups)
+        checked = make_examples(model, validation_part, measured, truncate=settings.truncate)
+        workspace.begin(
+            {
+                "settings": settings.flat(),
+                "data_sha256": table_sha256(table),
+                "backbone_identity": model.backbone.identity,
+                "processes": hardware.processes,
+            }
+        )
         task = _Task(settings, examples, checked, hardware, workspace, tensorboard)
         members = _train_members(model, task, store)
         if rank_zero_only.rank == 0:
-            if strategy == "fsdp":  # this process has only its share of the trained weights
-                model = AffinityModel(model.config, trainable=True)
-                task.restore_best(model)
-            model.finish_training()
+            model = _finished(model, task)
             if settings.losses.keys() <= RANKING:
                 predicted = _predictions(model, train_part, settings, hardware, store)
                 scale_to_labels(model, predicted.pkd, labels)
@@ -270,6 +270,15 @@ def _train_members(model: AffinityModel, task: _Task, store: FolderPath) -> list
                     len(member.log),
                 )
     return members
+
+
+def _finished(model: AffinityModel, task: _Task) -> AffinityModel:
+    """Return the trained model as loading its saved form gives it."""
+    if task.hardware.strategy == "fsdp":  # this process has only its share of the trained weights
+        model = AffinityModel(model.config, trainable=True)
+        task.restore_best(model)
+    model.finish_training()
+    return model
 
 
 @contextmanager

@@ -28,12 +28,12 @@ class BalancedBatches(Sampler[list[int]]):
     budget
         Most residues in a batch of more than `at_least` rows.
     seed
-        Of the draw and the order.
+        Seed of the draw and of the order.
     at_least
         Fewest rows in a batch, as far as there are that many.
     rank, world_size
-        Which of how many processes takes the batches. They share those of the epoch, one after another;
-        where these run out the first come again, so that all processes have as many.
+        Number of the process that takes the batches, and of all processes. They share those of the epoch in
+        turn; where these run out the first come again, so that all processes have as many.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ def micro_batches(lengths: Sequence[int], rows: Sequence[int], budget: int) -> I
     lengths
         Residues of each row of the table.
     rows
-        Of the effective batch.
+        Rows of the effective batch.
     budget
         Most residues in a piece; a longer row is a piece of its own.
 

@@ -57,7 +57,7 @@ class TrainSettings(BaseModel):
     truncate
         Shorten complexes over the backbone's limit, and say so, instead of refusing them.
     losses
-        What is minimised: a weighted sum of mse, huber, gaussian (which predicts the noise, too), listmle and
+        Loss to minimise: a weighted sum of mse, huber, gaussian (which predicts the noise, too), listmle and
         margin (which rank), such as --losses.mse 1 --losses.listmle 0.5.
     seed
         Seed of the first member.
@@ -77,7 +77,7 @@ class TrainSettings(BaseModel):
     warmup_fraction
         Part of all steps over which the rate rises.
     schedule
-        Of the rate afterwards: cosine takes it down to zero, constant leaves it.
+        Course of the rate afterwards: cosine takes it down to zero, constant leaves it.
     batch_residues
         Residues in the batch of one optimiser step.
     micro_residues

@@ -30,43 +30,68 @@ class Workspace:
     ----------
     output
         The model folder.
-    request
-        What decides the result: settings, data, backbone. A run is resumed only for the same.
     resume
         Go on with what is there.
     """
 
-    def __init__(self, output: Path, request: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(self, output: Path, *, resume: bool) -> None:
         self.output, self.resume = output, resume
         self.folder = output.parent / f"{output.name}.unfinished"
-        self._request: dict[str, Any] = json.loads(json.dumps(request))
         self._lock = FileLock(self.folder / _LOCK)
+        # The other processes of a run share the lock of the first.
+        self._first = rank_zero_only.rank == 0
 
     def __enter__(self) -> Workspace:
-        """Lock and check the folder, and write what the run is asked to do.
+        """Lock the folder.
 
         Raises
         ------
         TrainingError
-            If another run holds the lock; or if checkpoints of another run are there, or of this one and
-            `resume` is off.
+            If another run holds the lock.
         """
-        first = rank_zero_only.rank == 0  # the other processes of a run share the lock of the first
-        if first:
+        if self._first:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._acquire()
-        try:
-            self._check_checkpoints()
-            if first:
-                with atomic_file(self.folder / _REQUEST) as temporary:
-                    temporary.write_text(json.dumps(self._request, indent=2) + "\n", encoding="utf-8")
-        except BaseException:
-            self._lock.release()
-            raise
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout as error:
+                raise TrainingError(
+                    f"{self.output}: another run is training this model now (it holds "
+                    f"{self.folder / _LOCK}); wait until it ends, or choose another output folder"
+                ) from error
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Free the lock; a folder that holds nothing else is deleted."""
+        if self._first and self.folder.exists() and [self.folder / _LOCK] == list(self.folder.iterdir()):
+            self.remove()
         self._lock.release()
+
+    def begin(self, request: Mapping[str, Any]) -> None:
+        """Check that the checkpoints that are there are of this run, and write what it is asked to do.
+
+        Parameters
+        ----------
+        request
+            What decides the result: settings, data, backbone. A run is resumed only for the same.
+
+        Raises
+        ------
+        TrainingError
+            If checkpoints of another run are there, or of this one and `resume` is off.
+        """
+        asked: dict[str, Any] = json.loads(json.dumps(request))
+        if any(self.folder.glob(f"*/{LAST}")):
+            if not self.resume:
+                raise TrainingError(
+                    f"{self.folder}: an unfinished run is there; --resume goes on with it, or delete "
+                    "the folder"
+                )
+            self._check(asked)
+        elif self.resume and self._first:
+            _LOG.info("there is no unfinished run at %s: starting anew", self.folder)
+        if self._first:
+            with atomic_file(self.folder / _REQUEST) as temporary:
+                temporary.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
 
     def member(self, number: int) -> Path:
         """Return the folder of a member, made if it is not there."""
@@ -83,26 +108,6 @@ class Workspace:
                 entry.unlink()
         self._lock.release()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _acquire(self) -> None:
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise TrainingError(
-                f"{self.output}: another run is training this model now (it holds {self.folder / _LOCK}); "
-                "wait until it ends, or choose another output folder"
-            ) from error
-
-    def _check_checkpoints(self) -> None:
-        if any(self.folder.glob(f"*/{LAST}")):
-            if not self.resume:
-                raise TrainingError(
-                    f"{self.folder}: an unfinished run is there; --resume goes on with it, or delete "
-                    "the folder"
-                )
-            self._check(self._request)
-        elif self.resume and rank_zero_only.rank == 0:
-            _LOG.info("there is no unfinished run at %s: starting anew", self.folder)
 
     def _check(self, request: dict[str, Any]) -> None:
         try:

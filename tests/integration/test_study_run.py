@@ -18,6 +18,7 @@ import pytest
 
 import ppi
 import ppi.study.run
+from ppi import progress
 from ppi.cli import main
 from ppi.errors import InputError, PpiError, TrainingError
 from ppi.evaluation.baselines import SEQUENCE_BASELINES
@@ -134,14 +135,16 @@ def test_other_settings_are_run_anew(copied: Path, table_path: Path) -> None:
 
 
 def test_a_failed_cell_is_reported_and_the_others_stay(
-    copied: Path, table_path: Path, capsys: pytest.CaptureFixture[str]
+    copied: Path, table_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 1.0)
     config = write_study(copied, table_path, include=[{"head": "hp", "learning_rate": 1e30}], seeds=[0])
     with pytest.raises(SystemExit) as stop:
         main(["study", str(config), "--output", str(copied / "out"), "--device", "cpu"])
     assert stop.value.code == 1
     said = capsys.readouterr().err
     assert "3 cells, 2 of them finished" in said
+    assert "[0/1] running: split--hp-learning_rate=1e+30--seed0" in said
     assert "[1/1] split--hp-learning_rate=1e+30--seed0: failed (exit status 1)" in said
     assert "error: " in said.split("at the end of its log:")[1]
     assert "1 of 3 cells failed" in said

@@ -185,8 +185,8 @@ def test_evaluation_report(model_path: Path, table_path: Path, tmp_path: Path, t
         ({"split": "train"}, InputError, "no row has split 'validation'; there are train"),
         ({"pkd": None}, InputError, "24 training complex.es. have no pKd, the first is 'c0'"),
         ({"pkd": 7.0}, InputError, "the same pKd"),
-        ({"weight": 0.0}, InputError, "the weight is 0.0; a finite number above zero was expected"),
-        ({"weight": "high"}, InputError, "the weight is high; a finite number above zero was expected"),
+        ({"weight": 0.0}, InputError, "the weight is 0.0; it must be a finite number above zero"),
+        ({"weight": "high"}, InputError, "the weight is high; it must be a finite number above zero"),
     ],
 )
 def test_unfit_training_tables(

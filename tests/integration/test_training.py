@@ -368,6 +368,7 @@ def test_a_model_that_was_written_meanwhile_stays(
     with pytest.raises(TrainingError, match="the folder is not empty"):
         ppi.train(table_path, output=tmp_path / "m", settings=TrainSettings(**SMALL))
     assert (tmp_path / "m" / "config.json").read_text() == "{}"
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
 @pytest.mark.parametrize("tuning", [{"method": "frozen"}, {"method": "lora"}])
@@ -429,7 +430,7 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path, table_path: Path)
 
 @pytest.mark.parametrize(
     ("hardware", "message"),
-    [({"device": "cuda:1", "devices": 2}, "is one, but 2"), ({"devices": 0}, "at least one")],
+    [({"device": "cuda:1", "devices": 2}, "is one, but 2"), ({"devices": 0}, "at least one of each")],
 )
 def test_unfit_hardware(hardware: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import REPOSITORY
-
-cli = pytest.importorskip("importlinter.cli")
+from importlinter import cli
 
 
 def test_no_import_leaves_its_floor(capsys: pytest.CaptureFixture[str]) -> None:

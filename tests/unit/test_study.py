@@ -120,7 +120,7 @@ def test_a_study_that_cannot_be_is_refused(content: dict[str, Any], message: str
         ({"splits": "a", "fixed": {"members": 3}}, "fixed: .*members"),
         ({"splits": "a", "grid": {"head": "hp"}}, "grid.head: "),
         ({"splits": "a", "jobs": 0}, "jobs: "),
-        (["splits"], "a mapping of settings was expected"),
+        (["splits"], "does not hold a mapping of settings"),
     ],
 )
 def test_unfit_files(tmp_path: Path, content: Any, message: str) -> None:
@@ -177,7 +177,7 @@ def test_a_local_checkpoint_is_found_from_the_folder(tmp_path: Path, monkeypatch
 
 
 def test_at_least_one_cell_runs_at_a_time(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="jobs is 0; at least 1 was expected"):
+    with pytest.raises(SettingsError, match="jobs is 0; it must be at least 1"):
         study(REPOSITORY / "examples" / "study.yaml", output=tmp_path / "study", jobs=0)
     assert not (tmp_path / "study").exists()
 

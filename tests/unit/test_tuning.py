@@ -250,7 +250,7 @@ def test_lora_without_peft(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @every_method
 def test_descriptors_have_nothing_to_train(tuning: TuningSettings) -> None:
-    with pytest.raises(SettingsError, match="residue has nothing to train; a language model"):
+    with pytest.raises(SettingsError, match="residue has nothing to train; choose a language model"):
         prepare_tuning(ResidueBackbone(), tuning)
 
 
