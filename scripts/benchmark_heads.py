@@ -22,15 +22,15 @@ from torch.profiler import ProfilerActivity, profile
 import ppi
 from heads.attention import ragged_attention
 from heads.base import Head
+from heads.build import build_head
 from heads.hp import HierarchicalPooling
 from heads.kernels.convolution import convolve_spread, depthwise_convolution
 from heads.kernels.cross_attention import cross_attention, swap_sides
-from heads.kernels.dispatch import Backend, resolve_backend
+from heads.kernels.dispatch import Backend, backend_for, use_backend
 from heads.kernels.dynamic_convolution import dynamic_convolution
 from heads.kernels.pooling import attention_pool_linear
 from heads.pairs import score_pairs
-from heads.ragged import LIGAND, RaggedBatch
-from heads.registry import build_head
+from heads.ragged import LIGAND, RaggedBatch, Segments
 from ppi.backbones.base import Backbone, Unit
 from ppi.backbones.registry import build_backbone
 from ppi.embedding.engine import embed_units

@@ -7,9 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from heads.base import Head
-from heads.registry import ComponentOptions, HeadName, MixerName, PoolingName, build_head
+from heads.build import build_head
 from ppi.devices import Precision
 from ppi.errors import SettingsError
+from ppi.models.part_names import ComponentOptions, HeadName, MixerName, PoolingName
 from ppi.models.tuning_settings import TuningSettings
 
 
@@ -23,7 +24,7 @@ class ModelConfig(BaseModel):
     backbone, layers, precision
         See `ppi.backbones.registry.build_backbone`.
     head, mixer, pooling
-        Names in the registries.
+        Names of `heads.names.HEADS`, `heads.names.MIXERS` and `heads.names.POOLINGS`.
     head_options, mixer_options, pooling_options
         For their constructors.
     heteroscedastic

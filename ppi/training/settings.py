@@ -19,10 +19,10 @@ from pydantic import (
     model_validator,
 )
 
-from heads.registry import ComponentOptions, HeadName, MixerName, PoolingName
 from ppi.backbones.registry import check_spec
 from ppi.devices import Precision
 from ppi.errors import SettingsError
+from ppi.models.part_names import ComponentOptions, HeadName, MixerName, PoolingName
 from ppi.models.tuning_settings import TuningSettings
 from ppi.training.loss_names import LossName
 
@@ -37,7 +37,7 @@ def read_options(given: Any) -> Any:
     if not isinstance(given, dict):
         return given
     return {
-        str(name).replace("-", "_"): yaml.safe_load(value) if isinstance(value, str) else value
+        str(name).replace("-", "_"): yaml.safe_load(value) if isinstance(value, str) else read_options(value)
         for name, value in given.items()
     }
 
