@@ -80,7 +80,8 @@ def build_pooling(name: str, dim: int, options: Mapping[str, Any] | None = None)
     pooling = make_part(POOLINGS, name, dim, options=options)
     if not isinstance(pooling, Pooling):
         raise TypeError(
-            f"the pooling {name} is a {type(pooling).__name__}; derive the class from heads.poolings.base.Pooling"
+            f"the pooling {name} is a {type(pooling).__name__}; derive the class from "
+            "heads.poolings.base.Pooling"
         )
     return pooling
 

@@ -51,8 +51,8 @@ class ConvBertMixer(Mixer):
         super().__init__()
         if dim % heads or heads % head_ratio or kernel % 2 == 0 or kernel > WIDEST_KERNEL:
             raise ValueError(
-                f"the width {dim} must be a multiple of {heads} heads, the heads of the head ratio {head_ratio}, "
-                f"and the kernel {kernel} odd and at most {WIDEST_KERNEL}"
+                f"the width {dim} must be a multiple of {heads} heads, the heads of the head ratio "
+                f"{head_ratio}, and the kernel {kernel} odd and at most {WIDEST_KERNEL}"
             )
         self.kernel = kernel
         self.attention_dropout = attention_dropout

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import batch_of, random_chain, random_complex
+from heads.registry import HEADS, MIXERS, POOLINGS, build_head
 from torch.nn.functional import scaled_dot_product_attention
 
 from heads.base import Head
 from heads.ragged import RaggedBatch, segment_softmax
-from heads.registry import HEADS, MIXERS, POOLINGS, build_head
 from ppi.backbones.residue import ResidueBackbone
 from ppi.complexes import Complex
 from ppi.training.module import head_outputs
