@@ -272,7 +272,7 @@ def plain_cross_attention(
     query: Tensor, key: Tensor, value: Tensor, segments: Segments, heads: int
 ) -> Tensor:
     """Attend over all rows; a mask leaves the partner's."""
-    side = sides.ids
+    side = segments.ids
     split = (each.unflatten(1, (heads, -1)).transpose(0, 1) for each in (query, key, value))
     mask = side.unsqueeze(1) == (side ^ 1).unsqueeze(0)
     return scaled_dot_product_attention(*split, attn_mask=mask).transpose(0, 1).flatten(1)
