@@ -40,8 +40,9 @@ class Range:
         )
 
     def __str__(self) -> str:
-        bounds = {"of at least": self.least, "of at most": self.most, "below": self.below}
-        return " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+        bounds = {"at least": self.least, "at most": self.most, "below": self.below}
+        said = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+        return said if said.startswith("below") else f"of {said}"
 
 
 #: A size or a count.
