@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +72,7 @@ class AttentionMixer(Mixer):
     @property
     def attentions(self) -> list[Attention]:
         """The attention of each block."""
-        return [module for module in self.modules() if isinstance(module, Attention)]
+        return [cast(AttentionBlock, block).attention for block in self.blocks]
 
     def forward(self, values: Tensor, segments: Segments) -> Tensor:
         for block in self.blocks:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_curation.files import atomic_folder
 from ppi.backbones.checkpoints import shipped_folder
-from ppi.errors import BackboneError, ModelError
+from ppi.errors import BackboneError, ModelError, SettingsError
 from ppi.models.calibration import Calibration, read_calibration
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
         raise ModelError(
             f"{folder}/{CONFIG_FILE}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         ) from error
+    except SettingsError as error:
+        raise ModelError(f"{folder}/{CONFIG_FILE}: {error}") from error
     except BackboneError as error:
         raise ModelError(
             f"{folder}: its backbone cannot be had (if it is a local checkpoint that was moved, put the new "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from heads.options import AtLeastOne
 from heads.ragged import Segments
 from ppi.errors import ModelError, SettingsError
 from ppi.io.tables import read_complexes
-from ppi.models.folder import load_model
+from ppi.models.folder import TrainedModel, load_model
 from ppi.prediction.engine import predict_members
 from ppi.training.settings import TrainSettings, checked_settings
 
@@ -62,14 +62,19 @@ class ToyAttention(Attention):
 
 
 @pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """List the parts for one test; afterwards the tables are as they were."""
     for table in (MIXERS, ATTENTIONS):
         monkeypatch.setattr(table, "_paths", dict(table._paths))
         monkeypatch.setattr(table, "_registered", dict(table._registered))
     register_mixer("toy")(ToyMixer)
     register_attention("toy")(ToyAttention)
-    yield
+
+
+def trained_on(table_path: Path, output: Path, **settings: Any) -> TrainedModel:
+    """Train in pieces of a batch; nothing is said to be similar to what was trained on."""
+    chosen = TrainSettings(head="hp", max_epochs=2, micro_residues=400, batch_residues=1200, **settings)
+    return ppi.train(table_path, output=output, settings=chosen, validation_identity=np.zeros(12))
 
 
 @pytest.mark.parametrize(
@@ -81,28 +86,27 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ids=["mixer", "attention"],
 )
 def test_parts_of_another_package_are_trained_saved_and_loaded(
-    mixer: str, options: dict[str, object], tmp_path: Path, table_path: Path
+    mixer: str,
+    options: dict[str, Any],
+    tmp_path: Path,
+    table_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = TrainSettings(head="hp", mixer=mixer, mixer_options=options, max_epochs=2)
-    trained = ppi.train(table_path, output=tmp_path / "m", settings=settings)
+    trained = trained_on(table_path, tmp_path / "m", mixer=mixer, mixer_options=options)
     complexes = read_complexes(table_path).complexes[:6]
     loaded = load_model(tmp_path / "m")
     assert loaded.model.config.mixer_options == options
     expected = predict_members(trained.model, complexes).pkd
     assert np.array_equal(predict_members(loaded.model, complexes).pkd, expected)
+    monkeypatch.delitem((MIXERS if mixer == "toy" else ATTENTIONS)._paths, "toy")
+    with pytest.raises(ModelError, match="config.json.*there is no (mixer|attention) 'toy'; choose one"):
+        load_model(tmp_path / "m")
 
 
 @pytest.mark.parametrize("losses", [{"mse": 1.0}, {"mse": 1.0, "listmle": 0.5}], ids=["pieces", "ranking"])
 def test_the_auxiliary_loss_is_trained_on(losses: dict[str, float], tmp_path: Path, table_path: Path) -> None:
-    found = {}
-    for goal in (2.0, -2.0):
-        settings = TrainSettings(
-            head="hp", mixer="toy", mixer_options={"goal": goal}, max_epochs=2, losses=losses,
-            micro_residues=400, batch_residues=1200,
-        )  # fmt: skip
-        trained = ppi.train(table_path, output=tmp_path / f"goal{goal}", settings=settings)
-        found[goal] = trained.model.heads[0].mixer.drawn.item()
-    assert found[2.0] > 0 > found[-2.0]
+    trained = trained_on(table_path, tmp_path / "m", mixer="toy", mixer_options={"goal": -2.0}, losses=losses)
+    assert trained.model.heads[0].mixer.drawn.item() < 0
 
 
 def test_the_gain_of_an_attention_pays() -> None:
@@ -112,11 +116,7 @@ def test_the_gain_of_an_attention_pays() -> None:
     assert made.auxiliary_loss().item() == pytest.approx(3)
 
 
-def test_a_model_needs_its_parts(tmp_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ppi.train(table_path, output=tmp_path / "m", settings=TrainSettings(mixer="toy", head="hp", max_epochs=1))
-    monkeypatch.delitem(MIXERS._paths, "toy")
-    message = "mixer: .*there is no mixer 'toy'; choose one of convbert, attention, none, or first import the"
-    with pytest.raises(ModelError, match=message):
-        load_model(tmp_path / "m")
-    with pytest.raises(SettingsError, match="s.yaml: mixer: there is no mixer 'toy'"):
-        checked_settings({"mixer": "toy"}, "s.yaml")
+def test_settings_name_what_is_listed() -> None:
+    assert checked_settings({"mixer": "toy"}, "s.yaml").mixer == "toy"
+    with pytest.raises(SettingsError, match="s.yaml: mixer: there is no mixer 'tooy'; choose one of"):
+        checked_settings({"mixer": "tooy"}, "s.yaml")

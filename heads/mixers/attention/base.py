@@ -46,7 +46,10 @@ class Attention(nn.Module, ABC):
         return None
 
     def auxiliary_loss(self) -> Tensor | None:
-        """Return what training adds to the loss, of the last forward pass; None for nothing."""
+        """Return what training adds to the loss, of the last forward pass; None for nothing.
+
+        An attention around another one adds what that one returns.
+        """
         return None
 
 
