@@ -72,13 +72,14 @@ class TrainSettings(BaseModel):
     head
         Architecture: ec, sc, hp or pad.
     mixer
-        What stands between backbone and pooling.
+        What stands between backbone and pooling: convbert, attention or none.
     pooling
-        How residues become one vector.
+        How residues become one vector: attention, mean, max, sigmoid, multihead, gated, token-aware or
+        layers.
     head_options
         Of the head, such as --head-options.aggregation add for hp.
     mixer_options
-        Of the mixer, such as --mixer-options.kernel 9.
+        Of the mixer, such as --mixer-options.kernel 9 for convbert.
     pooling_options
         Of the pooling, such as --pooling-options.heads 4 for multihead.
     truncate

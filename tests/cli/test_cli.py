@@ -160,7 +160,7 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (
             ["train", "--output", "x", "--head", "foo"],
             2,
-            "--head: there is no head 'foo'; choose one of ec, sc, hp",
+            "--head: there is no head 'foo'; choose one",
         ),
         (["train", "--output", "x", "--learning-rate", "-1"], 2, "--learning-rate: Input should be greater"),
         (["train", "--output", "x", "--config", "absent.yaml"], 1, "absent.yaml: no such file"),

@@ -387,6 +387,16 @@ def test_bfloat16_is_close_to_float32(head: Head, complexes: list[Complex]) -> N
         assert (exact - rounded).norm() < 0.2 * exact.norm()
 
 
+@pytest.mark.parametrize("case", TRAINED, ids=label)
+def test_a_step_asks_the_device_nothing(case: Case, complexes: list[Complex]) -> None:
+    """On the device "meta" there is no number to ask for."""
+    head = build(case)
+    batch = batch_for(head, complexes).to("meta")
+    outputs = head.to("meta").all_outputs(batch.filled(64))
+    outputs.sum().backward()
+    assert outputs.shape == (len(complexes) + 1, 1)
+
+
 def test_a_complex_of_zeros_fills_a_batch_up(head: Head, complexes: list[Complex]) -> None:
     batch = batch_for(head, complexes)
     with torch.no_grad():
