@@ -8,7 +8,7 @@ from typing import Any
 
 from heads.base import Head
 from heads.mixers.base import Mixer
-from heads.names import HEADS, MIXERS, POOLINGS
+from heads.names import HEADS, MIXERS, POOLINGS, PartTable
 from heads.options import make_part, options_of
 from heads.poolings.base import Pooling
 
@@ -39,13 +39,15 @@ def build_head(
     Raises
     ------
     ValueError
-        If a name or an option is not known, or the width does not suit the head or the mixer.
+        If a name or an option is not known, or the width does not suit the head or a part.
+    TypeError
+        If what is listed under a name is no such part.
     """
     make_mixer = partial(build_mixer, MIXERS.check(mixer), options=mixer_options)
     make_pooling = partial(build_pooling, POOLINGS.check(pooling), options=pooling_options)
     if "side_pooling" in options_of(HEADS.find(name), filled_in=3):
         options.setdefault("side_pooling", _pooling_of_chains(pooling))
-    head: Head = make_part(HEADS, name, dim, make_mixer, make_pooling, options=options)
+    head: Head = _made(HEADS, name, Head, dim, make_mixer, make_pooling, options=options)
     return head
 
 
@@ -59,11 +61,7 @@ def build_mixer(name: str, dim: int, options: Mapping[str, Any] | None = None) -
     TypeError
         If what is listed under the name is no mixer.
     """
-    mixer = make_part(MIXERS, name, dim, options=options)
-    if not isinstance(mixer, Mixer):
-        raise TypeError(
-            f"the mixer {name} is a {type(mixer).__name__}; derive the class from heads.mixers.base.Mixer"
-        )
+    mixer: Mixer = _made(MIXERS, name, Mixer, dim, options=options)
     return mixer
 
 
@@ -77,13 +75,19 @@ def build_pooling(name: str, dim: int, options: Mapping[str, Any] | None = None)
     TypeError
         If what is listed under the name is no pooling.
     """
-    pooling = make_part(POOLINGS, name, dim, options=options)
-    if not isinstance(pooling, Pooling):
-        raise TypeError(
-            f"the pooling {name} is a {type(pooling).__name__}; derive the class from "
-            "heads.poolings.base.Pooling"
-        )
+    pooling: Pooling = _made(POOLINGS, name, Pooling, dim, options=options)
     return pooling
+
+
+def _made(table: PartTable, name: str, kind: type, *arguments: Any, options: Mapping[str, Any] | None) -> Any:
+    """Make a part and check that it is one."""
+    made = make_part(table, name, *arguments, options=options)
+    if not isinstance(made, kind):
+        raise TypeError(
+            f"the {table.kind} {name} is a {type(made).__name__}; derive the class from "
+            f"{kind.__module__}.{kind.__name__}"
+        )
+    return made
 
 
 def _pooling_of_chains(pooling: str) -> str:

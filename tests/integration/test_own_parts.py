@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import ppi
+from heads.build import build_head
 from heads.mixers.attention.base import Attention
 from heads.mixers.base import Mixer
 from heads.names import ATTENTIONS, MIXERS, register_attention, register_mixer
@@ -120,3 +121,11 @@ def test_settings_name_what_is_listed() -> None:
     assert checked_settings({"mixer": "toy"}, "s.yaml").mixer == "toy"
     with pytest.raises(SettingsError, match="s.yaml: mixer: there is no mixer 'tooy'; choose one of"):
         checked_settings({"mixer": "tooy"}, "s.yaml")
+
+
+def test_what_is_no_mixer_is_refused() -> None:
+    register_mixer("linear")(type("OneLinear", (nn.Linear,), {"__init__": lambda self, dim: None}))
+    with pytest.raises(
+        TypeError, match="mixer linear is a OneLinear; derive .* from heads.mixers.base.Mixer"
+    ):
+        build_head("hp", 48, "linear")
