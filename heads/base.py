@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from heads.pooling import Pooling, PoolingWithLength
-from heads.ragged import LIGAND, RaggedBatch, segment_ids
-from heads.registry import MIXERS, POOLINGS, EncodingUnit, MixerName, PoolingName, find, with_options
+from heads.mixers.base import MakeMixer, Mixer
+from heads.mixers.identity import IdentityMixer
+from heads.names import EncodingUnit
+from heads.poolings.base import MakePooling, Pooling, PoolingWithLength
+from heads.ragged import LIGAND, RaggedBatch
 
 #: Range of the log-variance that a head gives: what lies outside counts as the nearest inside.
 LOG_VARIANCES = (-8.0, 8.0)
@@ -24,10 +25,10 @@ class Head(nn.Module, ABC):
     ----------
     dim
         Width of the residue embeddings, ``D``.
-    mixer, pooling
-        Names in `heads.registry.MIXERS` and `heads.registry.POOLINGS`.
-    mixer_options, pooling_options
-        For their constructors.
+    make_mixer
+        Makes the mixer, or both.
+    make_pooling
+        Makes the poolings of residues, as many as the head has.
     lengths
         Put the logarithm of the length of what is pooled from residues beside its vector.
     mixer_per_side
@@ -46,37 +47,35 @@ class Head(nn.Module, ABC):
     """
 
     encoding_unit: ClassVar[EncodingUnit]
+    mixer: Mixer
+    receptor_mixer: Mixer | None
     #: Its last layer is linear, and nothing but a mean comes after it.
     regressor: nn.Module
 
     def __init__(
         self,
         dim: int,
-        mixer: MixerName = "convbert",
-        pooling: PoolingName = "attention",
+        make_mixer: MakeMixer,
+        make_pooling: MakePooling,
         *,
-        mixer_options: Mapping[str, Any] | None = None,
-        pooling_options: Mapping[str, Any] | None = None,
         lengths: bool = False,
         mixer_per_side: bool = False,
         symmetric: bool = False,
         heteroscedastic: bool = False,
     ) -> None:
         super().__init__()
-        self.symmetric, self.mixer_per_side = symmetric, mixer_per_side
+        self.symmetric = symmetric
         self.heteroscedastic = heteroscedastic
         self.outputs = 2 if heteroscedastic else 1
-        self._pooling, self._pooling_options, self._lengths = pooling, dict(pooling_options or {}), lengths
-        make = find(MIXERS, mixer)
-        self.mixer = with_options(make, mixer, dim, **(mixer_options or {}))
-        if mixer_per_side:
-            self.receptor_mixer = with_options(make, mixer, dim, **(mixer_options or {}))
+        self._make_pooling, self._lengths = make_pooling, lengths
+        self.mixer = make_mixer(dim)
+        self.receptor_mixer = make_mixer(dim) if mixer_per_side else None
 
     @property
     def swap_invariant(self) -> bool:
         """Whether exchanging ligand and receptor leaves the result unchanged."""
-        mixers_differ = self.mixer_per_side and any(True for _ in self.mixer.parameters())
-        return self.symmetric or (self._sides_alike() and not mixers_differ)
+        mixers_alike = self.receptor_mixer is None or isinstance(self.mixer, IdentityMixer)
+        return self.symmetric or (self._sides_alike() and mixers_alike)
 
     @property
     def both_orders(self) -> bool:
@@ -108,19 +107,16 @@ class Head(nn.Module, ABC):
 
     def mixed(self, batch: RaggedBatch) -> RaggedBatch:
         """Return the batch with mixed residue embeddings."""
-        if not self.mixer_per_side:
-            return batch.with_values(self.mixer(batch.values, batch.unit_offsets))
-        lengths = batch.unit_offsets.diff()
-        ligand_rows = (batch.unit_role == LIGAND)[segment_ids(batch.unit_offsets)]
+        if self.receptor_mixer is None:
+            return batch.with_values(self.mixer(batch.values, batch.units))
         places, mixed = list[Tensor](), list[Tensor]()
-        for mixer, rows, units in (
-            (self.mixer, ligand_rows, batch.unit_role == LIGAND),
-            (self.receptor_mixer, ~ligand_rows, batch.unit_role != LIGAND),
-        ):
-            if units.any():
-                offsets = torch.cat([lengths.new_zeros(1), lengths[units].cumsum(0)])
-                places.append(rows.nonzero().squeeze(1))
-                mixed.append(mixer(batch.values[rows], offsets))
+        roles = batch.layout.unit_role
+        for mixer, of_ligands in ((self.mixer, True), (self.receptor_mixer, False)):
+            units = [unit for unit, role in enumerate(roles) if (role == LIGAND) == of_ligands]
+            if units:
+                rows, segments = batch.units.take(units)
+                places.append(rows)
+                mixed.append(mixer(batch.values[rows], segments))
         return batch.with_values(torch.cat(mixed)[torch.cat(places).argsort()])
 
     @abstractmethod
@@ -131,11 +127,10 @@ class Head(nn.Module, ABC):
     def _sides_alike(self) -> bool:
         """Say whether `score` treats both sides alike."""
 
-    def _make_pooling(self, dim: int) -> Pooling:
-        made: Pooling = with_options(
-            find(POOLINGS, self._pooling), self._pooling, dim, **self._pooling_options
-        )
-        return PoolingWithLength(made) if self._lengths else made
+    def pooling_of_residues(self, dim: int) -> Pooling:
+        """Make a pooling of residues of width `dim`, with their number beside its vector on request."""
+        pooling = self._make_pooling(dim)
+        return PoolingWithLength(pooling) if self._lengths else pooling
 
 
 def two_layers(dim_in: int, dim_out: int, hidden: int | None = None) -> nn.Sequential:

@@ -7,9 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from heads.base import Head, two_layers
+from heads.mixers.base import MakeMixer
 from heads.pairs import PairNetwork, weights_of_sides
+from heads.poolings.base import MakePooling
 from heads.ragged import RaggedBatch
-from heads.registry import MixerName, PoolingName
 
 
 class EmbeddingsConcatenation(Head):
@@ -17,7 +18,7 @@ class EmbeddingsConcatenation(Head):
 
     Parameters
     ----------
-    dim, mixer, pooling, options
+    dim, make_mixer, make_pooling, options
         See `Head`.
     late
         Pool each side and join the two vectors, rather than to join the residues of both sides and pool once.
@@ -29,25 +30,25 @@ class EmbeddingsConcatenation(Head):
     def __init__(
         self,
         dim: int,
-        mixer: MixerName = "convbert",
-        pooling: PoolingName = "attention",
+        make_mixer: MakeMixer,
+        make_pooling: MakePooling,
         *,
         late: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(dim, mixer, pooling, **options)
+        super().__init__(dim, make_mixer, make_pooling, **options)
         self.late = late
-        self.pooling = self._make_pooling(dim)
+        self.pooling = self.pooling_of_residues(dim)
         self.regressor = two_layers(self.pooling.dim * (2 if late else 1), self.outputs)
 
     def score(self, batch: RaggedBatch) -> Tensor:
         if not self.late:
-            return self.regressor(self.pooling(batch.values, batch.complex_offsets))
-        return self.regressor(self.pooling(batch.values, batch.side_offsets).reshape(len(batch), -1))
+            return self.regressor(self.pooling(batch.values, batch.complexes))
+        return self.regressor(self.pooling(batch.values, batch.sides).reshape(len(batch), -1))
 
     def side_vectors(self, sides: RaggedBatch, role: int) -> Tensor:
         """Return ``(N, D)`` vectors of sides, each a complex of its own."""
-        return self.pooling(sides.values, sides.complex_offsets)
+        return self.pooling(sides.values, sides.complexes)
 
     def pair_network(self) -> PairNetwork | None:
         """Return the network behind the vectors of the sides; None where residues are pooled together."""
@@ -63,4 +64,4 @@ class EmbeddingsConcatenation(Head):
 
     def _sides_alike(self) -> bool:
         # Where the order of rows matters, a joint pool begins with the ligand.
-        return not self.late and not self.pooling.ordered
+        return not self.late and not self.pooling.order_sensitive

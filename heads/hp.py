@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from heads.base import Head, two_layers
+from heads.mixers.base import MakeMixer
+from heads.names import POOLINGS
+from heads.options import ChosenPart
 from heads.pairs import PairNetwork, weights_of_sides
-from heads.pooling import Pooling
-from heads.ragged import LIGAND, RECEPTOR, RaggedBatch
-from heads.registry import POOLINGS, MixerName, PoolingName, find
+from heads.poolings.base import MakePooling
+from heads.ragged import LIGAND, RECEPTOR, RaggedBatch, Segments
 
 Aggregation = Literal["concat", "add", "mean"]
 
@@ -21,10 +23,12 @@ class HierarchicalPooling(Head):
 
     Parameters
     ----------
-    dim, mixer, pooling, options
-        See `Head`; `pooling` makes vectors of chains.
-    side_pooling
-        Makes vectors of sides from those of their chains; one without options.
+    dim, make_mixer, make_pooling, options
+        See `Head`; `make_pooling` makes the pooling of a chain's residues.
+    make_side_pooling
+        Makes the pooling of a side's chains; by options ``side_pooling``, its name, and
+        ``side_pooling_options``. `heads.build.build_head` names the pooling of residues, with options of its
+        own; attention where that minds the order of residues or cannot be made without options.
     per_side
         Poolings for the ligand and others for the receptor, rather than the same for both.
     aggregation
@@ -38,41 +42,37 @@ class HierarchicalPooling(Head):
     def __init__(
         self,
         dim: int,
-        mixer: MixerName = "convbert",
-        pooling: PoolingName = "attention",
+        make_mixer: MakeMixer,
+        make_pooling: MakePooling,
         *,
-        side_pooling: PoolingName | None = None,
+        make_side_pooling: Annotated[MakePooling, ChosenPart(POOLINGS, "attention")],
         per_side: bool = False,
         aggregation: Aggregation = "concat",
         network: bool = True,
         **options: Any,
     ) -> None:
-        super().__init__(dim, mixer, pooling, **options)
-        if aggregation not in ("concat", "add", "mean"):
-            raise ValueError(f"aggregation is {aggregation!r}; concat, add or mean was expected")
+        super().__init__(dim, make_mixer, make_pooling, **options)
         self.per_side, self.aggregation = per_side, aggregation
-        plain = "attention" if pooling in ("token-aware", "layers") else pooling
-        make_side = find(POOLINGS, side_pooling or plain)
-        self.chain_pooling = self._make_pooling(dim)
+        self.chain_pooling = self.pooling_of_residues(dim)
         width = self.chain_pooling.dim
-        self.side_pooling: Pooling = make_side(width)
+        self.side_pooling = make_side_pooling(width)
         if per_side:
-            self.receptor_chain_pooling = self._make_pooling(dim)
-            self.receptor_side_pooling: Pooling = make_side(width)
+            self.receptor_chain_pooling = self.pooling_of_residues(dim)
+            self.receptor_side_pooling = make_side_pooling(width)
         joined = 2 * width if aggregation == "concat" else width
         self.network = two_layers(joined, joined) if network else nn.Identity()
         self.regressor = nn.Linear(joined, self.outputs)
 
     @property
     def chain_order_invariant(self) -> bool:
-        return not self.side_pooling.ordered
+        return not self.side_pooling.order_sensitive
 
     def score(self, batch: RaggedBatch) -> Tensor:
         return self.regressor(self.network(self._joined(self._sides(batch))))
 
     def side_vectors(self, sides: RaggedBatch, role: int) -> Tensor:
         """Return ``(N, D)`` vectors of sides, each a complex of its own."""
-        return self._pooled(sides, sides.complex_offsets, role)
+        return self._pooled(sides, sides.units_of_complexes, role)
 
     def pair_network(self) -> PairNetwork:
         """Return the network behind the vectors of the sides, for all pairs of them."""
@@ -94,18 +94,18 @@ class HierarchicalPooling(Head):
 
     def _sides(self, batch: RaggedBatch) -> Tensor:
         """Return ``(B, 2, D)`` vectors of the sides."""
-        sides = self._pooled(batch, batch.side_offsets, LIGAND).unflatten(0, (len(batch), 2))
+        sides = self._pooled(batch, batch.units_of_sides, LIGAND).unflatten(0, (len(batch), 2))
         if self.per_side:
-            others = self._pooled(batch, batch.side_offsets, RECEPTOR).unflatten(0, (len(batch), 2))
+            others = self._pooled(batch, batch.units_of_sides, RECEPTOR).unflatten(0, (len(batch), 2))
             sides = torch.stack([sides[:, 0], others[:, 1]], dim=1)
         return sides
 
-    def _pooled(self, batch: RaggedBatch, side_offsets: Tensor, role: int) -> Tensor:
+    def _pooled(self, batch: RaggedBatch, units_of_sides: Segments, role: int) -> Tensor:
         chain_pooling, side_pooling = self.chain_pooling, self.side_pooling
         if self.per_side and role == RECEPTOR:
             chain_pooling, side_pooling = self.receptor_chain_pooling, self.receptor_side_pooling
-        chains = chain_pooling(batch.values, batch.unit_offsets)
-        return side_pooling(chains, torch.searchsorted(batch.unit_offsets, side_offsets))
+        vectors: Tensor = side_pooling(chain_pooling(batch.values, batch.units), units_of_sides)
+        return vectors
 
     def _joined(self, sides: Tensor) -> Tensor:
         if self.aggregation == "concat":

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from heads.attention import ragged_attention
 from heads.base import Head, two_layers
 from heads.kernels.cross_attention import cross_attention
-from heads.kernels.dispatch import BackendName, resolve_backend
-from heads.ragged import RECEPTOR, RaggedBatch, segment_ids
-from heads.registry import MixerName, PoolingName
+from heads.mixers.base import MakeMixer
+from heads.options import AtLeastOne
+from heads.poolings.base import MakePooling
+from heads.ragged import RECEPTOR, RaggedBatch, Segments
 
 
 class Projections(nn.Module):
@@ -31,17 +32,20 @@ class PooledAttentionAddition(Head):
 
     Parameters
     ----------
-    dim, mixer, pooling, options
+    dim, make_mixer, make_pooling, options
         See `Head`.
     heads
         Of the attention.
-    backend
-        Which kernel attends; see `heads.kernels.dispatch.resolve_backend`.
     separate_directions
         Projections for the ligand that attends the receptor and others for the reverse, rather than one set.
     network, network_width
         Linear, SiLU, linear between the sum and the last linear layer, and the width inside it (that of the
         sum by default).
+
+    Raises
+    ------
+    ValueError
+        If `dim` is no multiple of `heads`.
     """
 
     encoding_unit = "side"
@@ -50,41 +54,42 @@ class PooledAttentionAddition(Head):
     def __init__(
         self,
         dim: int,
-        mixer: MixerName = "convbert",
-        pooling: PoolingName = "attention",
+        make_mixer: MakeMixer,
+        make_pooling: MakePooling,
         *,
-        heads: int = 8,
-        backend: BackendName = "auto",
+        heads: AtLeastOne = 8,
         separate_directions: bool = False,
         network: bool = True,
-        network_width: int | None = None,
+        network_width: AtLeastOne | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(dim, mixer, pooling, **options)
+        super().__init__(dim, make_mixer, make_pooling, **options)
         if dim % heads:
-            raise ValueError(f"width {dim} must be a multiple of {heads} attention heads")
-        self.heads, self.separate_directions, self.backend = heads, separate_directions, backend
+            raise ValueError(
+                f"the width {dim} is no multiple of {heads} attention heads; choose a number of heads that "
+                "divides it"
+            )
+        self.heads, self.separate_directions = heads, separate_directions
         self.attention = Projections(dim)
         if separate_directions:
             self.receptor_attention = Projections(dim)
-        self.pooling = self._make_pooling(dim)
+        self.pooling = self.pooling_of_residues(dim)
         width = self.pooling.dim
         self.network = two_layers(width, width, network_width) if network else nn.Identity()
         self.regressor = nn.Linear(width, self.outputs)
 
     def score(self, batch: RaggedBatch) -> Tensor:
-        offsets, values = batch.side_offsets, batch.values
+        segments, values = batch.sides, batch.values
         ahead, back = self.attention, self._back
         # The ligand's queries meet the receptor's keys and values, and the other way round.
         attended = cross_attention(
-            self._of_sides(ahead.query, back.query, values, offsets),
-            self._of_sides(back.key, ahead.key, values, offsets),
-            self._of_sides(back.value, ahead.value, values, offsets),
-            offsets,
+            self._of_sides(ahead.query, back.query, values, segments),
+            self._of_sides(back.key, ahead.key, values, segments),
+            self._of_sides(back.value, ahead.value, values, segments),
+            segments,
             self.heads,
-            resolve_backend(self.backend, values.device),
         )
-        sides = self.pooling(values + self._of_sides(ahead.out, back.out, attended, offsets), offsets)
+        sides = self.pooling(values + self._of_sides(ahead.out, back.out, attended, segments), segments)
         return self.regressor(self.network(sides.unflatten(0, (len(batch), 2)).sum(dim=1)))
 
     @property
@@ -92,11 +97,11 @@ class PooledAttentionAddition(Head):
         """Projections with which the receptor attends the ligand."""
         return self.receptor_attention if self.separate_directions else self.attention
 
-    def _of_sides(self, ligand: nn.Linear, receptor: nn.Linear, values: Tensor, offsets: Tensor) -> Tensor:
+    def _of_sides(self, ligand: nn.Linear, receptor: nn.Linear, values: Tensor, sides: Segments) -> Tensor:
         """Project the rows of each side with its own layer."""
         if ligand is receptor:
             return ligand(values)
-        of_receptor = (segment_ids(offsets) % 2 == RECEPTOR).unsqueeze(1)
+        of_receptor = (sides.ids % 2 == RECEPTOR).unsqueeze(1)
         return torch.where(of_receptor, receptor(values), ligand(values))
 
     def pair_scores(self, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
@@ -105,23 +110,27 @@ class PooledAttentionAddition(Head):
         Each side is projected once. A ligand then attends the receptors one by one, and all receptors
         together attend it in one product.
         """
-        ahead, back, heads = self.attention, self._back, self.heads
-        key, value = ahead.key(receptors.values), ahead.value(receptors.values)
-        receptor_query, receptor_offsets = back.query(receptors.values), receptors.complex_offsets
-        everyone = receptor_offsets[[0, -1]]
+        ahead, back, device = self.attention, self._back, receptors.values.device
+        key, value = self._by_head(ahead.key(receptors.values)), self._by_head(ahead.value(receptors.values))
+        receptor_query = self._by_head(back.query(receptors.values))
+        everyone = Segments.from_lengths([receptors.complexes.rows], device)
         rows = []
-        for ligand in ligands.values.split(ligands.complex_offsets.diff().tolist()):
+        for ligand in ligands.values.split(ligands.complexes.lengths):
             count = len(receptors)
-            copies = torch.arange(count + 1, device=ligand.device) * len(ligand)
-            query = ahead.query(ligand).repeat(count, 1)
-            found = ahead.out(ragged_attention(query, key, value, copies, receptor_offsets, heads))
-            of_ligand = self.pooling(ligand.repeat(count, 1) + found, copies)
-            found = ragged_attention(
-                receptor_query, back.key(ligand), back.value(ligand), everyone, copies[:2], heads
-            )
-            of_receptors = self.pooling(receptors.values + back.out(found), receptor_offsets)
+            copies = Segments.from_lengths([len(ligand)] * count, device)
+            query = self._by_head(ahead.query(ligand)).repeat(count, 1, 1)
+            found = ragged_attention(query, key, value, copies, receptors.complexes)
+            of_ligand = self.pooling(ligand.repeat(count, 1) + ahead.out(found.flatten(1)), copies)
+            of_this = self._by_head(back.key(ligand)), self._by_head(back.value(ligand))
+            alone = Segments.from_lengths([len(ligand)], device)
+            found = ragged_attention(receptor_query, *of_this, everyone, alone)
+            of_receptors = self.pooling(receptors.values + back.out(found.flatten(1)), receptors.complexes)
             rows.append(self.regressor(self.network(of_ligand + of_receptors))[:, :1].T)
         return torch.cat(rows)
+
+    def _by_head(self, rows: Tensor) -> Tensor:
+        """``(T, H * E)`` to ``(T, H, E)``."""
+        return rows.unflatten(1, (self.heads, -1))
 
     def _sides_alike(self) -> bool:
         return not self.separate_directions

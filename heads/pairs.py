@@ -8,7 +8,8 @@ encodes sides or chains apart, the residues are mixed once and pairs are scored 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -110,7 +111,7 @@ def score_pairs(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> Ten
 
 
 def _scores(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
-    mixed = head.mixed(_with_role(ligands, LIGAND)), head.mixed(_with_role(receptors, RECEPTOR))
+    mixed = head.mixed(ligands.with_role(LIGAND)), head.mixed(receptors.with_role(RECEPTOR))
     network = head.pair_network() if isinstance(head, Factorised) else None
     if isinstance(head, Factorised) and network is not None:
         sides = (
@@ -138,24 +139,19 @@ def weights_of_sides(weight: Tensor, *, joined: bool) -> tuple[Tensor, Tensor]:
     return ligand, receptor
 
 
-def _with_role(sides: RaggedBatch, role: int) -> RaggedBatch:
-    return replace(sides, unit_role=torch.full_like(sides.unit_role, role))
-
-
 @dataclass(frozen=True)
 class _Side:
     values: Tensor
-    lengths: list[int]
+    lengths: tuple[int, ...]
     role: int
 
 
 def _sides(batch: RaggedBatch) -> Iterator[_Side]:
-    lengths = batch.unit_offsets.diff()
-    residues = batch.complex_offsets.diff().tolist()
-    units = torch.bincount(batch.unit_complex).tolist()
-    role = int(batch.unit_role[0])
-    for values, of_units in zip(batch.values.split(residues), lengths.split(units), strict=True):
-        yield _Side(values, of_units.tolist(), role)
+    units, bounds = batch.units.lengths, batch.units_of_complexes.bounds
+    role = batch.layout.unit_role[0]
+    residues = batch.values.split(batch.complexes.lengths)
+    for values, (start, end) in zip(residues, pairwise(bounds), strict=True):
+        yield _Side(values, units[start:end], role)
 
 
 def _blocks(batch: RaggedBatch) -> Iterator[RaggedBatch]:
@@ -181,10 +177,4 @@ def _joined(complexes: Sequence[Sequence[_Side]]) -> RaggedBatch:
     lengths = [length for side in sides for length in side.lengths]
     owners = [number for number, item in enumerate(complexes) for side in item for _ in side.lengths]
     roles = [side.role for side in sides for _ in side.lengths]
-    device = sides[0].values.device
-    return RaggedBatch(
-        torch.cat([side.values for side in sides]),
-        torch.tensor([0, *lengths], device=device).cumsum(0),
-        torch.tensor(owners, device=device),
-        torch.tensor(roles, device=device),
-    )
+    return RaggedBatch.from_units(torch.cat([side.values for side in sides]), lengths, owners, roles)

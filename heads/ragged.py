@@ -1,17 +1,174 @@
 """The packed batch that every head takes, and the primitives over its segments.
 
-Nothing here pads: the residues of all units stand one after another, and ``offsets`` say where each
-segment begins. Segment ``s`` owns rows ``offsets[s]:offsets[s + 1]``.
+Nothing here pads: the residues of all units stand one after another, and `Segments` say where each segment
+begins. What belongs to the segments is computed once, when a batch is made, from lengths that stay on the
+host, so that no operation has to wait for the device.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, groupby, pairwise
 
 import torch
 from torch import Tensor
 
+from heads.eager import run_eagerly
+
 LIGAND, RECEPTOR, BOTH = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Segments:
+    """How ``T`` rows are cut into ``S`` segments that stand one after another, none of them empty.
+
+    Attributes
+    ----------
+    offsets
+        ``(S + 1,)`` int64; segment ``s`` owns rows ``offsets[s]:offsets[s + 1]``.
+    lengths
+        Rows of each segment, on the host.
+    ids
+        ``(T,)`` int64, the segment of each row.
+    """
+
+    offsets: Tensor
+    lengths: tuple[int, ...]
+    ids: Tensor
+
+    @classmethod
+    def from_lengths(cls, lengths: Sequence[int], device: torch.device | str = "cpu") -> Segments:
+        """Make segments of these lengths.
+
+        Raises
+        ------
+        ValueError
+            If there is no segment, or one is empty.
+        """
+        if not lengths:
+            raise ValueError("there are no segments; give the length of at least one")
+        if min(lengths) < 1:
+            empty = next(number for number, length in enumerate(lengths) if length < 1)
+            raise ValueError(f"segment {empty} has {lengths[empty]} rows; each needs at least one")
+        offsets = torch.tensor([0, *accumulate(lengths)])
+        ids = torch.repeat_interleave(torch.tensor(lengths), output_size=sum(lengths))
+        return cls(offsets, tuple(lengths), ids).to(device)
+
+    def __len__(self) -> int:
+        return self.offsets.numel() - 1
+
+    @property
+    def rows(self) -> int:
+        """Rows of all segments, ``T``."""
+        return self.ids.numel()
+
+    @property
+    def bounds(self) -> tuple[int, ...]:
+        """The offsets, on the host."""
+        return tuple(accumulate(self.lengths, initial=0))
+
+    def to(self, device: torch.device | str) -> Segments:
+        """Return the segments on another device."""
+        return Segments(_moved(self.offsets, device), self.lengths, _moved(self.ids, device))
+
+    def take(self, order: Sequence[int]) -> tuple[Tensor, Segments]:
+        """Return the rows of some segments, one segment after another.
+
+        Parameters
+        ----------
+        order
+            ``N`` numbers of segments.
+
+        Returns
+        -------
+        tuple
+            ``(T',)`` int64 numbers of the rows, and the ``N`` segments among them.
+        """
+        device = self.offsets.device
+        taken = Segments.from_lengths([self.lengths[number] for number in order], device)
+        shift = self.offsets[_moved(torch.tensor(order), device)] - taken.offsets[:-1]
+        return torch.arange(taken.rows, device=device) + shift[taken.ids], taken
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which unit, side and complex each row of a batch belongs to; made once and shared by all its values.
+
+    Attributes
+    ----------
+    units, sides, complexes
+        The rows of each of ``U`` units, ``2 B`` sides (ligand, receptor, ligand, ...) and ``B`` complexes;
+        no sides where a complex lacks one.
+    units_of_sides, units_of_complexes
+        The units of each side and of each complex.
+    unit_complex
+        Which complex each unit belongs to, 0 to ``B - 1``, sorted, none left out.
+    unit_role
+        `LIGAND`, `RECEPTOR` or `BOTH` for each unit, sorted within a complex.
+    """
+
+    units: Segments
+    sides: Segments | None
+    complexes: Segments
+    units_of_sides: Segments | None
+    units_of_complexes: Segments
+    unit_complex: tuple[int, ...]
+    unit_role: tuple[int, ...]
+
+    @classmethod
+    def from_units(
+        cls,
+        lengths: Sequence[int],
+        unit_complex: Sequence[int],
+        unit_role: Sequence[int],
+        device: torch.device | str = "cpu",
+    ) -> Layout:
+        """Lay out units of these lengths.
+
+        Raises
+        ------
+        ValueError
+            If there is no unit, a unit is empty, the numbers of units differ, or the complexes are not
+            sorted from 0 with none left out.
+        """
+        if not len(lengths) == len(unit_complex) == len(unit_role):
+            raise ValueError(
+                f"there are {len(lengths)} lengths, {len(unit_complex)} complexes and {len(unit_role)} roles "
+                "of units; give one of each for every unit"
+            )
+        of_complexes = [(key, len(list(run))) for key, run in groupby(unit_complex)]
+        if [key for key, _ in of_complexes] != list(range(len(of_complexes))):
+            raise ValueError(
+                "the complexes of the units must be sorted, start at 0 and leave no complex out; they are "
+                f"{list(unit_complex)}"
+            )
+        of_sides = [(key, len(list(run))) for key, run in groupby(zip(unit_complex, unit_role, strict=True))]
+        paired = [key for key, _ in of_sides] == [
+            (number, role) for number in range(len(of_complexes)) for role in (LIGAND, RECEPTOR)
+        ]
+        sides = [count for _, count in of_sides] if paired else None
+        complexes = [count for _, count in of_complexes]
+        return cls(
+            units=Segments.from_lengths(lengths, device),
+            sides=Segments.from_lengths(_grouped(lengths, sides), device) if sides else None,
+            complexes=Segments.from_lengths(_grouped(lengths, complexes), device),
+            units_of_sides=Segments.from_lengths(sides, device) if sides else None,
+            units_of_complexes=Segments.from_lengths(complexes, device),
+            unit_complex=tuple(unit_complex),
+            unit_role=tuple(unit_role),
+        )
+
+    def to(self, device: torch.device | str) -> Layout:
+        """Return the layout on another device."""
+        return replace(
+            self,
+            units=self.units.to(device),
+            sides=None if self.sides is None else self.sides.to(device),
+            complexes=self.complexes.to(device),
+            units_of_sides=None if self.units_of_sides is None else self.units_of_sides.to(device),
+            units_of_complexes=self.units_of_complexes.to(device),
+        )
 
 
 @dataclass(frozen=True)
@@ -22,152 +179,154 @@ class RaggedBatch:
     ----------
     values
         ``(T, D)`` residue embeddings of all units, one after another.
-    unit_offsets
-        ``(U + 1,)`` int64; unit ``u`` owns ``values[unit_offsets[u]:unit_offsets[u + 1]]``.
-    unit_complex
-        ``(U,)`` int64, which complex the unit belongs to, 0 to ``B - 1``, sorted, none left out.
-    unit_role
-        ``(U,)`` int64, `LIGAND`, `RECEPTOR` or `BOTH`, sorted within a complex.
+    layout
+        Which unit, side and complex they belong to.
 
     Raises
     ------
     ValueError
-        If the batch is empty, a unit has no residue, or the shapes do not agree.
+        If the numbers of rows differ.
     """
 
     values: Tensor
-    unit_offsets: Tensor
-    unit_complex: Tensor
-    unit_role: Tensor
+    layout: Layout
 
     def __post_init__(self) -> None:
-        units = self.unit_complex.numel()
-        if units == 0:
-            raise ValueError("a ragged batch needs at least one unit")
-        if self.unit_offsets.shape != (units + 1,) or self.unit_role.shape != (units,):
+        rows = self.layout.units.rows
+        if self.values.dim() != 2 or self.values.shape[0] != rows:
             raise ValueError(
-                f"{units} units need {units + 1} offsets and {units} roles, got "
-                f"{tuple(self.unit_offsets.shape)} and {tuple(self.unit_role.shape)}"
+                f"the values have the shape {tuple(self.values.shape)}; the units need ({rows}, D)"
             )
-        if self.values.dim() != 2 or int(self.unit_offsets[-1]) != self.values.shape[0]:
-            raise ValueError(
-                f"values have shape {tuple(self.values.shape)}, but the last offset is "
-                f"{int(self.unit_offsets[-1])}"
-            )
-        if bool((self.unit_offsets.diff() < 1).any()) or int(self.unit_offsets[0]) != 0:
-            raise ValueError("offsets must start at 0 and each unit must have at least one residue")
-        steps = self.unit_complex.diff()
-        if int(self.unit_complex[0]) != 0 or bool(((steps < 0) | (steps > 1)).any()):
-            raise ValueError("unit_complex must be sorted, start at 0 and leave no complex out")
+
+    @classmethod
+    def from_units(
+        cls, values: Tensor, lengths: Sequence[int], unit_complex: Sequence[int], unit_role: Sequence[int]
+    ) -> RaggedBatch:
+        """Make a batch of units with these lengths; see `Layout`."""
+        return cls(values, Layout.from_units(lengths, unit_complex, unit_role, values.device))
 
     def __len__(self) -> int:
-        return int(self.unit_complex[-1]) + 1
-
-    def with_values(self, values: Tensor) -> RaggedBatch:
-        """Return the batch with other embeddings of the same residues."""
-        return replace(self, values=values)
-
-    def filled(self, multiple: int) -> RaggedBatch:
-        """Return the batch with one more complex, of rows of zeros, so that `multiple` divides the rows.
-
-        Its units have the roles of the first complex, and at least a row each.
-        """
-        roles = self.unit_role[self.unit_complex == 0]
-        spare = roles.numel() + -(self.values.shape[0] + roles.numel()) % multiple
-        ends = torch.arange(1, roles.numel() + 1, device=roles.device) * spare // roles.numel()
-        return RaggedBatch(
-            torch.cat([self.values, self.values.new_zeros(spare, self.values.shape[1])]),
-            torch.cat([self.unit_offsets, self.unit_offsets[-1] + ends]),
-            torch.cat([self.unit_complex, torch.full_like(roles, len(self))]),
-            torch.cat([self.unit_role, roles]),
-        )
-
-    def to(self, device: torch.device | str) -> RaggedBatch:
-        """Return the batch on another device."""
-        return RaggedBatch(
-            self.values.to(device),
-            self.unit_offsets.to(device),
-            self.unit_complex.to(device),
-            self.unit_role.to(device),
-        )
-
-    def exchanged(self) -> RaggedBatch:
-        """Return the batch with ligand and receptor of each complex exchanged."""
-        order = torch.argsort(self.unit_complex * 2 + (self.unit_role == LIGAND).long(), stable=True)
-        rows, offsets = rows_of_segments(self.unit_offsets, order)
-        role = LIGAND + RECEPTOR - self.unit_role[order]
-        return RaggedBatch(self.values[rows], offsets, self.unit_complex, role)
+        return len(self.layout.complexes)
 
     @property
-    def complex_offsets(self) -> Tensor:
-        """``(B + 1,)`` offsets of the complexes: each segment spans all units of one complex."""
-        last = self.unit_complex.diff(append=self.unit_complex.new_tensor([-1])) != 0
-        return torch.cat([self.unit_offsets[:1], self.unit_offsets[1:][last]])
+    def units(self) -> Segments:
+        """The rows of each unit."""
+        return self.layout.units
 
     @property
-    def side_offsets(self) -> Tensor:
-        """``(2 B + 1,)`` offsets of ligand, receptor, ligand, ...: each spans all units of one side.
+    def complexes(self) -> Segments:
+        """The rows of each complex."""
+        return self.layout.complexes
+
+    @property
+    def sides(self) -> Segments:
+        """The rows of each side: ligand, receptor, ligand, ...
 
         Raises
         ------
         ValueError
             If a complex lacks a side.
         """
-        side = self.unit_complex * 2 + self.unit_role
-        if not torch.equal(torch.unique_consecutive(side), torch.arange(2 * len(self), device=side.device)):
-            raise ValueError("each complex must have ligand units followed by receptor units")
-        last = side.diff(append=side.new_tensor([-1])) != 0
-        return torch.cat([self.unit_offsets[:1], self.unit_offsets[1:][last]])
+        return _with_both_sides(self.layout.sides)
+
+    @property
+    def units_of_complexes(self) -> Segments:
+        """The units of each complex."""
+        return self.layout.units_of_complexes
+
+    @property
+    def units_of_sides(self) -> Segments:
+        """The units of each side.
+
+        Raises
+        ------
+        ValueError
+            If a complex lacks a side.
+        """
+        return _with_both_sides(self.layout.units_of_sides)
+
+    def with_values(self, values: Tensor) -> RaggedBatch:
+        """Return the batch with other embeddings of the same residues."""
+        return replace(self, values=values)
+
+    def with_role(self, role: int) -> RaggedBatch:
+        """Return the batch with one role for all units."""
+        layout = self.layout
+        roles = (role,) * len(layout.unit_role)
+        return replace(self, layout=replace(layout, unit_role=roles, sides=None, units_of_sides=None))
+
+    def filled(self, multiple: int) -> RaggedBatch:
+        """Return the batch with one more complex, of rows of zeros, so that `multiple` divides the rows.
+
+        Its units have the roles of the first complex, and at least a row each.
+        """
+        layout = self.layout
+        roles = layout.unit_role[: layout.units_of_complexes.lengths[0]]
+        spare = len(roles) + -(layout.units.rows + len(roles)) % multiple
+        ends = [number * spare // len(roles) for number in range(len(roles) + 1)]
+        return RaggedBatch.from_units(
+            torch.cat([self.values, self.values.new_zeros(spare, self.values.shape[1])]),
+            [*layout.units.lengths, *(end - start for start, end in pairwise(ends))],
+            [*layout.unit_complex, *[len(self)] * len(roles)],
+            [*layout.unit_role, *roles],
+        )
+
+    def to(self, device: torch.device | str) -> RaggedBatch:
+        """Return the batch on another device."""
+        return RaggedBatch(_moved(self.values, device), self.layout.to(device))
+
+    def exchanged(self) -> RaggedBatch:
+        """Return the batch with ligand and receptor of each complex exchanged."""
+        return run_eagerly(_exchanged, self)
 
 
-def segment_ids(offsets: Tensor) -> Tensor:
-    """Return for each row the segment that owns it: ``(S + 1,)`` offsets to ``(T,)`` int64."""
-    lengths = offsets.diff()
-    return torch.repeat_interleave(torch.arange(lengths.numel(), device=offsets.device), lengths)
+def _exchanged(batch: RaggedBatch) -> RaggedBatch:
+    layout = batch.layout
+    order = sorted(
+        range(len(layout.unit_role)),
+        key=lambda unit: (layout.unit_complex[unit], layout.unit_role[unit] == LIGAND),
+    )
+    rows, units = layout.units.take(order)
+    roles = [LIGAND + RECEPTOR - layout.unit_role[unit] for unit in order]
+    return RaggedBatch.from_units(batch.values[rows], units.lengths, layout.unit_complex, roles)
 
 
-def segment_sum(values: Tensor, offsets: Tensor) -> Tensor:
+def _with_both_sides(segments: Segments | None) -> Segments:
+    if segments is None:
+        raise ValueError("a complex lacks a side: each complex needs ligand units followed by receptor units")
+    return segments
+
+
+def _grouped(lengths: Sequence[int], counts: Sequence[int]) -> list[int]:
+    """Add up the lengths of groups of so many neighbours."""
+    return [sum(lengths[start:end]) for start, end in pairwise(accumulate(counts, initial=0))]
+
+
+def _moved(tensor: Tensor, device: torch.device | str) -> Tensor:
+    # Only to a GPU may a copy go on by itself: what lies on the host is read at once.
+    return tensor.to(device, non_blocking=torch.device(device).type == "cuda")
+
+
+def segment_sum(values: Tensor, segments: Segments) -> Tensor:
     """Sum the rows of each segment in float32 or better: ``(T, D)`` to ``(S, D)``."""
     precise = values.to(torch.promote_types(values.dtype, torch.float32))
-    total = precise.new_zeros(offsets.numel() - 1, values.shape[1])
-    return torch.index_add(total, 0, segment_ids(offsets), precise).to(values.dtype)
+    total = precise.new_zeros(len(segments), values.shape[1])
+    return torch.index_add(total, 0, segments.ids, precise).to(values.dtype)
 
 
-def segment_mean(values: Tensor, offsets: Tensor) -> Tensor:
+def segment_mean(values: Tensor, segments: Segments) -> Tensor:
     """Average the rows of each segment: ``(T, D)`` to ``(S, D)``."""
-    return segment_sum(values, offsets) / offsets.diff().unsqueeze(1)
+    return segment_sum(values, segments) / segments.offsets.diff().unsqueeze(1)
 
 
-def segment_max(values: Tensor, offsets: Tensor) -> Tensor:
+def segment_max(values: Tensor, segments: Segments) -> Tensor:
     """Largest value of each column in each segment: ``(T, D)`` to ``(S, D)``."""
-    ids = segment_ids(offsets).unsqueeze(1).expand_as(values)
-    largest = values.new_full((offsets.numel() - 1, values.shape[1]), -torch.inf)
+    ids = segments.ids.unsqueeze(1).expand_as(values)
+    largest = values.new_full((len(segments), values.shape[1]), -torch.inf)
     return largest.scatter_reduce(0, ids, values, "amax")
 
 
-def segment_softmax(scores: Tensor, offsets: Tensor) -> Tensor:
+def segment_softmax(scores: Tensor, segments: Segments) -> Tensor:
     """Softmax over the rows of each segment: ``(T, H)`` scores to weights that sum to 1, column by column."""
-    ids = segment_ids(offsets)
-    raised = (scores - segment_max(scores.detach(), offsets)[ids]).exp()
-    return raised / segment_sum(raised, offsets)[ids]
-
-
-def rows_of_segments(offsets: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows of some segments, one segment after another.
-
-    Parameters
-    ----------
-    offsets
-        ``(S + 1,)``.
-    segments
-        ``(N,)`` int64, which segments, in which order.
-
-    Returns
-    -------
-    tuple of Tensor
-        ``(T',)`` int64 numbers of the rows, and the ``(N + 1,)`` offsets of the segments among them.
-    """
-    lengths = offsets.diff()[segments]
-    placed = torch.cat([offsets[:1], lengths.cumsum(0)])
-    shift = torch.repeat_interleave(offsets[segments] - placed[:-1], lengths)
-    return torch.arange(shift.numel(), device=shift.device) + shift, placed
+    raised = (scores - segment_max(scores.detach(), segments)[segments.ids]).exp()
+    return raised / segment_sum(raised, segments)[segments.ids]

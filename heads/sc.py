@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from heads.base import Head
+from heads.mixers.base import MakeMixer
+from heads.poolings.base import MakePooling
 from heads.ragged import RaggedBatch, segment_mean
-from heads.registry import MixerName, PoolingName
 
 
 class SequencesConcatenation(Head):
@@ -17,7 +17,7 @@ class SequencesConcatenation(Head):
 
     Parameters
     ----------
-    dim, mixer, pooling, options
+    dim, make_mixer, make_pooling, options
         See `Head`. There is one sequence, so no mixer for each side. What is symmetric takes the mean over
         two units of a complex, one in each order of the sides.
     """
@@ -25,13 +25,11 @@ class SequencesConcatenation(Head):
     encoding_unit = "complex"
     chain_order_invariant = False
 
-    def __init__(
-        self, dim: int, mixer: MixerName = "convbert", pooling: PoolingName = "attention", **options: Any
-    ) -> None:
-        super().__init__(dim, mixer, pooling, **options)
-        if self.mixer_per_side:
+    def __init__(self, dim: int, make_mixer: MakeMixer, make_pooling: MakePooling, **options: Any) -> None:
+        super().__init__(dim, make_mixer, make_pooling, **options)
+        if self.receptor_mixer is not None:
             raise ValueError("sc reads both sides as one sequence: mixer_per_side is not possible")
-        self.pooling = self._make_pooling(dim)
+        self.pooling = self.pooling_of_residues(dim)
         self.regressor = nn.Linear(self.pooling.dim, self.outputs)
 
     @property
@@ -39,10 +37,10 @@ class SequencesConcatenation(Head):
         return self.symmetric
 
     def score(self, batch: RaggedBatch) -> Tensor:
-        scores = self.regressor(self.pooling(batch.values, batch.unit_offsets))
+        scores = self.regressor(self.pooling(batch.values, batch.units))
         if not self.both_orders:
             return scores
-        return segment_mean(scores, torch.searchsorted(batch.unit_offsets, batch.complex_offsets))
+        return segment_mean(scores, batch.units_of_complexes)
 
     def _sides_alike(self) -> bool:
         return False

@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import accumulate
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -22,15 +24,15 @@ from torch.profiler import ProfilerActivity, profile
 import ppi
 from heads.attention import ragged_attention
 from heads.base import Head
+from heads.build import build_head
 from heads.hp import HierarchicalPooling
 from heads.kernels.convolution import convolve_spread, depthwise_convolution
 from heads.kernels.cross_attention import cross_attention, swap_sides
-from heads.kernels.dispatch import Backend, resolve_backend
+from heads.kernels.dispatch import Backend, backend_for, use_backend
 from heads.kernels.dynamic_convolution import dynamic_convolution
 from heads.kernels.pooling import attention_pool_linear
 from heads.pairs import score_pairs
-from heads.ragged import LIGAND, RaggedBatch
-from heads.registry import build_head
+from heads.ragged import LIGAND, RaggedBatch, Segments
 from ppi.backbones.base import Backbone, Unit
 from ppi.backbones.registry import build_backbone
 from ppi.embedding.engine import embed_units
@@ -52,18 +54,24 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--backend", default="auto", choices=["auto", "reference", "cpu", "triton"])
+    parser.add_argument("--backend", choices=get_args(Backend), help="by default that of the device")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    backend = resolve_backend(options.backend, options.device)
     sample = ppi.load_dataset().sample(options.complexes, random_state=options.seed)
     pairs = [sides for row in zip(sample.ligand, sample.receptor, strict=True) for sides in row]
     chains = [len(chain) for side in pairs for chain in side.split(":")]
     sides = [len(side.replace(":", "")) for side in pairs]
-    print(f"{options.complexes} complexes, {options.threads} thread(s), backend {backend}")
+    print(f"{options.complexes} complexes, {options.threads} thread(s)")
     compare_pairs(options.rounds, options.seed)
+    with use_backend(options.backend) if options.backend else nullcontext():
+        compare_operations(chains, sides, options)
+
+
+def compare_operations(chains: Sequence[int], sides: Sequence[int], options: argparse.Namespace) -> None:
+    """Time each operation over chains and sides of these lengths."""
+    print(f"\nbackend {backend_for(torch.empty(0, device=options.device))}")
     for dim in options.dims:
         print(f"\ndim {dim}")
         for name, lengths in (("chains", chains), ("sides", sides)):
@@ -73,10 +81,8 @@ def main() -> None:
                 f"{padding:.1f} x"
             )
             for heads in (1, 8):
-                compare_pooling(lengths, dim, heads, backend, options.rounds, options.device)
-        compare_cross_attention(
-            sides[: 2 * options.attention_complexes], dim, backend, options.rounds, options.device
-        )
+                compare_pooling(lengths, dim, heads, options.rounds, options.device)
+        compare_cross_attention(sides[: 2 * options.attention_complexes], dim, options.rounds, options.device)
         compare_attention(chains, dim, options.rounds, options.device)
         compare_convolution(chains, dim, options.rounds, options.device)
         compare_dynamic_convolution(chains, dim, options.rounds, options.device)
@@ -90,7 +96,9 @@ def compare_pairs(rounds: int, seed: int) -> None:
         [tuple(side.split(":")) for side in sample[name]] for name in ("ligand", "receptor")
     )
     print("\nall against all, ESM-2 8M with random weights, float32, no mixer")
-    network = HierarchicalPooling(backbone.dim, "none").eval().pair_network()
+    head = build_head("hp", backbone.dim, "none").eval()
+    assert isinstance(head, HierarchicalPooling)
+    network = head.pair_network()
     vectors = torch.randn(2048, backbone.dim)
     with torch.inference_mode():
         seconds = best_time(lambda: network.scores(vectors, vectors), rounds, [vectors])
@@ -130,15 +138,13 @@ def embedded_sides(backbone: Backbone, sides: Sequence[Unit], unit: str) -> Ragg
     return EmbeddedUnits.collect(embed_units(backbone, [u for units in cut for u in units])).gather(encoded)
 
 
-def compare_pooling(
-    lengths: Sequence[int], dim: int, heads: int, backend: Backend, rounds: int, device: str
-) -> None:
-    values, offsets = ragged(lengths, dim, device)
+def compare_pooling(lengths: Sequence[int], dim: int, heads: int, rounds: int, device: str) -> None:
+    values, segments = ragged(lengths, dim, device)
     weight = (torch.randn(heads, dim, device=device) / dim**0.5).requires_grad_()
     padded, mask = pad(values, lengths)
 
     def ours() -> None:
-        attention_pool_linear(values, weight, offsets, backend).sum().backward()
+        attention_pool_linear(values, weight, segments).sum().backward()
 
     def plain() -> None:
         scores = (padded @ weight.T).masked_fill(mask.unsqueeze(2), -torch.inf)
@@ -163,10 +169,8 @@ def print_bandwidth(values: Tensor, seconds: float, rounds: int) -> None:
     print(f"      {achieved / 1e9:.1f} GB/s: {', '.join(shares)}")
 
 
-def compare_cross_attention(
-    sides: Sequence[int], dim: int, backend: Backend, rounds: int, device: str
-) -> None:
-    offsets = torch.tensor([0, *accumulate(sides)], device=device)
+def compare_cross_attention(sides: Sequence[int], dim: int, rounds: int, device: str) -> None:
+    segments = Segments.from_lengths(sides, device)
     query, key, value = (ragged(sides, dim, device)[0] for _ in range(3))
     inputs = [query, key, value]
     pairs = 2 * sum(ligand * receptor for ligand, receptor in zip(sides[::2], sides[1::2], strict=True))
@@ -177,12 +181,12 @@ def compare_cross_attention(
     )
 
     def ours() -> None:
-        cross_attention(query, key, value, offsets, ATTENTION_HEADS, backend).sum().backward()
+        cross_attention(query, key, value, segments, ATTENTION_HEADS).sum().backward()
 
     def gathered() -> None:
-        rows, partners = swap_sides(offsets)
-        attended = ragged_attention(query, key[rows], value[rows], offsets, partners, ATTENTION_HEADS)
-        attended.sum().backward()
+        rows, partners = swap_sides(segments)
+        parts = by_head([query, key[rows], value[rows]], ATTENTION_HEADS)
+        ragged_attention(*parts, segments, partners).sum().backward()
 
     seconds, held = report("both directions in one call", ours, rounds, inputs)
     old_seconds, old_held = measure(gathered, rounds, inputs)
@@ -196,7 +200,7 @@ def compare_cross_attention(
 
     def projected() -> None:
         parts = nn.functional.linear(query, layer.in_proj_weight).chunk(3, dim=1)
-        layer.out_proj(cross_attention(*parts, offsets, ATTENTION_HEADS, backend)).sum().backward()
+        layer.out_proj(cross_attention(*parts, segments, ATTENTION_HEADS)).sum().backward()
 
     def plain() -> None:
         one_way, _ = layer(ligands, receptors, receptors, key_padding_mask=receptor_mask, need_weights=False)
@@ -210,11 +214,11 @@ def compare_cross_attention(
 
 def compare_attention(lengths: Sequence[int], dim: int, rounds: int, device: str) -> None:
     width, heads = dim // 2, ATTENTION_HEADS // 2
-    _, offsets = ragged(lengths, width, device)
+    _, segments = ragged(lengths, width, device)
     inputs = [ragged(lengths, width, device)[0].detach().bfloat16().requires_grad_() for _ in range(3)]
 
     def plain() -> None:
-        chains = zip(*(part.unflatten(1, (heads, -1)).split(list(lengths)) for part in inputs), strict=True)
+        chains = zip(*(part.split(list(lengths)) for part in by_head(inputs, heads)), strict=True)
         attended = [
             scaled_dot_product_attention(*(part.transpose(0, 1) for part in chain)) for chain in chains
         ]
@@ -222,7 +226,7 @@ def compare_attention(lengths: Sequence[int], dim: int, rounds: int, device: str
 
     seconds, held = report(
         f"attention of each chain, {heads} heads, bfloat16",
-        lambda: ragged_attention(*inputs, offsets, offsets, heads).sum().backward(),
+        lambda: ragged_attention(*by_head(inputs, heads), segments, segments).sum().backward(),
         rounds,
         inputs,
     )
@@ -231,29 +235,29 @@ def compare_attention(lengths: Sequence[int], dim: int, rounds: int, device: str
 
 
 def compare_convolution(lengths: Sequence[int], dim: int, rounds: int, device: str) -> None:
-    values, offsets = ragged(lengths, dim, device)
+    values, segments = ragged(lengths, dim, device)
     weight = torch.randn(dim, 7, device=device, requires_grad=True)
     inputs = [values, weight]
     seconds, held = report(
         "depthwise convolution, kernel 7",
-        lambda: depthwise_convolution(values, weight, offsets).sum().backward(),
+        lambda: depthwise_convolution(values, weight, segments).sum().backward(),
         rounds,
         inputs,
     )
     plain_seconds, plain_held = measure(
-        lambda: convolve_spread(values, weight, offsets).sum().backward(), rounds, inputs
+        lambda: convolve_spread(values, weight, segments).sum().backward(), rounds, inputs
     )
     print_ratios("one Conv1d over spread rows", plain_seconds / seconds, plain_held / held)
 
 
 def compare_dynamic_convolution(lengths: Sequence[int], dim: int, rounds: int, device: str) -> None:
     width, heads, kernel = dim // 2, ATTENTION_HEADS // 2, 7
-    values, offsets = ragged(lengths, width, device)
+    values, segments = ragged(lengths, width, device)
     weights = torch.randn(len(values), heads * kernel, device=device, requires_grad=True)
     inputs = [values, weights]
 
     def ours() -> None:
-        dynamic_convolution(values, weights.unflatten(1, (heads, kernel)), offsets).sum().backward()
+        dynamic_convolution(values, weights.unflatten(1, (heads, kernel)), segments).sum().backward()
 
     seconds, held = report("dynamic convolution, kernel 7", ours, rounds, inputs)
     padded, _ = pad(values, lengths)
@@ -269,9 +273,14 @@ def compare_dynamic_convolution(lengths: Sequence[int], dim: int, rounds: int, d
     print_ratios("padded windows of each row", plain_seconds / seconds, plain_held / held)
 
 
-def ragged(lengths: Sequence[int], dim: int, device: str) -> tuple[Tensor, Tensor]:
+def ragged(lengths: Sequence[int], dim: int, device: str) -> tuple[Tensor, Segments]:
     values = torch.randn(sum(lengths), dim, device=device, requires_grad=True)
-    return values, torch.tensor([0, *accumulate(lengths)], device=device)
+    return values, Segments.from_lengths(lengths, device)
+
+
+def by_head(parts: Sequence[Tensor], heads: int) -> list[Tensor]:
+    """``(T, H * E)`` to ``(T, H, E)``, each."""
+    return [part.unflatten(1, (heads, -1)) for part in parts]
 
 
 def pad(values: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from transformers.models.convbert.modeling_convbert import ConvBertLayer
 
 import ppi
 from heads.base import Head, two_layers
-from heads.registry import build_head
+from heads.build import build_head
 from ppi.backbones.base import Backbone
 from ppi.backbones.checkpoints import CHECKPOINTS
 from ppi.backbones.esm2 import esm2_config

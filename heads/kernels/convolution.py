@@ -11,15 +11,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv1d
 
-from heads.kernels.eager import run_eagerly
+from heads.eager import run_eagerly
 from heads.kernels.pooling_reference import accumulation_type
-from heads.ragged import segment_ids
+from heads.ragged import Segments
 
 #: Elements of a block of rows: 1 MiB in float32, the second-level cache of current processors.
 BLOCK = 2**18
 
 
-def depthwise_convolution(values: Tensor, weight: Tensor, offsets: Tensor) -> Tensor:
+def depthwise_convolution(values: Tensor, weight: Tensor, segments: Segments) -> Tensor:
     """Convolve each column with a kernel of its own; no segment sees another.
 
     ``out[t, d] = sum_k weight[d, k] * values[t + k - K // 2, d]`` over the rows of t's segment, which is
@@ -32,8 +32,8 @@ def depthwise_convolution(values: Tensor, weight: Tensor, offsets: Tensor) -> Te
         ``(T, D)`` rows of all segments, one segment after another.
     weight
         ``(D, K)``, ``K`` odd.
-    offsets
-        ``(S + 1,)`` int64, from 0 to ``T``, rising.
+    segments
+        Of the ``T`` rows.
 
     Returns
     -------
@@ -51,22 +51,22 @@ def depthwise_convolution(values: Tensor, weight: Tensor, offsets: Tensor) -> Te
             f"{tuple(weight.shape)}"
         )
     if values.device.type == "cpu":
-        return run_eagerly(_run_cpu, values, weight, offsets)
-    return convolve_spread(values, weight, offsets)
+        return run_eagerly(_run_cpu, values, weight, segments)
+    return convolve_spread(values, weight, segments)
 
 
-def convolve_spread(values: Tensor, weight: Tensor, offsets: Tensor) -> Tensor:
+def convolve_spread(values: Tensor, weight: Tensor, segments: Segments) -> Tensor:
     """Do the same with one dense convolution over rows spread out by zeros between segments."""
     reach = weight.shape[1] // 2
-    places = torch.arange(values.shape[0], device=values.device) + (segment_ids(offsets) + 1) * reach
-    room = values.shape[0] + offsets.numel() * reach
+    places = torch.arange(values.shape[0], device=values.device) + (segments.ids + 1) * reach
+    room = values.shape[0] + (len(segments) + 1) * reach
     spread = values.new_zeros(room, values.shape[1]).index_copy(0, places, values)
     convolved = conv1d(spread.T.unsqueeze(0), weight.unsqueeze(1), padding=reach, groups=weight.shape[0])
     return convolved.squeeze(0).T[places]
 
 
-def _run_cpu(values: Tensor, weight: Tensor, offsets: Tensor) -> Tensor:
-    convolved: Tensor = _Convolution.apply(values, weight, offsets.tolist())
+def _run_cpu(values: Tensor, weight: Tensor, segments: Segments) -> Tensor:
+    convolved: Tensor = _Convolution.apply(values, weight, segments.bounds)
     return convolved
 
 

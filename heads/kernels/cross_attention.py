@@ -5,29 +5,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from heads.eager import run_eagerly
 from heads.kernels.dense import dense_attention
-from heads.kernels.dispatch import Backend
-from heads.kernels.eager import run_eagerly
+from heads.kernels.dispatch import backend_for
 from heads.kernels.flash import flash_takes, ragged_flash
-from heads.ragged import rows_of_segments
+from heads.ragged import Segments
 
 
-def cross_attention(
-    query: Tensor, key: Tensor, value: Tensor, side_offsets: Tensor, heads: int, backend: Backend
-) -> Tensor:
+def cross_attention(query: Tensor, key: Tensor, value: Tensor, sides: Segments, heads: int) -> Tensor:
     """Let ligand residues attend receptor residues of the same complex, and the other way round.
+
+    The backend ``reference`` writes the softmax out; ``cpu`` runs a fused kernel on each side; ``triton``
+    runs a ragged flash kernel where torch has one and the type is float16 or bfloat16, else as ``cpu``.
 
     Parameters
     ----------
     query, key, value
         ``(T, H * E)`` each, rows of ligand, receptor, ligand, ... for ``H`` heads of width ``E``.
-    side_offsets
-        ``(2 B + 1,)`` int64 offsets of the sides, from 0 to ``T``, rising.
+    sides
+        The rows of each of ``2 B`` sides.
     heads
         Number of heads, ``H``.
-    backend
-        ``reference`` writes the softmax out; ``cpu`` runs a fused kernel on each side; ``triton`` runs a
-        ragged flash kernel where torch has one and the type is float16 or bfloat16, else as ``cpu``.
 
     Returns
     -------
@@ -37,27 +35,31 @@ def cross_attention(
     Raises
     ------
     ValueError
-        If the shapes do not agree, `heads` does not divide the width, or there is no complex.
+        If the shapes do not agree, `heads` does not divide the width, or the sides are not pairs.
     """
     if query.dim() != 2 or not query.shape == key.shape == value.shape or query.shape[1] % heads:
         raise ValueError(
             f"query, key and value must share a shape (T, D) whose width {heads} heads divide, got "
             f"{tuple(query.shape)}, {tuple(key.shape)} and {tuple(value.shape)}"
         )
-    if side_offsets.numel() < 3 or side_offsets.numel() % 2 == 0:
-        raise ValueError(f"sides must come in pairs, got {side_offsets.numel() - 1} of them")
+    if len(sides) % 2:
+        raise ValueError(f"sides must come in pairs, got {len(sides)} of them")
+    return run_eagerly(_attend, query, key, value, sides, heads)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, sides: Segments, heads: int) -> Tensor:
+    backend = backend_for(query)
     if backend == "triton" and flash_takes(query.unflatten(1, (heads, -1))):
-        return _flash(query, key, value, side_offsets, heads)
-    return run_eagerly(_each_side, query, key, value, side_offsets, heads, backend == "reference")
+        return _flash(query, key, value, sides, heads)
+    return _each_side(query, key, value, sides, heads, backend == "reference")
 
 
 def _each_side(
-    query: Tensor, key: Tensor, value: Tensor, side_offsets: Tensor, heads: int, explicit: bool
+    query: Tensor, key: Tensor, value: Tensor, sides: Segments, heads: int, explicit: bool
 ) -> Tensor:
-    lengths = side_offsets.diff().tolist()
     width = query.shape[1] // heads
     # Splits are views, and their gradients are joined once; slices would each make a full-sized gradient.
-    queries, keys, values = (_split_sides(each, heads, lengths) for each in (query, key, value))
+    queries, keys, values = (_split_sides(each, heads, sides.lengths) for each in (query, key, value))
     attended = []
     for side, block in enumerate(queries):
         partner = side ^ 1
@@ -70,19 +72,18 @@ def _each_side(
     return torch.cat(attended).flatten(1)
 
 
-def _split_sides(rows: Tensor, heads: int, lengths: list[int]) -> list[Tensor]:
+def _split_sides(rows: Tensor, heads: int, lengths: tuple[int, ...]) -> list[Tensor]:
     """``(T, H * E)`` to ``(1, H, L, E)`` for each side."""
     return [side.transpose(0, 1).unsqueeze(0) for side in rows.unflatten(1, (heads, -1)).split(lengths)]
 
 
-def _flash(query: Tensor, key: Tensor, value: Tensor, side_offsets: Tensor, heads: int) -> Tensor:
-    rows, partner_offsets = swap_sides(side_offsets)
-    longest = int(side_offsets.diff().max())
+def _flash(query: Tensor, key: Tensor, value: Tensor, sides: Segments, heads: int) -> Tensor:
+    rows, partners = swap_sides(sides)
+    longest = max(sides.lengths)
     query, key, value = (part.unflatten(1, (heads, -1)) for part in (query, key[rows], value[rows]))
-    return ragged_flash(query, key, value, side_offsets, partner_offsets, longest, longest)
+    return ragged_flash(query, key, value, sides.offsets, partners.offsets, longest, longest)
 
 
-def swap_sides(side_offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ``(T,)`` rows that put receptor before ligand in each complex, and their offsets."""
-    sides = torch.arange(side_offsets.numel() - 1, device=side_offsets.device)
-    return rows_of_segments(side_offsets, sides ^ 1)
+def swap_sides(sides: Segments) -> tuple[Tensor, Segments]:
+    """Return ``(T,)`` rows that put receptor before ligand in each complex, and the sides among them."""
+    return sides.take([side ^ 1 for side in range(len(sides))])

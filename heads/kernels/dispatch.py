@@ -1,54 +1,79 @@
-"""Which implementation of a kernel runs, decided once and open to inspection."""
+"""Which implementation of a kernel runs: the device decides when it is called, and no model saves it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.util import find_spec
 from typing import Literal, get_args
 
 import torch
+from torch import Tensor
 
 Backend = Literal["reference", "cpu", "triton"]
-BackendName = Literal["auto", "reference", "cpu", "triton"]
+
+_demanded: ContextVar[Backend | None] = ContextVar("demanded backend", default=None)
 
 
 class BackendUnavailableError(RuntimeError):
     """A backend was asked for that cannot run here."""
 
 
-def resolve_backend(name: BackendName, device: torch.device | str) -> Backend:
-    """Return the backend that `name` stands for on `device`.
-
-    ``auto`` is ``triton`` on CUDA where Triton is installed, ``cpu`` on the CPU, else ``reference``.
+@contextmanager
+def use_backend(name: Backend) -> Iterator[None]:
+    """Let one backend run all kernels inside the context, for tests and comparisons.
 
     Raises
     ------
     ValueError
         If there is no backend of that name.
-    BackendUnavailableError
-        If the backend cannot run on the device or lacks a package.
     """
-    if name not in get_args(BackendName):
-        raise ValueError(f"unknown backend {name!r}; there are {', '.join(get_args(BackendName))}")
-    kind = torch.device(device).type
-    if name == "auto":
-        if kind == "cuda" and has_triton():
-            return "triton"
-        return "cpu" if kind == "cpu" else "reference"
+    if name not in get_args(Backend):
+        raise ValueError(f"there is no backend {name!r}; choose one of {', '.join(get_args(Backend))}")
+    token = _demanded.set(name)
+    try:
+        yield
+    finally:
+        _demanded.reset(token)
+
+
+def backend_for(values: Tensor) -> Backend:
+    """Return the backend that computes with these values.
+
+    Unless `use_backend` demands one: ``cpu`` on the CPU; on CUDA ``triton`` where Triton is installed, but
+    for float64, which its kernels would round; else ``reference``.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If the one demanded cannot run on the device or lacks a package.
+    """
+    kind, demanded = values.device.type, _demanded.get()
+    if demanded is not None:
+        _check_available(demanded, kind)
+        return demanded
+    if kind == "cuda" and has_triton() and values.dtype != torch.float64:
+        return "triton"
+    return "cpu" if kind == "cpu" else "reference"
+
+
+def _check_available(name: Backend, kind: str) -> None:
     if name == "cpu" and kind != "cpu":
-        raise BackendUnavailableError(f"backend 'cpu' takes tensors on the CPU, got {kind}; use 'auto'")
-    if name == "triton":
-        if not has_triton():
-            raise BackendUnavailableError(
-                "backend 'triton' needs the package triton: install a CUDA build of torch, which brings it, "
-                "or pip install triton"
-            )
-        if kind != "cuda" and not interpreted():
-            raise BackendUnavailableError(
-                f"backend 'triton' takes tensors on CUDA, got {kind}; TRITON_INTERPRET=1 in the environment "
-                "runs it elsewhere, slowly, for tests"
-            )
-    return name
+        raise BackendUnavailableError(
+            f"the backend 'cpu' takes tensors on the CPU, and these are on {kind}; do not demand a backend"
+        )
+    if name == "triton" and not has_triton():
+        raise BackendUnavailableError(
+            "the backend 'triton' needs the package triton: install a CUDA build of torch, which brings it, "
+            "or pip install triton"
+        )
+    if name == "triton" and kind != "cuda" and not interpreted():
+        raise BackendUnavailableError(
+            f"the backend 'triton' takes tensors on CUDA, and these are on {kind}; TRITON_INTERPRET=1 in the "
+            "environment runs it elsewhere, slowly, for tests"
+        )
 
 
 def has_triton() -> bool:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from heads.ragged import segment_ids
+from heads.ragged import Segments
 
 #: Rows of a block. A product with the band takes ``(BLOCK + K - 1) / K`` times the operations of the
 #: convolution, and still a fraction of the time of copying ``K`` neighbours for each row.
@@ -14,7 +14,7 @@ BLOCK = 32
 WIDEST_KERNEL = 2 * BLOCK + 1
 
 
-def dynamic_convolution(values: Tensor, weights: Tensor, offsets: Tensor) -> Tensor:
+def dynamic_convolution(values: Tensor, weights: Tensor, segments: Segments) -> Tensor:
     """Sum the neighbours of each row with weights of its own; no segment sees another.
 
     ``out[t, h] = sum_k weights[t, h, k] * values[t + k - K // 2, h]`` over the rows of t's segment, for
@@ -26,8 +26,8 @@ def dynamic_convolution(values: Tensor, weights: Tensor, offsets: Tensor) -> Ten
         ``(T, H * E)`` rows of all segments, one segment after another; finite.
     weights
         ``(T, H, K)``, ``K`` odd and at most ``WIDEST_KERNEL``.
-    offsets
-        ``(S + 1,)`` int64, from 0 to ``T``, rising.
+    segments
+        Of the ``T`` rows.
 
     Returns
     -------
@@ -46,19 +46,19 @@ def dynamic_convolution(values: Tensor, weights: Tensor, offsets: Tensor) -> Ten
             f"{tuple(values.shape)} and {tuple(weights.shape)}"
         )
     spare = -rows % BLOCK
-    band = _banded(pad(weights * _inside(offsets, kernel).unsqueeze(1), (0, 0, 0, 0, 0, spare)))
+    band = _banded(pad(weights * _inside(segments, kernel).unsqueeze(1), (0, 0, 0, 0, 0, spare)))
     blocks = pad(values, (0, 0, BLOCK, BLOCK + spare)).unflatten(0, (-1, BLOCK)).unflatten(2, (heads, -1))
     reach = kernel // 2
     window = torch.cat([blocks[:-2, BLOCK - reach :], blocks[1:-1], blocks[2:, :reach]], dim=1)
     return (band @ window.transpose(1, 2)).transpose(1, 2).flatten(2).flatten(0, 1)[:rows]
 
 
-def _inside(offsets: Tensor, kernel: int) -> Tensor:
+def _inside(segments: Segments, kernel: int) -> Tensor:
     """Say ``(T, K)`` which neighbours of each row lie in its segment."""
-    segments = segment_ids(offsets)
-    step = torch.arange(kernel, device=offsets.device) - kernel // 2
-    neighbours = torch.arange(segments.numel(), device=offsets.device).unsqueeze(1) + step
-    return (neighbours >= offsets[segments].unsqueeze(1)) & (neighbours < offsets[segments + 1].unsqueeze(1))
+    ids, offsets = segments.ids, segments.offsets
+    step = torch.arange(kernel, device=ids.device) - kernel // 2
+    neighbours = torch.arange(ids.numel(), device=ids.device).unsqueeze(1) + step
+    return (neighbours >= offsets[ids].unsqueeze(1)) & (neighbours < offsets[ids + 1].unsqueeze(1))
 
 
 def _banded(weights: Tensor) -> Tensor:

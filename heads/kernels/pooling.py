@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from heads.eager import run_eagerly
 from heads.kernels import pooling_cpu, pooling_reference
-from heads.kernels.dispatch import Backend
-from heads.kernels.eager import run_eagerly
+from heads.kernels.dispatch import backend_for
+from heads.ragged import Segments
 
 
-def attention_pool(values: Tensor, scores: Tensor, offsets: Tensor, backend: Backend) -> Tensor:
+def attention_pool(values: Tensor, scores: Tensor, segments: Segments) -> Tensor:
     """Weigh each segment's rows by the softmax of their scores and add them up.
 
     Head ``h`` weighs columns ``h * D / H`` to ``(h + 1) * D / H``. Sums are kept in float32 or wider.
@@ -20,10 +21,8 @@ def attention_pool(values: Tensor, scores: Tensor, offsets: Tensor, backend: Bac
         ``(T, D)`` rows of all segments, one segment after another.
     scores
         ``(T, H)`` finite scores; ``H`` divides ``D``.
-    offsets
-        ``(S + 1,)`` int64, from 0 to ``T``, rising: no segment is empty.
-    backend
-        From `heads.kernels.dispatch.resolve_backend`.
+    segments
+        Of the ``T`` rows.
 
     Returns
     -------
@@ -33,13 +32,12 @@ def attention_pool(values: Tensor, scores: Tensor, offsets: Tensor, backend: Bac
     Raises
     ------
     ValueError
-        If the shapes do not agree, there is no segment, or a segment is empty (checked on the CPU only:
-        on a GPU it would wait for the device).
+        If the shapes do not agree.
     """
-    return run_eagerly(_pool, values, scores, None, offsets, backend)
+    return run_eagerly(_pool, values, scores, None, segments)
 
 
-def attention_pool_linear(values: Tensor, weight: Tensor, offsets: Tensor, backend: Backend) -> Tensor:
+def attention_pool_linear(values: Tensor, weight: Tensor, segments: Segments) -> Tensor:
     """`attention_pool` with the scores ``values @ weight.T``, computed as the rows pass by.
 
     Neither scores nor weights of all rows are in memory at once, and the backward pass computes them again
@@ -47,7 +45,7 @@ def attention_pool_linear(values: Tensor, weight: Tensor, offsets: Tensor, backe
 
     Parameters
     ----------
-    values, offsets, backend
+    values, segments
         As for `attention_pool`.
     weight
         ``(H, D)``; ``H`` divides ``D``.
@@ -62,29 +60,15 @@ def attention_pool_linear(values: Tensor, weight: Tensor, offsets: Tensor, backe
     ValueError
         As `attention_pool`.
     """
-    return run_eagerly(_pool, values, None, weight, offsets, backend)
+    return run_eagerly(_pool, values, None, weight, segments)
 
 
-def check_segments(values: Tensor, offsets: Tensor) -> None:
-    """Raise ValueError unless `offsets` cut ``(T, D)`` values into one or more segments, none empty."""
-    if values.dim() != 2:
-        raise ValueError(f"values must have shape (T, D), got {tuple(values.shape)}")
-    if offsets.dim() != 1 or offsets.numel() < 2:
-        raise ValueError(f"offsets must bound at least one segment, got shape {tuple(offsets.shape)}")
-    if offsets.device.type == "cpu":
-        first, last = int(offsets[0]), int(offsets[-1])
-        if first != 0 or last != values.shape[0] or bool((offsets.diff() < 1).any()):
-            raise ValueError(
-                f"offsets must rise from 0 to {values.shape[0]} with no empty segment; they go from {first} "
-                f"to {last}, the shortest segment has {int(offsets.diff().min())} rows"
-            )
-
-
-def _pool(
-    values: Tensor, scores: Tensor | None, weight: Tensor | None, offsets: Tensor, backend: Backend
-) -> Tensor:
+def _pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, segments: Segments) -> Tensor:
     """Check and pool by exactly one of `scores` and `weight`."""
-    check_segments(values, offsets)
+    if values.dim() != 2 or values.shape[0] != segments.rows:
+        raise ValueError(
+            f"segments of {segments.rows} rows need values ({segments.rows}, D), got {tuple(values.shape)}"
+        )
     if scores is not None and (scores.dim() != 2 or scores.shape[0] != values.shape[0]):
         raise ValueError(f"{values.shape[0]} rows need as many rows of scores, got {tuple(scores.shape)}")
     if weight is not None and (weight.dim() != 2 or weight.shape[1] != values.shape[1]):
@@ -92,11 +76,12 @@ def _pool(
     heads = scores.shape[1] if scores is not None else weight.shape[0] if weight is not None else 0
     if heads < 1 or values.shape[1] % heads:
         raise ValueError(f"{heads} heads do not divide width {values.shape[1]}")
+    backend = backend_for(values)
     if backend == "cpu":
-        return pooling_cpu.pool(values, scores, weight, offsets)
+        return pooling_cpu.pool(values, scores, weight, segments)
     if backend == "triton":
         # Imported here because Triton need not be installed.
         from heads.kernels import pooling_triton
 
-        return pooling_triton.pool(values, scores, weight, offsets)
-    return pooling_reference.pool(values, scores, weight, offsets)
+        return pooling_triton.pool(values, scores, weight, segments)
+    return pooling_reference.pool(values, scores, weight, segments)

@@ -12,14 +12,15 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
 from heads.kernels.pooling_reference import accumulation_type
+from heads.ragged import Segments
 
 #: Elements of a block of rows: 1 MiB in float32, the second-level cache of current processors.
 BLOCK = 2**18
 
 
-def pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, offsets: Tensor) -> Tensor:
+def pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, segments: Segments) -> Tensor:
     """Pool ``(T, D)`` to ``(S, D)`` by ``(T, H)`` scores or by those that an ``(H, D)`` weight gives."""
-    pooled: Tensor = _Pool.apply(values, scores, weight, offsets.tolist())
+    pooled: Tensor = _Pool.apply(values, scores, weight, segments.bounds)
     return pooled
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from heads.kernels import pooling_triton_kernels as kernels
+from heads.ragged import Segments
 
 #: Rows of a program, elements that it holds in registers at a time, and its warps.
 CHUNK_ROWS = 64
@@ -21,7 +22,7 @@ TILE = 2**13
 WARPS = 8
 
 
-def pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, offsets: Tensor) -> Tensor:
+def pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, segments: Segments) -> Tensor:
     """Pool ``(T, D)`` to ``(S, D)`` by ``(T, H)`` scores or by those that an ``(H, D)`` weight gives.
 
     Raises
@@ -30,8 +31,8 @@ def pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, offsets: 
         If the values are float64, which the kernels would round.
     """
     if values.dtype == torch.float64:
-        raise ValueError("the triton backend sums in float32; use 'reference' for float64")
-    pooled: Tensor = _Pool.apply(values, scores, weight, offsets)
+        raise ValueError("the triton backend sums in float32; 'reference' takes float64")
+    pooled: Tensor = _Pool.apply(values, scores, weight, segments.offsets)
     return pooled
 
 

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from heads.registry import find
+from heads.names import PartTable
 from ppi.backbones.checkpoints import CHECKPOINTS, ESM3_FILES, Checkpoint, shipped_folder
 from ppi.devices import Precision, native_dtype
 from ppi.errors import BackboneError
@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 
 RESIDUE = "residue"
 #: Family to the function that builds a backbone of it.
-FAMILIES: dict[str, str] = {
-    "esm2": "ppi.backbones.esm2:build",
-    "fair-esm": "ppi.backbones.fair_esm:build",
-    "esmc": "ppi.backbones.esmc:build",
-    "esm3": "ppi.backbones.esm3:build",
-    "t5": "ppi.backbones.t5:build",
-}
+FAMILIES = PartTable(
+    "family of backbones",
+    {
+        "esm2": "ppi.backbones.esm2:build",
+        "fair-esm": "ppi.backbones.fair_esm:build",
+        "esmc": "ppi.backbones.esmc:build",
+        "esm3": "ppi.backbones.esm3:build",
+        "t5": "ppi.backbones.t5:build",
+    },
+)
 #: ``model_type`` of a ``config.json`` to family.
 _MODEL_TYPES = {"esm": "esm2", "esmc": "esmc", "t5": "t5"}
 _RANDOM = re.compile(r"random-(?P<name>.+)-seed(?P<seed>[0-9]{1,18})")
@@ -105,7 +108,7 @@ def _build_language_model(spec: str, layers: Sequence[int], precision: Precision
         dtype=native_dtype(precision),
     )
     family = checkpoint.family if checkpoint else _family_of(Path(spec))
-    backbone: Backbone = find(FAMILIES, family)(source)
+    backbone: Backbone = FAMILIES.find(family)(source)
     return backbone
 
 

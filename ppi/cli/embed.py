@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from heads.registry import EncodingUnit
+from heads.names import EncodingUnit
 from ppi.devices import Precision
 from ppi.embedding import Pool
 from ppi.errors import InputError

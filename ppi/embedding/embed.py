@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, get_args
 
 from data_curation.files import check_writable_file, refuse_overwriting
+from heads.names import EncodingUnit
 from heads.ragged import LIGAND
-from heads.registry import EncodingUnit
 from ppi.backbones.base import Unit
 from ppi.backbones.registry import build_backbone
 from ppi.complexes import Complex

@@ -26,12 +26,8 @@ class UnitEmbeddings(ABC):
         units = [unit for item in complexes for unit in item.units]
         lengths = [unit_length(unit) for unit in units]
         owners = [index for index, item in enumerate(complexes) for _ in item.units]
-        return RaggedBatch(
-            values=self.rows(units),
-            unit_offsets=torch.tensor([0, *lengths]).cumsum(0),
-            unit_complex=torch.tensor(owners),
-            unit_role=torch.tensor([role for item in complexes for role in item.roles]),
-        )
+        roles = [role for item in complexes for role in item.roles]
+        return RaggedBatch.from_units(self.rows(units), lengths, owners, roles)
 
 
 class EmbeddedUnits(UnitEmbeddings):

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from heads.names import EncodingUnit
 from heads.ragged import BOTH, LIGAND, RECEPTOR
-from heads.registry import EncodingUnit
 from ppi.backbones.base import Unit
 from ppi.complexes import Complex
 from ppi.errors import InputError, PpiWarning

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
 from heads.base import LOG_VARIANCES, Head
+from heads.names import HEADS, EncodingUnit
 from heads.ragged import RaggedBatch
-from heads.registry import HEADS, EncodingUnit, find
 from ppi.backbones.registry import build_backbone
 from ppi.devices import native_dtype
 from ppi.errors import ModelError
@@ -83,7 +83,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
     @property
     def encoding_unit(self) -> EncodingUnit:
         """What the backbone encodes in one go for these heads."""
-        unit: EncodingUnit = find(HEADS, self.config.head).encoding_unit
+        unit: EncodingUnit = HEADS.find(self.config.head).encoding_unit
         return unit
 
     @property

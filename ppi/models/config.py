@@ -8,10 +8,11 @@ import yaml
 from cyclopts import Parameter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from heads.registry import ComponentOptions, HeadName, MixerName, PoolingName, build_head
+from heads.build import build_head
 from ppi.backbones.registry import check_spec
 from ppi.devices import Precision
 from ppi.errors import SettingsError
+from ppi.models.part_names import ComponentOptions, HeadName, MixerName, PoolingName
 from ppi.models.tuning_settings import TuningSettings
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def read_options(given: Any) -> Any:
     if not isinstance(given, dict):
         return given
     return {
-        str(name).replace("-", "_"): yaml.safe_load(value) if isinstance(value, str) else value
+        str(name).replace("-", "_"): yaml.safe_load(value) if isinstance(value, str) else read_options(value)
         for name, value in given.items()
     }
 
@@ -54,7 +55,7 @@ class ModelConfig(BaseModel):
     head
         Architecture: ec, sc, hp or pad.
     mixer
-        Module between backbone and pooling.
+        Module between backbone and pooling: convbert, attention or none.
     pooling
         How residues become one vector.
     head_options

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_curation.files import atomic_folder, sha256_of
 from ppi.backbones.checkpoints import shipped_folder
-from ppi.errors import BackboneError, ModelError
+from ppi.errors import BackboneError, ModelError, SettingsError
 from ppi.models.calibration import Calibration, read_calibration
 from ppi.models.files import (
     CALIBRATION_FILE,
@@ -167,6 +167,8 @@ def _read_model(folder: Path) -> AffinityModel:
         raise ModelError(
             f"{folder}/{CONFIG_FILE}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         ) from error
+    except SettingsError as error:
+        raise ModelError(f"{folder}/{CONFIG_FILE}: {error}") from error
     except BackboneError as error:
         raise ModelError(
             f"{folder}: its backbone cannot be loaded. If it is a local checkpoint that was moved, put the "

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from heads.base import Head
+from heads.mixers.base import Mixer
 from heads.ragged import RaggedBatch
 from ppi.backbones.encoder import PackedEncoder
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
@@ -156,21 +157,34 @@ class AffinityModule(lightning.LightningModule):
             # A ranking needs all scores at once: each piece is computed again when its gradient is known.
             # From the tensor it knows on which device dropout draws, to draw the same again.
             place = torch.empty(0, device=self.device)
-            outputs = [
-                checkpoint(lambda _, piece: self(examples, piece), place, piece, use_reentrant=False)
+            found = [
+                checkpoint(lambda _, piece: self._scored(piece), place, piece, use_reentrant=False)
                 for piece in pieces + pieces[:1] * missing
             ]
             scored = [row for piece in pieces for row in piece]
-            every = torch.cat(outputs)  # those beyond `scored` are there to be computed, and weigh nothing
-            return self._add_gradient(every[: len(scored)] + 0 * every[len(scored) :].sum(), scored, 1.0)
-        total, loss = examples.weight[rows].sum(), 0.0
+            # Those beyond `scored` are there to be computed, and weigh nothing.
+            every = torch.cat([outputs for outputs, _ in found])
+            shares = [*(self._share(piece, rows) for piece in pieces), *[0.0] * missing]
+            auxiliary = sum(share * added for share, (_, added) in zip(shares, found, strict=True))
+            outputs = every[: len(scored)] + 0 * every[len(scored) :].sum()
+            return self._add_gradient(outputs, auxiliary, scored, 1.0)
+        loss = 0.0
         for piece in pieces:
             with self._synchronised(piece is pieces[-1]):
-                share = examples.weight[piece].sum() / total
-                loss += self._add_gradient(self(examples, piece), piece, share)
+                loss += self._add_gradient(*self._scored(piece), piece, self._share(piece, rows))
         for _ in range(missing):
-            self.manual_backward(0 * self(examples, pieces[0]).sum())
+            self.manual_backward(0 * sum(part.sum() for part in self._scored(pieces[0])))
         return loss
+
+    def _scored(self, rows: list[int]) -> tuple[Tensor, Tensor]:
+        """Return the ``(B, O)`` outputs for some rows of training, and what mixers add to their loss."""
+        outputs = self(self.examples, rows)
+        return outputs, auxiliary_loss(self.head, outputs)
+
+    def _share(self, piece: list[int], rows: list[int]) -> float:
+        """Return the share of a piece in the loss of its batch."""
+        weight = self.examples.weight
+        return float(weight[piece].sum() / weight[rows].sum())
 
     def _missing(self, computed: int) -> int:
         """Return how many computations this process has less than others, where all must have as many."""
@@ -186,13 +200,13 @@ class AffinityModule(lightning.LightningModule):
         context: AbstractContextManager[None] = strategy.block_backward_sync()
         return context
 
-    def _add_gradient(self, outputs: Tensor, rows: list[int], share: float) -> float:
+    def _add_gradient(self, outputs: Tensor, auxiliary: Tensor, rows: list[int], share: float) -> float:
         target, weight = (
             torch.tensor(values[rows], dtype=torch.float32, device=self.device)
             for values in (self.examples.target, self.examples.weight)
         )
         losses = cast(LossMix, self.settings.losses)
-        loss = share * total_loss(losses, outputs, target, weight)
+        loss = share * (total_loss(losses, outputs, target, weight) + auxiliary)
         self.manual_backward(loss)
         return float(loss.detach())
 
@@ -214,6 +228,13 @@ def head_outputs(head: Head, batch: RaggedBatch, *, low: bool) -> Tensor:
     batch = batch.with_values(batch.values.bfloat16())  # once, not for each layer that takes them
     with torch.autocast(batch.values.device.type, torch.bfloat16):
         return head.all_outputs(batch.filled(FILLED_ROWS)).float()[: len(batch)]
+
+
+def auxiliary_loss(head: Head, outputs: Tensor) -> Tensor:
+    """Return what the mixers of a head add to the loss of its last `outputs`, in float32; 0 for nothing."""
+    mixers = (part for part in head.modules() if isinstance(part, Mixer))
+    losses = [loss.float() for mixer in mixers if (loss := mixer.auxiliary_loss()) is not None]
+    return torch.stack(losses).sum() if losses else outputs.new_zeros(())
 
 
 def rate_factor(step: int, warmup: int, steps: int, schedule: Schedule) -> float:

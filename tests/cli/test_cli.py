@@ -135,13 +135,16 @@ def test_options_of_head_mixer_and_pooling(
         "--head-options.per-side": "true",
         "--head-options.aggregation": "add",
         "--head-options.network": "false",
+        "--head-options.lengths": "true",
+        "--head-options.side-pooling-options.heads": 6,
         "--mixer-options.kernel": 5,
         "--pooling-options.heads": 4,
     }
     options = [word for pair in given.items() for word in pair]
     assert run(*train, "hp", "--output", tmp_path / "m", "--pooling", "multihead", *options) == 0
     config = json.loads((tmp_path / "m" / "config.json").read_text())
-    assert config["head_options"] == {"per_side": True, "aggregation": "add", "network": False}
+    head = {"per_side": True, "aggregation": "add", "network": False, "lengths": True}
+    assert config["head_options"] == {**head, "side_pooling_options": {"heads": 6}}
     assert (config["mixer_options"], config["pooling_options"]) == ({"kernel": 5}, {"heads": 4})
     assert run("predict", table_path, "--model", tmp_path / "m", "--output", tmp_path / "out.csv") == 0
     capsys.readouterr()
@@ -153,7 +156,7 @@ def test_options_of_head_mixer_and_pooling(
     assert "the folder is not empty" in capsys.readouterr().err
     absent = ["--output", tmp_path / "absent"]
     assert run(*train, "hp", *absent, "--head-options.foo", 1) == 1
-    assert "hp has no option 'foo'; it has aggregation, " in capsys.readouterr().err
+    assert "head hp has no option 'foo'; its options: aggregation, " in capsys.readouterr().err
     assert run(*train, "hp", *absent, "--pooling", "layers") == 1
     assert "pooling over layers needs at least two" in capsys.readouterr().err
 
@@ -192,7 +195,11 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (["predict", EXAMPLES / "hgh_receptor.fasta", "--model", "absent"], 1, "no such model folder"),
         (["predict", EXAMPLES / "hgh_receptor.fasta", "--device", "tpu"], 1, "device 'tpu'"),
         (["evaluate", "--part", "holdout"], 1, "no row has split 'holdout'"),
-        (["train", "--output", "x", "--head", "foo"], 2, "--head: Input should be 'ec', 'sc', 'hp' or 'pad'"),
+        (
+            ["train", "--output", "x", "--head", "foo"],
+            2,
+            "--head: there is no head 'foo'; choose one",
+        ),
         (["train", "--output", "x", "--learning-rate", "-1"], 2, "--learning-rate: Input should be greater"),
         (["train", "--output", "x", "--config", "absent.yaml"], 1, "absent.yaml: no such file"),
         (["train"], 2, "--output"),

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import ppi
-from heads.registry import HEADS, MIXERS
+from heads.names import HEADS, MIXERS
 from ppi.errors import InputError, ModelError, PpiWarning, SettingsError, TrainingError
 from ppi.evaluation.baselines import BASELINES
 from ppi.evaluation.markdown import format_report

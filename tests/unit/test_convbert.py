@@ -6,7 +6,8 @@ import torch
 from transformers import ConvBertConfig
 from transformers.models.convbert.modeling_convbert import ConvBertLayer
 
-from heads.mixers import ConvBertMixer
+from heads.mixers.convbert import ConvBertMixer
+from heads.ragged import Segments
 
 WIDTH = 48
 
@@ -49,8 +50,7 @@ def test_equals_transformers_and_ignores_the_batch() -> None:
     copy_weights(mixer, layer)
     lengths = [1, 3, 40, 7, 40]
     values = torch.randn(sum(lengths), WIDTH)
-    offsets = torch.tensor([0, *lengths]).cumsum(0)
     with torch.no_grad():
-        ours = mixer(values, offsets)
+        ours = mixer(values, Segments.from_lengths(lengths))
         theirs = torch.cat([layer(unit.unsqueeze(0))[0].view(-1, WIDTH) for unit in values.split(lengths)])
     assert torch.allclose(ours, theirs, atol=1e-5)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from heads.attention import by_length, ragged_attention
 from heads.kernels.dense import attend_runs, dense_attention
+from heads.ragged import Segments
 
 
 def written_out(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float) -> Tensor:
@@ -50,15 +51,12 @@ def test_a_bias_without_gradient_gets_none() -> None:
 def test_segments_do_not_depend_on_their_neighbours(dtype: torch.dtype) -> None:
     """Sorted by length, two of the three are one block."""
     torch.manual_seed(0)
-    query_offsets, key_offsets = torch.tensor([0, 7, 10, 17]), torch.tensor([0, 4, 16, 20])
-    query = torch.randn(17, 12).to(dtype)
-    key, value = torch.randn(20, 12).to(dtype), torch.randn(20, 12).to(dtype)
-    together = ragged_attention(query, key, value, query_offsets, key_offsets, 2)
-    for segment in range(3):
-        mine = slice(*query_offsets[segment : segment + 2].tolist())
-        others = slice(*key_offsets[segment : segment + 2].tolist())
-        parts = (part.unflatten(1, (2, 6)) for part in (query[mine], key[others], value[others]))
-        alone = attend_runs(*parts, [(mine.stop - mine.start, others.stop - others.start, 1)], scale=6**-0.5)
-        torch.testing.assert_close(together[mine], alone)
-    by_head = [part.unflatten(1, (2, 6)) for part in (query, key, value)]
-    torch.testing.assert_close(by_length(by_head, query_offsets, key_offsets, 0.0), together)
+    queries, keys = Segments.from_lengths([7, 3, 7]), Segments.from_lengths([4, 12, 4])
+    query = torch.randn(17, 2, 6).to(dtype)
+    key, value = torch.randn(20, 2, 6).to(dtype), torch.randn(20, 2, 6).to(dtype)
+    together = ragged_attention(query, key, value, queries, keys)
+    parts = (query.split(queries.lengths), key.split(keys.lengths), value.split(keys.lengths))
+    for found, *mine in zip(together.split(queries.lengths), *parts, strict=True):
+        alone = attend_runs(*mine, [(len(mine[0]), len(mine[1]), 1)], scale=6**-0.5)
+        torch.testing.assert_close(found.flatten(1), alone)
+    torch.testing.assert_close(by_length(query, key, value, queries, keys, 0.0), together)

@@ -84,7 +84,7 @@ def test_each_distinct_unit_is_embedded_once_within_the_budget() -> None:
     assert len(units) == 4
     assert all(sum(map(unit_length, call)) <= 9 for call in calls)
     batch = units.gather(encoded[::-1])
-    assert batch.unit_offsets.tolist() == [0, 4, 9, 12, 16, 21, 24]
-    assert batch.unit_complex.tolist() == [0, 0, 0, 1, 1, 1]
+    assert batch.units.offsets.tolist() == [0, 4, 9, 12, 16, 21, 24]
+    assert batch.layout.unit_complex == (0, 0, 0, 1, 1, 1)
     expected = ResidueBackbone().embed([mutant.chains, ANTIBODY.chains])
     assert torch.equal(batch.values, expected)

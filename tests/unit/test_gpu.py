@@ -7,17 +7,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from test_kernels import assert_agree, offsets_of
+from test_kernels import assert_agree
 from torch import Tensor
 
 from heads.attention import ragged_attention
 from heads.kernels.convolution import depthwise_convolution
 from heads.kernels.cross_attention import cross_attention
 from heads.kernels.dense import attend_runs
-from heads.kernels.dispatch import resolve_backend
+from heads.kernels.dispatch import use_backend
 from heads.kernels.dynamic_convolution import dynamic_convolution
 from heads.kernels.flash import flash_takes
 from heads.kernels.pooling import attention_pool, attention_pool_linear
+from heads.ragged import Segments
 from ppi.backbones.packing import Pack
 from ppi.pretraining.batches import TokenStream
 from ppi.pretraining.corpus import FIRST_RESIDUE, LAST_RESIDUE, TokenizedSequences
@@ -46,43 +47,34 @@ def on(device: str, function: Callable[..., Tensor], *inputs: Tensor) -> list[Te
     return [part.detach().cpu() for part in (out, *(leaf.grad for leaf in leaves)) if part is not None]
 
 
-def backend_of(rows: Tensor) -> str:
-    return "reference" if rows.dtype == torch.float64 else resolve_backend("auto", rows.device)
+def crossed(query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
+    return cross_attention(query, key, value, segments, HEADS)
 
 
-def pooled(values: Tensor, scores: Tensor, offsets: Tensor) -> Tensor:
-    return attention_pool(values, scores, offsets, backend_of(values))  # type: ignore[arg-type]
-
-
-def pooled_linear(values: Tensor, weight: Tensor, offsets: Tensor) -> Tensor:
-    return attention_pool_linear(values, weight, offsets, backend_of(values))  # type: ignore[arg-type]
-
-
-def crossed(query: Tensor, key: Tensor, value: Tensor, offsets: Tensor) -> Tensor:
-    return cross_attention(query, key, value, offsets, HEADS, backend_of(query))  # type: ignore[arg-type]
-
-
-def attended(query: Tensor, key: Tensor, value: Tensor, offsets: Tensor) -> Tensor:
-    return ragged_attention(query, key, value, offsets, offsets, HEADS)
+def attended(query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
+    return ragged_attention(query, key, value, segments, segments)
 
 
 FUNCTIONS: dict[Callable[..., Tensor], list[tuple[int, ...]]] = {
-    pooled: [(ROWS, WIDTH), (ROWS, HEADS)],
-    pooled_linear: [(ROWS, WIDTH), (HEADS, WIDTH)],
+    attention_pool: [(ROWS, WIDTH), (ROWS, HEADS)],
+    attention_pool_linear: [(ROWS, WIDTH), (HEADS, WIDTH)],
     depthwise_convolution: [(ROWS, WIDTH), (WIDTH, 7)],
     dynamic_convolution: [(ROWS, WIDTH), (ROWS, HEADS, 7)],
     crossed: [(ROWS, WIDTH)] * 3,
-    attended: [(ROWS, WIDTH)] * 3,
+    attended: [(ROWS, HEADS, WIDTH // HEADS)] * 3,
 }
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_kernels_agree_with_float64_on_the_cpu(function: Callable[..., Tensor], dtype: torch.dtype) -> None:
-    random, offsets = torch.Generator().manual_seed(0), offsets_of(LENGTHS)
+    random, segments = torch.Generator().manual_seed(0), Segments.from_lengths(LENGTHS)
     inputs = [torch.randn(shape, generator=random).to(dtype) for shape in FUNCTIONS[function]]
-    exact = on("cpu", lambda *each: function(*each, offsets), *(each.double() for each in inputs))
-    assert_agree(on("cuda", lambda *each: function(*each, offsets.cuda()), *inputs), exact, dtype)
+    wide = [each.double() for each in inputs]
+    with use_backend("reference"):
+        exact = on("cpu", lambda *each: function(*each, segments), *wide)
+    there = segments.to("cuda")
+    assert_agree(on("cuda", lambda *each: function(*each, there), *inputs), exact, dtype)
 
 
 def test_flash_attention_over_packed_sequences() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Iterator
+from functools import cache
+from itertools import combinations, product
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -12,53 +15,100 @@ from conftest import batch_of, random_chain, random_complex
 from torch.nn.functional import scaled_dot_product_attention
 
 from heads.base import Head
-from heads.ragged import RaggedBatch, segment_softmax
-from heads.registry import HEADS, MIXERS, POOLINGS, build_head
+from heads.build import build_head
+from heads.names import HEADS, MIXERS, POOLINGS
+from heads.ragged import RaggedBatch, Segments, segment_softmax
 from ppi.backbones.residue import ResidueBackbone
 from ppi.complexes import Complex
 from ppi.training.module import head_outputs
 
-#: Options beside the published defaults, by head.
-VARIANTS: list[tuple[str, dict[str, Any]]] = [
-    ("ec", {"late": True}),
-    ("ec", {"late": True, "symmetric": True}),
-    ("ec", {"mixer_per_side": True}),
-    ("sc", {"symmetric": True}),
-    *((name, {"lengths": True}) for name in ("ec", "sc", "hp", "pad")),
-    ("hp", {"aggregation": "add"}),
-    ("hp", {"aggregation": "mean", "network": False}),
-    ("hp", {"per_side": True}),
-    ("hp", {"side_pooling": "max"}),
-    ("hp", {"symmetric": True}),
-    ("hp", {"mixer_per_side": True, "symmetric": True}),
-    ("pad", {"separate_directions": True}),
-    ("pad", {"separate_directions": True, "symmetric": True}),
-    ("pad", {"network": False, "heads": 4}),
-    ("pad", {"network_width": 16, "mixer_per_side": True}),
+Row = dict[str, Any]
+Pair = tuple[tuple[str, Any], tuple[str, Any]]
+Case = tuple[str, Row]
+
+#: Options of a head beside the published defaults; None stands for the default.
+OPTIONS: dict[str, dict[str, list[Any]]] = {
+    "ec": {"late": [None, True]},
+    "sc": {},
+    "hp": {
+        "aggregation": [None, "add", "mean"],
+        "network": [None, False],
+        "per_side": [None, True],
+        "side_pooling": [None, "max", "multihead"],
+    },
+    "pad": {
+        "separate_directions": [None, True],
+        "network": [None, False],
+        "heads": [None, 4],
+        "network_width": [None, 16],
+    },
+}
+
+
+def factors_of(head: str) -> dict[str, list[Any]]:
+    """Return what can be chosen for a head, each with its values."""
+    per_side = {} if head == "sc" else {"mixer_per_side": [None, True]}
+    common = {"symmetric": [None, True], "lengths": [None, True]}
+    return {"mixer": list(MIXERS), "pooling": list(POOLINGS), **common, **per_side, **OPTIONS[head]}
+
+
+def covering(factors: dict[str, list[Any]]) -> Iterator[Row]:
+    """Yield rows of values in which any two values of different factors occur together.
+
+    Mixer and pooling are left to chance: they meet only through the rows ``(T, D)``.
+    """
+    random = Random(1)
+    values = {name: [(name, value) for value in of_name] for name, of_name in factors.items()}
+    left: set[Pair] = set()
+    for one, other in combinations(values, 2):
+        if (one, other) != ("mixer", "pooling"):
+            left |= set(product(values[one], values[other]))
+    while left:
+        wanted = dict(min(left, key=repr))
+        rows = [{name: random.choice(of) for name, of in factors.items()} | wanted for _ in range(40)]
+        best = max(rows, key=lambda row: len(left.intersection(combinations(row.items(), 2))))
+        left.difference_update(combinations(best.items(), 2))
+        yield best
+
+
+def cheapest(cases: list[Case]) -> list[Case]:
+    """Return cases that hold every mixer, pooling and option of each head and are quick to train."""
+    left = {(name, value) for name, row in cases for value in row.items()}
+
+    def worth(case: Case) -> float:
+        name, row = case
+        cost = (1 if row["mixer"] == "none" else 4) * (2 if row.get("symmetric") else 1)
+        return len(left.intersection((name, value) for value in row.items())) / cost
+
+    chosen = []
+    while left:
+        best = max(cases, key=worth)
+        left -= {(best[0], value) for value in best[1].items()}
+        chosen.append(best)
+    return chosen
+
+
+PUBLISHED: list[Case] = [
+    (name, {"mixer": mixer, "pooling": "attention"}) for name, mixer in product(HEADS, MIXERS)
 ]
-Case = tuple[str, str, str, dict[str, Any]]
-EVERY_CASE: list[Case] = [
-    *((name, mixer, pooling, {}) for name, mixer, pooling in product(HEADS, MIXERS, POOLINGS)),
-    *((name, mixer, "attention", options) for mixer in MIXERS for name, options in VARIANTS),
-]
-#: Training takes a while: every head, mixer, pooling and option in some case, not in all together.
-TRAINED: list[Case] = [
-    *((name, mixer, "attention", {}) for name, mixer in product(HEADS, MIXERS)),
-    *(("hp", "none", pooling, {}) for pooling in POOLINGS if pooling != "attention"),
-    *((name, "none", "attention", options) for name, options in VARIANTS),
-]
+EVERY_CASE: list[Case] = PUBLISHED + [(name, row) for name in HEADS for row in covering(factors_of(name))]
+#: Without a mixer, the largest descriptors of whole sequences are the same in all of them.
+TRAINED = cheapest([case for case in EVERY_CASE if (case[1]["mixer"], case[1]["pooling"]) != ("none", "max")])
 
 
 def label(case: Case) -> str:
-    return "-".join([*case[:3], *(f"{key}={value}" for key, value in case[3].items())])
+    name, row = case
+    chosen = [f"{key}={value}" for key, value in list(row.items())[2:] if value is not None]
+    return "-".join([name, row["mixer"], row["pooling"], *chosen])
 
 
 def build(case: Case) -> Head:
     torch.manual_seed(0)
-    name, mixer, pooling, options = case
-    if pooling == "layers":
-        options = {**options, "pooling_options": {"layers": 2}}
-    return build_head(name, 48, mixer, pooling, **options).eval()  # type: ignore[arg-type]
+    name, row = case
+    options = {key: value for key, value in row.items() if value is not None}
+    if row["pooling"] == "layers":
+        options["pooling_options"] = {"layers": 2}
+    return build_head(name, 48, **options).eval()
 
 
 @pytest.fixture(params=EVERY_CASE, ids=label)
@@ -66,9 +116,10 @@ def head(request: pytest.FixtureRequest) -> Head:
     return build(request.param)
 
 
-@pytest.fixture
-def complexes(random: np.random.Generator) -> list[Complex]:
+@cache
+def edge_cases() -> list[Complex]:
     """One residue, one chain, ten chains, a homomer, and a few ordinary ones."""
+    random = np.random.default_rng(0)
     homomer = random_chain(random, 30)
     return [
         Complex("one residue", ("K",), ("E",)),
@@ -79,13 +130,31 @@ def complexes(random: np.random.Generator) -> list[Complex]:
     ]
 
 
+@pytest.fixture
+def complexes() -> list[Complex]:
+    return edge_cases()
+
+
+@cache
+def embedded(complexes: tuple[Complex, ...], unit: str, both_orders: bool) -> RaggedBatch:
+    return batch_of(ResidueBackbone(), list(complexes), unit, both_orders)
+
+
 def batch_for(head: Head, complexes: list[Complex]) -> RaggedBatch:
-    return batch_of(ResidueBackbone(), complexes, head.encoding_unit, head.both_orders)
+    return embedded(tuple(complexes), head.encoding_unit, head.both_orders)
 
 
 def predict(head: Head, complexes: list[Complex]) -> torch.Tensor:
     with torch.no_grad():
         return head(batch_for(head, complexes))
+
+
+def test_the_cases_hold_every_pair() -> None:
+    for cases in (EVERY_CASE, TRAINED):
+        assert {(name, row["mixer"]) for name, row in cases} == set(product(HEADS, MIXERS))
+        assert {(name, row["pooling"]) for name, row in cases} == set(product(HEADS, POOLINGS))
+    met = {(row["mixer"], row["pooling"]) for _, row in EVERY_CASE}
+    assert met == set(product(MIXERS, POOLINGS))
 
 
 def test_prediction_does_not_depend_on_the_batch(head: Head, complexes: list[Complex]) -> None:
@@ -109,7 +178,7 @@ def test_gradients_reach_every_parameter(head: Head, complexes: list[Complex]) -
 def test_a_heteroscedastic_head_gives_a_second_output(
     name: str, options: dict[str, Any], complexes: list[Complex]
 ) -> None:
-    head = build((name, "convbert", "attention", {"heteroscedastic": True, **options}))
+    head = build_head(name, 48, heteroscedastic=True, **options).eval()
     batch = batch_for(head, complexes)
     outputs = head.all_outputs(batch)
     assert outputs.shape == (len(complexes), head.outputs) == (5, 2)
@@ -125,7 +194,7 @@ def test_a_heteroscedastic_head_gives_a_second_output(
 def test_gradients_of_either_output_reach_every_parameter(
     name: str, output: int, complexes: list[Complex]
 ) -> None:
-    head = build((name, "convbert", "attention", {"heteroscedastic": True}))
+    head = build_head(name, 48, heteroscedastic=True).eval()
     head.all_outputs(batch_for(head, complexes))[:, output].square().sum().backward()
     last = [layer for layer in head.regressor.modules() if isinstance(layer, torch.nn.Linear)][-1]
     for parameter in (last.weight, last.bias):  # a row for each output
@@ -139,7 +208,7 @@ def test_gradients_of_either_output_reach_every_parameter(
 
 @pytest.mark.parametrize("name", HEADS)
 def test_one_output_unless_asked_for_two(name: str, complexes: list[Complex]) -> None:
-    head = build((name, "none", "mean", {}))
+    head = build_head(name, 48, "none", "mean").eval()
     outputs = head.all_outputs(batch_for(head, complexes))
     assert outputs.shape == (len(complexes), head.outputs) == (5, 1)
     assert torch.equal(head(batch_for(head, complexes)), outputs[:, 0])
@@ -177,65 +246,81 @@ def test_chain_order_is_as_declared(head: Head, complexes: list[Complex]) -> Non
 
 def sees_a_bag(head: Head) -> bool:
     """Whether no part of a head whose pooling takes all residues at once sees their order."""
-    mixes = any(True for _ in head.mixer.parameters())
-    return head.encoding_unit != "chain" and not mixes and not head.pooling.ordered
-
-
-def test_ragged_batch_refuses_what_is_not_one() -> None:
-    values, two = torch.zeros(3, 4), torch.tensor([0, 1])
-    for offsets, owner in (
-        (torch.tensor([0]), torch.tensor([], dtype=torch.long)),
-        (torch.tensor([0, 1, 4]), two),
-        (torch.tensor([0, 3, 3]), two),
-        (torch.tensor([0, 1, 3]), torch.tensor([1, 0])),
-        (torch.tensor([0, 1, 3]), torch.tensor([0, 2])),
-    ):
-        with pytest.raises(ValueError, match=r"unit|offset|complex"):
-            RaggedBatch(values, offsets, owner, owner.clone())
+    if head.encoding_unit == "chain":
+        return False
+    return not head.mixer.order_sensitive and not head.pooling.order_sensitive
 
 
 def test_heads_refuse_a_complex_without_a_side() -> None:
-    batch = RaggedBatch(torch.zeros(3, 48), torch.tensor([0, 3]), torch.tensor([0]), torch.tensor([0]))
+    batch = RaggedBatch.from_units(torch.zeros(3, 48), [3], [0], [0])
     with pytest.raises(ValueError, match="receptor"):
         build_head("hp", 48)(batch)
 
 
-def test_unknown_names_and_options_list_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="convbert, none"):
-        build_head("hp", 48, "transformer")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="ec has no option 'network'; it has heteroscedastic, late"):
-        build_head("ec", 48, network=True)
-    with pytest.raises(ValueError, match="lengths of hp is 'maybe'; true or false was expected"):
-        build_head("hp", 48, lengths="maybe")
-    for name, options, message in (
-        ("pad", {"heads": 0}, "heads of pad is 0; a whole number of at least 1 was expected"),
-        ("pad", {"network_width": -3}, "network_width of pad is -3; a whole number"),
-        ("pad", {"heads": 2.5}, "heads of pad is 2.5; a whole number"),
-        ("ec", {"mixer_options": {"head_ratio": 0}}, "head_ratio of convbert is 0; a whole number"),
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("hp", {"mixer": "transformer"}, "no mixer 'transformer'; choose one of convbert, attention, none"),
+        ("hp", {"pooling": "sum"}, "no pooling 'sum'; choose one of attention, mean"),
+        ("ec", {"network": True}, "head ec has no option 'network'; its options: heteroscedastic, late,"),
+        ("hp", {"lengths": "maybe"}, "lengths of head hp is 'maybe'; it must be true or false"),
+        ("pad", {"heads": 0}, "heads of head pad is 0; it must be a whole number of at least 1"),
+        ("pad", {"network_width": -3}, "is -3; it must be a whole number of at least 1 or none"),
+        ("pad", {"heads": 2.5}, "heads of head pad is 2.5; it must be a whole number"),
+        ("pad", {"heads": True}, "heads of head pad is True; it must be a whole number"),
+        ("pad", {"heads": 7}, "width 48 is no multiple of 7 attention heads"),
+        ("ec", {"mixer_options": {"head_ratio": 0}}, "head_ratio of mixer convbert is 0; it must be a whole"),
         ("ec", {"mixer_options": {"kernel": 67}}, "the kernel 67 odd and at most 65"),
-        ("ec", {"mixer_options": {"attention_dropout": 1.5}}, "is 1.5; a part of 1 was expected"),
-        ("ec", {"pooling": "gated", "pooling_options": {"hidden": 0}}, "hidden of gated is 0"),
+        (
+            "ec",
+            {"mixer_options": {"attention_dropout": 1.5}},
+            "is 1.5; it must be a number of at least 0",
+        ),
+        (
+            "ec",
+            {"pooling": "gated", "pooling_options": {"hidden": 0}},
+            "hidden of pooling gated is 0",
+        ),
         (
             "ec",
             {"pooling": "token-aware", "pooling_options": {"dilations": [0]}},
-            r"is \[0\]; a whole number",
+            r"is \[0\]; it must be a list, each item a whole number of at least 1",
         ),
         (
             "ec",
             {"pooling": "layers", "pooling_options": {"layers": 2, "queries": 0}},
-            "queries of layers is 0; a whole number",
+            "queries of pooling layers is 0; it must be a whole number",
         ),
-    ):
-        with pytest.raises(ValueError, match=message):
-            build_head(name, 48, **options)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="mean has no option 'heads'; it has none"):
-        build_head("ec", 48, pooling="mean", pooling_options={"heads": 3})
-    with pytest.raises(ValueError, match="sc reads both sides as one sequence"):
-        build_head("sc", 48, mixer_per_side=True)
-    with pytest.raises(ValueError, match="aggregation is 'max'"):
-        build_head("hp", 48, aggregation="max")
-    with pytest.raises(ValueError, match="at least two of one width; 5 in a width of 48"):
-        build_head("ec", 48, pooling="layers", pooling_options={"layers": 5})
+        ("ec", {"pooling": "layers"}, "pooling layers needs the option layers: a whole number of at least 1"),
+        ("ec", {"pooling": "layers", "pooling_options": {"layers": 5}}, "there are 5 in a width of 48"),
+        ("ec", {"pooling": "mean", "pooling_options": {"heads": 3}}, "no option 'heads'; its options: none"),
+        ("sc", {"mixer_per_side": True}, "sc reads both sides as one sequence"),
+        (
+            "hp",
+            {"aggregation": "max"},
+            "aggregation of head hp is 'max'; it must be one of concat, add",
+        ),
+        ("hp", {"side_pooling": "sum"}, "no pooling 'sum'"),
+        ("hp", {"side_pooling_options": {"heads": 3}}, "pooling attention has no option 'heads'"),
+        ("ec", {"side_pooling": "max"}, "head ec has no option 'side_pooling'"),
+        ("pad", {"backend": "triton"}, "head pad has no option 'backend'"),
+    ],
+)
+def test_unfit_names_and_options(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_head(name, 48, **options)
+
+
+def test_the_pooling_of_a_side_has_options_of_its_own() -> None:
+    own = {"side_pooling": "multihead", "side_pooling_options": {"heads": 5}}
+    head = build_head("hp", 48, "none", "multihead", pooling_options={"heads": 3}, lengths=True, **own)
+    assert head.chain_pooling.pooling.score.weight.shape == (3, 48)
+    assert head.side_pooling.score.weight.shape == (5, 49)
+    plain = build_head("hp", 48, "none", "multihead", pooling_options={"heads": 3})
+    assert plain.side_pooling.score.weight.shape == (8, 48)
+    for pooling, options in (("token-aware", {}), ("layers", {"layers": 2})):
+        chosen = build_head("hp", 48, "none", pooling, pooling_options=options).side_pooling
+        assert type(chosen).__name__ == "AttentionPooling"
 
 
 def test_mixer_options_reach_the_mixer() -> None:
@@ -245,17 +330,8 @@ def test_mixer_options_reach_the_mixer() -> None:
 
 def test_softmax_of_extreme_scores_is_finite() -> None:
     scores = torch.tensor([[1e4, -1e4, 3.0, -1e4]]).T
-    weights = segment_softmax(scores, torch.tensor([0, 3, 4]))
+    weights = segment_softmax(scores, Segments.from_lengths([3, 1]))
     assert torch.allclose(weights, torch.tensor([[1.0, 0, 0, 1]]).T)
-
-
-def test_exchanged_sides_are_those_of_the_exchanged_complexes(complexes: list[Complex]) -> None:
-    swapped = [Complex(item.id, item.receptor, item.ligand) for item in complexes]
-    for unit in ("chain", "side"):
-        found = batch_of(ResidueBackbone(), complexes, unit).exchanged()
-        expected = batch_of(ResidueBackbone(), swapped, unit)
-        for name in ("values", "unit_offsets", "unit_complex", "unit_role"):
-            assert torch.equal(getattr(found, name), getattr(expected, name)), name
 
 
 def test_each_side_attends_the_other_side_of_its_own_complex(complexes: list[Complex]) -> None:
@@ -285,10 +361,10 @@ def test_each_side_attends_the_other_side_of_its_own_complex(complexes: list[Com
     assert torch.allclose(predict(head, complexes), torch.cat(expected), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", HEADS)
-def test_compiled_gives_the_same(name: str, complexes: list[Complex]) -> None:
+@pytest.mark.parametrize(("name", "mixer"), [*((name, "convbert") for name in HEADS), ("hp", "attention")])
+def test_compiled_gives_the_same(name: str, mixer: str, complexes: list[Complex]) -> None:
     torch.manual_seed(0)
-    head = build_head(name, 48, "convbert").eval()  # type: ignore[arg-type]
+    head = build_head(name, 48, mixer).eval()
     batch = batch_for(head, complexes)
     # Traced and lowered as for any compiler, without one.
     compiled = torch.compile(head, backend="aot_eager")
@@ -308,15 +384,26 @@ def test_bfloat16_is_close_to_float32(head: Head, complexes: list[Complex]) -> N
         gradients = [part.grad.flatten() for part in head.parameters() if part.grad is not None]
         found.append((outputs.detach(), torch.cat(gradients)))
     for exact, rounded in zip(*found, strict=True):
-        assert (exact - rounded).norm() < 0.15 * exact.norm()
+        assert (exact - rounded).norm() < 0.2 * exact.norm()
 
 
-@pytest.mark.parametrize("multiple", [1, 2, 64])
-def test_a_complex_of_zeros_fills_a_batch_up(multiple: int, head: Head, complexes: list[Complex]) -> None:
+@pytest.mark.parametrize("case", TRAINED, ids=label)
+def test_a_step_asks_the_device_nothing(case: Case, complexes: list[Complex]) -> None:
+    """On the device "meta" there is no number to ask for."""
+    head = build(case)
+    batch = batch_for(head, complexes).to("meta")
+    outputs = head.to("meta").all_outputs(batch.filled(64))
+    outputs.sum().backward()
+    assert outputs.shape == (len(complexes) + 1, 1)
+
+
+def test_a_complex_of_zeros_fills_a_batch_up(head: Head, complexes: list[Complex]) -> None:
     batch = batch_for(head, complexes)
-    filled = batch.filled(multiple)
-    assert filled.values.shape[0] % multiple == 0
-    assert 0 < filled.values.shape[0] - batch.values.shape[0] < multiple + 2
-    assert len(filled) == len(batch) + 1
     with torch.no_grad():
-        torch.testing.assert_close(head(filled)[:-1], head(batch), atol=1e-5, rtol=1e-5)
+        expected = head(batch)
+        for multiple in (1, 2, 64):
+            filled = batch.filled(multiple)
+            assert filled.values.shape[0] % multiple == 0
+            assert 0 < filled.values.shape[0] - batch.values.shape[0] < multiple + 2
+            assert len(filled) == len(batch) + 1
+            torch.testing.assert_close(head(filled)[:-1], expected, atol=1e-5, rtol=1e-5)

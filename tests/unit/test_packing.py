@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from heads.kernels.cross_attention import cross_attention
+from heads.kernels.dispatch import use_backend
 from heads.kernels.flash import flash_takes
+from heads.ragged import Segments
 from ppi.backbones.packing import Pack, Rotary
 from ppi.backbones.vocabulary import Vocabulary
 from ppi.errors import InputError
@@ -63,11 +65,13 @@ def test_flash_gets_each_sequence_and_its_scale(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("ppi.backbones.packing.flash_takes", lambda _: True)
     assert torch.allclose(Pack(LENGTHS, "cpu").attend(query, key, value, scale=0.3), expected, atol=1e-6)
     # Sides of two complexes; those of one need not be as long.
-    offsets = torch.tensor([0, *LENGTHS[1:]]).cumsum(0)
+    sides = Segments.from_lengths(LENGTHS[1:])
     rows = [part[:14].flatten(1) for part in (query, key, value)]
-    expected = cross_attention(*rows, offsets, 2, "reference")
+    with use_backend("reference"):
+        expected = cross_attention(*rows, sides, 2)
     monkeypatch.setattr("heads.kernels.cross_attention.flash_takes", lambda _: True)
-    assert torch.allclose(cross_attention(*rows, offsets, 2, "triton"), expected, atol=1e-6)
+    monkeypatch.setattr("heads.kernels.cross_attention.backend_for", lambda _: "triton")
+    assert torch.allclose(cross_attention(*rows, sides, 2), expected, atol=1e-6)
 
 
 def test_rotary_scores_depend_on_the_distance_only() -> None:

@@ -10,9 +10,9 @@ import torch
 from conftest import batch_of, random_complex
 
 from heads.base import Head
+from heads.build import build_head
 from heads.pairs import Factorised, PairNetwork, score_pairs
-from heads.ragged import RaggedBatch
-from heads.registry import build_head
+from heads.ragged import LIGAND, RaggedBatch
 from ppi.backbones.residue import ResidueBackbone
 from ppi.complexes import Complex
 
@@ -42,10 +42,11 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
 def sides(chains: list[tuple[str, ...]], unit: str) -> RaggedBatch:
     """Embed sides, each as the ligand of a complex whose receptor is left out again."""
     batch = batch_of(ResidueBackbone(), [Complex("x", side, ("K",)) for side in chains], unit)
-    keep = batch.unit_role == 0
-    rows = torch.repeat_interleave(keep, batch.unit_offsets.diff())
-    offsets = torch.cat([torch.zeros(1, dtype=torch.long), batch.unit_offsets.diff()[keep].cumsum(0)])
-    return RaggedBatch(batch.values[rows], offsets, batch.unit_complex[keep], batch.unit_role[keep])
+    layout = batch.layout
+    keep = [unit for unit, role in enumerate(layout.unit_role) if role == LIGAND]
+    rows, units = batch.units.take(keep)
+    owners = [layout.unit_complex[unit] for unit in keep]
+    return RaggedBatch.from_units(batch.values[rows], units.lengths, owners, [LIGAND] * len(keep))
 
 
 @pytest.mark.parametrize(("name", "mixer", "options"), CASES)
@@ -60,7 +61,7 @@ def test_every_pair_is_scored_as_by_itself(
     monkeypatch.setattr("heads.pairs._LIGANDS", 2)
     monkeypatch.setattr("heads.pairs._RECEPTORS", 3)
     torch.manual_seed(0)
-    head = build_head(name, 48, mixer, **options).eval()  # type: ignore[arg-type]
+    head = build_head(name, 48, mixer, **options).eval()
     complexes = [random_complex(random, str(n), ligand=1 + n % 3, receptor=1 + n % 2) for n in range(7)]
     ligands, receptors = [item.ligand for item in complexes[:5]], [item.receptor for item in complexes]
     with torch.no_grad():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from heads.attention_pooling import AttentionPooling
-from heads.pooling import Pooling
+from heads.options import AtLeastOne
+from heads.poolings.base import Pooling
+from heads.poolings.weighted import AttentionPooling
+from heads.ragged import Segments
 
 
 class LayerPooling(Pooling):
@@ -24,12 +26,17 @@ class LayerPooling(Pooling):
         Number of layers.
     queries
         Learnt queries; what they find is averaged.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two layers, or they do not share out the width.
     """
 
-    def __init__(self, dim: int, layers: int, queries: int = 4) -> None:
+    def __init__(self, dim: int, layers: AtLeastOne, queries: AtLeastOne = 4) -> None:
         if layers < 2 or dim % layers:
             raise ValueError(
-                f"pooling over layers needs at least two of one width; {layers} in a width of {dim}"
+                f"pooling over layers needs at least two of one width; there are {layers} in a width of {dim}"
             )
         width = dim // layers
         super().__init__(width)
@@ -41,14 +48,14 @@ class LayerPooling(Pooling):
         self.value = nn.Linear(width, width, bias=False)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
-        pooled = self._pooled(values, offsets)
+    def forward(self, values: Tensor, segments: Segments) -> Tensor:
+        pooled = self._pooled(values, segments)
         found = self.layer_weights(pooled).unsqueeze(1) @ self.value(pooled)
         return pooled.mean(dim=1) + found.squeeze(1)
 
-    def weights(self, values: Tensor, offsets: Tensor) -> Tensor:
+    def weights(self, values: Tensor, segments: Segments) -> Tensor:
         """Return ``(T,)`` weights, the average of those of the layers."""
-        parts = [self.pooling.weights(layer, offsets) for layer in values.chunk(self.layers, dim=1)]
+        parts = [self.pooling.weights(layer, segments) for layer in values.chunk(self.layers, dim=1)]
         return torch.stack(parts).mean(dim=0)
 
     def layer_weights(self, pooled: Tensor) -> Tensor:
@@ -56,6 +63,6 @@ class LayerPooling(Pooling):
         scores = self.query @ self.key(self.norm(pooled)).transpose(1, 2) * self.dim**-0.5
         return scores.softmax(dim=2).mean(dim=1)
 
-    def _pooled(self, values: Tensor, offsets: Tensor) -> Tensor:
+    def _pooled(self, values: Tensor, segments: Segments) -> Tensor:
         layers = values.chunk(self.layers, dim=1)
-        return torch.stack([self.pooling(layer, offsets) for layer in layers], dim=1) + self.place
+        return torch.stack([self.pooling(layer, segments) for layer in layers], dim=1) + self.place

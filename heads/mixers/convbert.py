@@ -1,4 +1,4 @@
-"""Mixers: what may stand between the backbone and the pooling. Each keeps the shape ``(T, D)``."""
+"""The mixer of the published probe: one ConvBERT layer."""
 
 from __future__ import annotations
 
@@ -10,20 +10,12 @@ from heads.attention import ragged_attention
 from heads.dropout import Dropout
 from heads.kernels.convolution import depthwise_convolution
 from heads.kernels.dynamic_convolution import WIDEST_KERNEL, dynamic_convolution
+from heads.mixers.base import Mixer
+from heads.options import AtLeastOne, DropoutRate
+from heads.ragged import Segments
 
 
-class IdentityMixer(nn.Module):
-    """No mixing: the residue embeddings go to the pooling as they are."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-
-    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
-        """Return `values`."""
-        return values
-
-
-class ConvBertMixer(nn.Module):
+class ConvBertMixer(Mixer):
     """One ConvBERT layer (Jiang et al., NeurIPS 2020) whose attention and convolutions stay in a segment.
 
     Half of the width comes from self-attention with ``heads / head_ratio`` heads, half from span-based
@@ -38,22 +30,29 @@ class ConvBertMixer(nn.Module):
     attention_dropout
         Published: 0.1. Off by default: drawing a random number for each pair of residues takes most of
         the time of the attention on a CPU.
+
+    Raises
+    ------
+    ValueError
+        If the heads do not divide the width or the head ratio the heads, or the kernel is even or too wide.
     """
+
+    order_sensitive = True
 
     def __init__(
         self,
         dim: int,
-        heads: int = 8,
-        head_ratio: int = 2,
-        kernel: int = 7,
-        dropout: float = 0.2,
-        attention_dropout: float = 0.0,
+        heads: AtLeastOne = 8,
+        head_ratio: AtLeastOne = 2,
+        kernel: AtLeastOne = 7,
+        dropout: DropoutRate = 0.2,
+        attention_dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
         if dim % heads or heads % head_ratio or kernel % 2 == 0 or kernel > WIDEST_KERNEL:
             raise ValueError(
-                f"width {dim} must be a multiple of {heads} heads, the heads of head ratio {head_ratio}, "
-                f"and the kernel {kernel} odd and at most {WIDEST_KERNEL}"
+                f"the width {dim} must be a multiple of {heads} heads, the heads of the head ratio "
+                f"{head_ratio}, and the kernel {kernel} odd and at most {WIDEST_KERNEL}"
             )
         self.kernel = kernel
         self.attention_dropout = attention_dropout
@@ -73,26 +72,28 @@ class ConvBertMixer(nn.Module):
         self.out_norm = nn.LayerNorm(dim, eps=1e-12)
         self.dropout = Dropout(dropout)
 
-    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
-        """Mix ``(T, D)`` within each segment."""
+    def forward(self, values: Tensor, segments: Segments) -> Tensor:
         query = self.query(values)
         attended = ragged_attention(
-            query,
-            self.key(values),
-            self.value(values),
-            offsets,
-            offsets,
-            self.heads,
+            self._by_head(query),
+            self._by_head(self.key(values)),
+            self._by_head(self.value(values)),
+            segments,
+            segments,
             self.attention_dropout if self.training else 0.0,
-        )
-        mixed = torch.cat([attended, self._dynamic_convolution(values, query, offsets)], dim=1)
+        ).flatten(1)
+        mixed = torch.cat([attended, self._dynamic_convolution(values, query, segments)], dim=1)
         values = self.mix_norm(values + self.dropout(self.mix(mixed)))
         changed = self.contract(gelu(self.expand(values)))
         return self.out_norm(values + self.dropout(changed))
 
-    def _dynamic_convolution(self, values: Tensor, query: Tensor, offsets: Tensor) -> Tensor:
+    def _by_head(self, rows: Tensor) -> Tensor:
+        """``(T, H * E)`` to ``(T, H, E)``."""
+        return rows.unflatten(1, (self.heads, -1))
+
+    def _dynamic_convolution(self, values: Tensor, query: Tensor, segments: Segments) -> Tensor:
         """Convolve with a kernel that each residue makes from its own span of neighbours."""
-        span = depthwise_convolution(values, self.span_depthwise.weight.squeeze(1), offsets)
+        span = depthwise_convolution(values, self.span_depthwise.weight.squeeze(1), segments)
         weights = self.kernel_weights(self.span_pointwise(span) * query).view(-1, self.heads, self.kernel)
         convolved = self.convolved(values)
-        return dynamic_convolution(convolved, softmax(weights, dim=2).to(convolved.dtype), offsets)
+        return dynamic_convolution(convolved, softmax(weights, dim=2).to(convolved.dtype), segments)

@@ -1,0 +1,1 @@
+"""Mixers: what may stand between the backbone and the pooling."""

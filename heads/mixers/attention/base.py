@@ -1,0 +1,57 @@
+"""What an attention is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from heads.ragged import Segments
+
+
+class Attention(nn.Module, ABC):
+    """What the rows of a segment tell one another, from queries, keys and values.
+
+    Parameters
+    ----------
+    heads
+        Number of heads, ``H``.
+    width
+        Width of a head, ``d``.
+
+    Attributes
+    ----------
+    order_sensitive
+        Whether the order of a segment's rows matters beyond the order of the results; each class declares it.
+    """
+
+    order_sensitive: bool
+
+    def __init__(self, heads: int, width: int) -> None:
+        super().__init__()
+        if not hasattr(self, "order_sensitive"):
+            raise TypeError(
+                f"the attention {type(self).__name__} does not declare order_sensitive; write "
+                "`order_sensitive = True` into the class if the order of residues matters, else False"
+            )
+        self.heads, self.width = heads, width
+
+    @abstractmethod
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
+        """Return ``(T, H, d)`` from queries, keys and values ``(T, H, d)`` of the same segments."""
+
+    def weights(self, query: Tensor, key: Tensor, segments: Segments) -> list[Tensor] | None:
+        """Return the ``(H, n, n)`` weights of each segment of ``n`` rows; None if they are never formed."""
+        return None
+
+    def auxiliary_loss(self) -> Tensor | None:
+        """Return what training adds to the loss, of the last forward pass; None for nothing.
+
+        An attention around another one adds what that one returns.
+        """
+        return None
+
+
+#: Makes an attention of ``H`` heads of a width ``d``.
+MakeAttention = Callable[[int, int], Attention]

@@ -1,0 +1,49 @@
+"""What a mixer is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from heads.ragged import Segments
+
+
+class Mixer(nn.Module, ABC):
+    """Changes residues inside segments and never looks across the border of one.
+
+    A mixer is made with the width ``D`` of the residue embeddings, and with options. It must take rows of
+    zeros, which fill a batch up.
+
+    Attributes
+    ----------
+    order_sensitive
+        Whether the order of a segment's rows matters beyond the order of the results. Each class declares
+        it; where that depends on the parts of a mixer, the instance does.
+    """
+
+    order_sensitive: bool
+
+    def __init__(self) -> None:
+        super().__init__()
+        if not hasattr(self, "order_sensitive"):
+            raise TypeError(
+                f"the mixer {type(self).__name__} does not declare order_sensitive; write "
+                "`order_sensitive = True` into the class if the order of residues matters, else False"
+            )
+
+    @abstractmethod
+    def forward(self, values: Tensor, segments: Segments) -> Tensor:
+        """Mix ``(T, D)`` rows within each segment, to ``(T, D)``."""
+
+    def auxiliary_loss(self) -> Tensor | None:
+        """Return what training adds to the loss, of the last forward pass; None for nothing.
+
+        A mixer leaves out the mixers inside it, which are asked themselves.
+        """
+        return None
+
+
+#: Makes a mixer for rows of a width ``D``.
+MakeMixer = Callable[[int], Mixer]

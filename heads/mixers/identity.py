@@ -1,0 +1,26 @@
+"""The mixer that mixes nothing."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from heads.mixers.base import Mixer
+from heads.ragged import Segments
+
+
+class IdentityMixer(Mixer):
+    """No mixing: the residue embeddings go to the pooling as they are.
+
+    Parameters
+    ----------
+    dim
+        Width of the rows.
+    """
+
+    order_sensitive = False
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+
+    def forward(self, values: Tensor, segments: Segments) -> Tensor:
+        return values

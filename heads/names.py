@@ -1,0 +1,130 @@
+"""Names of heads, mixers, attentions and poolings: the choices of configuration and command line.
+
+This module imports no torch: a built-in class is listed by its path and imported when it is asked for. A
+class of any other package joins a table with a decorator, such as ``@register_mixer("mine")``, and can then
+be chosen, trained, saved and loaded by its name wherever the module that defines it has been imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any, Literal, TypeVar
+
+#: What a backbone encodes in one go: a chain, a side or the whole complex.
+EncodingUnit = Literal["chain", "side", "complex"]
+
+Part = TypeVar("Part", bound=type)
+
+
+class PartTable(Mapping[str, str]):
+    """The parts of one kind by name, each with its path ``module:class``.
+
+    Parameters
+    ----------
+    kind
+        What the parts are, in the singular; begins the error messages.
+    built_in
+        The path of each part of this package.
+    """
+
+    def __init__(self, kind: str, built_in: Mapping[str, str]) -> None:
+        self.kind = kind
+        self._paths = dict(built_in)
+        self._registered: dict[str, type] = {}
+
+    def __getitem__(self, name: str) -> str:
+        return self._paths[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def register(self, name: str) -> Callable[[Part], Part]:
+        """Return a decorator that lists a class under `name`.
+
+        Raises
+        ------
+        ValueError
+            If the name belongs to another class already.
+        """
+
+        def listed(part: Part) -> Part:
+            path = f"{part.__module__}:{part.__qualname__}"
+            if self._paths.setdefault(name, path) != path:
+                raise ValueError(
+                    f"the {self.kind} {name!r} is {self._paths[name]} already; register {path} under "
+                    "another name"
+                )
+            self._registered[name] = part
+            return part
+
+        return listed
+
+    def check(self, name: str) -> str:
+        """Return a name that is listed.
+
+        Raises
+        ------
+        ValueError
+            If it is not; the message lists the names.
+        """
+        if name not in self._paths:
+            raise ValueError(
+                f"there is no {self.kind} {name!r}; choose one of {', '.join(self)}, or first import the "
+                "module that registers it"
+            )
+        return name
+
+    def find(self, name: str) -> Any:
+        """Return the class, or other callable, that is listed under `name`; import it where that is needed.
+
+        Raises
+        ------
+        ValueError
+            If the name is not listed.
+        """
+        if self.check(name) in self._registered:
+            return self._registered[name]
+        module, _, attribute = self._paths[name].partition(":")
+        return getattr(import_module(module), attribute)
+
+
+HEADS = PartTable(
+    "head",
+    {
+        "ec": "heads.ec:EmbeddingsConcatenation",
+        "sc": "heads.sc:SequencesConcatenation",
+        "hp": "heads.hp:HierarchicalPooling",
+        "pad": "heads.pad:PooledAttentionAddition",
+    },
+)
+MIXERS = PartTable(
+    "mixer",
+    {
+        "convbert": "heads.mixers.convbert:ConvBertMixer",
+        "attention": "heads.mixers.block:AttentionMixer",
+        "none": "heads.mixers.identity:IdentityMixer",
+    },
+)
+ATTENTIONS = PartTable("attention", {"softmax": "heads.mixers.attention.softmax:SoftmaxAttention"})
+POOLINGS = PartTable(
+    "pooling",
+    {
+        "attention": "heads.poolings.weighted:AttentionPooling",
+        "mean": "heads.poolings.plain:MeanPooling",
+        "max": "heads.poolings.plain:MaxPooling",
+        "sigmoid": "heads.poolings.weighted:SigmoidPooling",
+        "multihead": "heads.poolings.multihead:MultiHeadAttentionPooling",
+        "gated": "heads.poolings.weighted:GatedAttentionPooling",
+        "token-aware": "heads.poolings.token_aware:TokenAwarePooling",
+        "layers": "heads.poolings.layers:LayerPooling",
+    },
+)
+
+register_head = HEADS.register
+register_mixer = MIXERS.register
+register_attention = ATTENTIONS.register
+register_pooling = POOLINGS.register

@@ -1,0 +1,1 @@
+"""Poolings: the rows of a segment become one vector."""

@@ -1,0 +1,70 @@
+"""What a pooling is, and the length that may stand beside what it makes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from heads.ragged import Segments
+
+
+class Pooling(nn.Module, ABC):
+    """From the rows of each segment to one vector.
+
+    Parameters
+    ----------
+    dim
+        Width of the rows, ``D``.
+
+    Attributes
+    ----------
+    dim
+        Width of the vectors, ``D'``.
+    order_sensitive
+        Whether the order of a segment's rows matters.
+    """
+
+    order_sensitive: bool = False
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    @abstractmethod
+    def forward(self, values: Tensor, segments: Segments) -> Tensor:
+        """Pool ``(T, D)`` to ``(S, D')``."""
+
+    @abstractmethod
+    def weights(self, values: Tensor, segments: Segments) -> Tensor:
+        """Return ``(T,)``, the part of each row in its segment's vector; they sum to 1 over a segment."""
+
+
+#: Makes a pooling of rows of a width ``D``.
+MakePooling = Callable[[int], Pooling]
+
+
+class PoolingWithLength(Pooling):
+    """Another pooling, and beside its vector the logarithm of the segment's length in hundreds of residues.
+
+    An average forgets how many residues it was made of.
+
+    Parameters
+    ----------
+    pooling
+        Makes ``D'`` of the ``D' + 1`` columns.
+    """
+
+    def __init__(self, pooling: Pooling) -> None:
+        super().__init__(pooling.dim + 1)
+        self.pooling, self.order_sensitive = pooling, pooling.order_sensitive
+
+    def forward(self, values: Tensor, segments: Segments) -> Tensor:
+        pooled: Tensor = self.pooling(values, segments)
+        lengths = (segments.offsets.diff() / 100).log().to(pooled.dtype)
+        return torch.cat([pooled, lengths.unsqueeze(1)], dim=1)
+
+    def weights(self, values: Tensor, segments: Segments) -> Tensor:
+        return self.pooling.weights(values, segments)

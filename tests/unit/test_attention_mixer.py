@@ -1,0 +1,134 @@
+"""The block around an attention, and softmax attention, against dense attention in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import gelu
+
+from heads.build import build_mixer
+from heads.mixers.attention.base import Attention
+from heads.mixers.attention.softmax import SoftmaxAttention
+from heads.mixers.base import Mixer
+from heads.mixers.block import AttentionBlock, AttentionMixer
+from heads.ragged import Segments
+
+DIM, HEADS = 48, 4
+SEGMENTS = Segments.from_lengths([1, 3, 40, 7, 40])
+
+
+def make(dtype: torch.dtype = torch.float64, **options: Any) -> AttentionMixer:
+    torch.manual_seed(0)
+    mixer = build_mixer("attention", DIM, {"heads": HEADS, **options})
+    assert isinstance(mixer, AttentionMixer)
+    return mixer.to(dtype).eval()
+
+
+def rows(dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(SEGMENTS.rows, DIM, generator=torch.Generator().manual_seed(1)).to(dtype)
+
+
+def dense_weights(query: Tensor, key: Tensor) -> Tensor:
+    """Return ``(H, T, T)`` weights; a mask leaves the rows of the same segment."""
+    scores = torch.einsum("qhd,khd->hqk", query, key) / query.shape[2] ** 0.5
+    alike = SEGMENTS.ids.unsqueeze(1) == SEGMENTS.ids
+    return scores.masked_fill(~alike, -torch.inf).softmax(2)
+
+
+def dense_block(block: AttentionBlock, values: Tensor) -> Tensor:
+    query, key, value = block.projected(block.norm(values))
+    attended = torch.einsum("hqk,khd->qhd", dense_weights(query, key), value)
+    if block.gate is not None:
+        gate = block.gate(block.norm(values)).sigmoid()
+        attended = attended * gate.view(len(values), HEADS, -1)
+    values = values + block.out(attended.flatten(1))
+    return values + block.contract(gelu(block.expand(block.network_norm(values))))
+
+
+@pytest.mark.parametrize("gate", ["none", "head", "element"])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_blocks_equal_dense_attention(gate: str, depth: int) -> None:
+    mixer, values = make(gate=gate, depth=depth), rows()
+    expected = values
+    for block in mixer.blocks:
+        assert isinstance(block, AttentionBlock)
+        expected = dense_block(block, expected)
+    torch.testing.assert_close(mixer(values, SEGMENTS), expected)
+
+
+def test_softmax_weights_are_those_of_each_segment() -> None:
+    attention = SoftmaxAttention(HEADS, 6).double()
+    query, key, value = (rows().unflatten(1, (HEADS, -1)).roll(shift, 0)[..., :6] for shift in range(3))
+    weights = attention.weights(query, key, SEGMENTS)
+    expected = dense_weights(query, key)
+    start = 0
+    for length, found in zip(SEGMENTS.lengths, weights, strict=True):
+        inside = slice(start, start + length)
+        torch.testing.assert_close(found, expected[:, inside, inside])
+        start += length
+    mixed = torch.cat(
+        [
+            torch.einsum("hqk,khd->qhd", each, part)
+            for each, part in zip(weights, value.split(SEGMENTS.lengths), strict=True)
+        ]
+    )
+    torch.testing.assert_close(attention(query, key, value, SEGMENTS), mixed)
+
+
+def test_rows_of_zeros_give_finite_values_and_gradients() -> None:
+    mixer = make(gate="element")
+    values = torch.zeros(SEGMENTS.rows, DIM, dtype=torch.float64, requires_grad=True)
+    mixer(values, SEGMENTS).sum().backward()
+    assert torch.isfinite(values.grad).all()
+    assert all(torch.isfinite(each.grad).all() for each in mixer.parameters())
+
+
+def test_bfloat16_is_close() -> None:
+    exact = make()(rows(), SEGMENTS)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        found = make(torch.float32)(rows(torch.bfloat16), SEGMENTS)
+    assert (found - exact).norm() < 0.02 * exact.norm()
+
+
+def test_dropout_works_in_training_only() -> None:
+    mixer, values = make(dropout=0.5), rows()
+    assert torch.equal(mixer(values, SEGMENTS), mixer(values, SEGMENTS))
+    mixer.train()
+    assert not torch.equal(mixer(values, SEGMENTS), mixer(values, SEGMENTS))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"heads": 5}, "the width 48 is no multiple of 5 heads"),
+        ({"depth": 0}, "depth of mixer attention is 0; it must be a whole number of at least 1"),
+        ({"gate": "row"}, "gate of mixer attention is 'row'; it must be one of none, head, element"),
+        ({"dropout": 1}, "it must be a number of at least 0 and below 1"),
+        ({"hidden": 0}, "it must be a whole number of at least 1 or none"),
+        ({"attention": "hard"}, "there is no attention 'hard'; choose one of softmax"),
+        ({"attention_options": {"window": 3}}, "attention softmax has no option 'window'; its options: none"),
+    ],
+)
+def test_unfit_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+def test_parts_declare_whether_order_matters() -> None:
+    class Undeclared(Mixer):
+        def forward(self, values: Tensor, segments: Segments) -> Tensor:
+            return values
+
+    class UndeclaredAttention(Attention):
+        def forward(self, query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
+            return value
+
+    with pytest.raises(TypeError, match="mixer Undeclared does not declare order_sensitive"):
+        Undeclared()
+    with pytest.raises(TypeError, match="attention UndeclaredAttention does not declare order_sensitive"):
+        UndeclaredAttention(1, 2)
+    assert not make().order_sensitive
+    assert build_mixer("convbert", DIM).order_sensitive
