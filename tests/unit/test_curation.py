@@ -22,6 +22,8 @@ from data_curation.sequences import Structures
 from data_curation.sources import read_sequence_table
 from data_curation.strict import ALWAYS_TRAIN
 
+pytestmark = pytest.mark.usefixtures("every_pair_aligned")
+
 ROWS = Path(__file__).resolve().parent.parent / "data" / "measured_rows.csv.gz"
 MISSING = Options(allow_missing=True)
 FILES = {
@@ -60,7 +62,9 @@ def inputs(rows: pd.DataFrame, workbook: Path, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="module")
-def curated(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> tuple[CuratedDataset, Path]:
+def curated(
+    inputs: Inputs, tmp_path_factory: pytest.TempPathFactory, every_pair_aligned: None
+) -> tuple[CuratedDataset, Path]:
     folder = tmp_path_factory.mktemp("curated") / "one"
     return curate(inputs, folder, MISSING), folder
 
