@@ -153,7 +153,7 @@ def test_pooling_of_unusual_segments(pool: Callable, lengths: list[int]) -> None
         assert torch.allclose(got.double(), want, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", ["reference", "cpu"])
 @pytest.mark.parametrize("pool", POOLS)
 @few_examples
 @given(lengths=some_lengths, heads=st.sampled_from([1, 2, 4]))
@@ -331,7 +331,7 @@ def test_cross_attention_sees_the_partner_only(lengths: list[int], dtype: torch.
     )
 
 
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", ["reference", "cpu"])
 @few_examples
 @given(pairs=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=4))
 def test_cross_attention_of_any_sides_equals_a_mask(name: Backend, pairs: list[tuple[int, int]]) -> None:
