@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +55,8 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 @pytest.fixture(scope="module")
-def every_pair_aligned() -> Iterator[None]:
-    """Let MMseqs2 align all pairs instead of those that its index proposes.
+def every_pair_aligned() -> Iterator[Callable[[str, Path], None]]:
+    """Let MMseqs2 align all pairs instead of those that its index proposes; give what users run.
 
     Nothing is missed that way, and the index takes seconds to make, however few the sequences are.
     """
@@ -67,7 +67,7 @@ def every_pair_aligned() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clustering, "_mmseqs", exhaustive)
-        yield
+        yield run
 
 
 @pytest.fixture

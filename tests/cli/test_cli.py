@@ -271,7 +271,9 @@ def test_folder_without_permission(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_debug_shows_the_traceback() -> None:
-    assert "Traceback" in start("predict", "absent.fasta", "--debug").stderr
+    done = start("curate", "--sequences", "absent.csv", "--output", "x", "--debug")
+    assert "Traceback" in done.stderr
+    assert "absent.csv: no such file" in done.stderr
 
 
 def test_nucleotide_warning_is_one_line(tmp_path: Path, model_path: Path) -> None:
