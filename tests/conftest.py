@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import settings
 
+from data_curation import clustering
 from heads.ragged import RaggedBatch
 from ppi.complexes import AMINO_ACIDS, Complex
 from ppi.embedding.engine import embed_units
 from ppi.embedding.sources import EmbeddedUnits
 from ppi.embedding.units import split_into_units
+
+#: The same examples in every run, however long one of them takes.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -46,6 +52,22 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("PPI_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
+
+
+@pytest.fixture(scope="module")
+def every_pair_aligned() -> Iterator[Callable[[str, Path], None]]:
+    """Let MMseqs2 align all pairs instead of those that its index proposes; give what users run.
+
+    Nothing is missed that way, and the index takes seconds to make, however few the sequences are.
+    """
+    run = clustering._mmseqs
+
+    def exhaustive(command: str, folder: Path) -> None:
+        run(command + " --prefilter-mode 2" * command.startswith("easy-search"), folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clustering, "_mmseqs", exhaustive)
+        yield run
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import yaml
 from cyclopts import Parameter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from heads.build import build_head
 from ppi.backbones.registry import check_spec
 from ppi.devices import Precision
 from ppi.errors import SettingsError
@@ -118,9 +117,16 @@ class ModelConfig(BaseModel):
         SettingsError
             If an option is not known, or does not suit the width.
         """
+        # With torch, which neither settings nor the help of the command line need.
+        from heads.build import build_head
+
         pooling_options = dict(self.pooling_options)
         if self.pooling == "layers":
             pooling_options.setdefault("layers", len(self.layers))
+        from heads.build import (
+            build_head,
+        )  # with torch, which the command line need not load to read settings
+
         try:
             return build_head(
                 self.head,

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,7 @@ def test_options_of_head_mixer_and_pooling(
     assert "pooling over layers needs at least two" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("every_pair_aligned")
 def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     published = "--protocol", "reference", "--minimum-chain-length", 40, "--allow-missing"
     assert run("curate", "--sequences", ROWS, "--output", tmp_path / "out", *published) == 0
@@ -269,8 +271,9 @@ def test_folder_without_permission(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_debug_shows_the_traceback() -> None:
-    assert "Traceback" in start("predict", "absent.fasta", "--debug").stderr
-    assert "Traceback" not in start("predict", "absent.fasta").stderr
+    done = start("curate", "--sequences", "absent.csv", "--output", "x", "--debug")
+    assert "Traceback" in done.stderr
+    assert "absent.csv: no such file" in done.stderr
 
 
 def test_nucleotide_warning_is_one_line(tmp_path: Path, model_path: Path) -> None:
@@ -283,21 +286,36 @@ def test_nucleotide_warning_is_one_line(tmp_path: Path, model_path: Path) -> Non
 
 
 def test_version_and_help_import_nothing_heavy() -> None:
-    code = "import sys; from ppi.cli import app; app('{}'); print([m for m in {} if m in sys.modules])"
     heavy = ("torch", "lightning", "pandas", "sklearn", "transformers")
-    for words in ("--help", "train --help", "predict --help", "study --help", "pretrain --help", "--version"):
-        command = [sys.executable, "-c", code.format(words, heavy)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert done.stdout.rstrip().endswith("[]"), words
+    calls = ("--help", "train --help", "predict --help", "study --help", "pretrain --help", "--version")
+    code = "import sys; from ppi.cli import app\n"
+    for words in calls:
+        code += f"app({words!r}); print({words!r}, 'loads', [m for m in {heavy} if m in sys.modules])\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for words in calls:
+        assert f"{words} loads []" in done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("verb", ["curate", "embed", "info", "train", "evaluate", "predict", "study"])
-def test_scripts_are_the_same_doors(verb: str) -> None:
-    command = [sys.executable, REPOSITORY / "scripts" / f"{verb}.py", "--help"]
+def test_scripts_are_the_same_doors(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = REPOSITORY / "scripts" / f"{verb}.py"
+    monkeypatch.setattr("sys.argv", [str(script), "--help"])
+    runpy.run_path(str(script), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert run(verb, "--help") == 0
+    assert printed == capsys.readouterr().out
+    assert f"ppi {verb}" in printed
+
+
+def test_a_script_runs_in_a_process_of_its_own() -> None:
+    command = [sys.executable, REPOSITORY / "scripts" / "predict.py", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == start(verb, "--help").stdout
+    assert "ppi predict" in done.stdout
 
 
+@pytest.mark.usefixtures("every_pair_aligned")
 def test_split_and_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "mine.csv"
     shipped = pd.read_parquet(REPOSITORY / "ppi" / "datasets" / "complexes.parquet")
@@ -317,6 +335,7 @@ def test_split_and_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert run("split", table, "--protocol", "loose", "--output", split) == 2
 
 
+@pytest.mark.usefixtures("every_pair_aligned")
 def test_split_of_a_small_table_says_which_ratios_training_takes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

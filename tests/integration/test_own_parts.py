@@ -118,7 +118,7 @@ def test_the_gain_of_an_attention_pays() -> None:
 
 
 def test_settings_name_what_is_listed() -> None:
-    assert checked_settings({"mixer": "toy"}, "s.yaml").mixer == "toy"
+    assert checked_settings({"mixer": "toy"}, "s.yaml").model.mixer == "toy"
     with pytest.raises(SettingsError, match="s.yaml: mixer: there is no mixer 'tooy'; choose one of"):
         checked_settings({"mixer": "tooy"}, "s.yaml")
 

@@ -24,6 +24,7 @@ from ppi.errors import InputError, PpiError, TrainingError
 from ppi.evaluation.baselines import SEQUENCE_BASELINES
 from ppi.metrics import spearman
 from ppi.models.folder import load_model
+from ppi.study.cell import run_cell
 from ppi.study.plan import plan_study
 from ppi.study.processes import Failure
 from ppi.study.run import study
@@ -41,10 +42,24 @@ def write_study(folder: Path, table_path: Path, **content: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(table_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished study of two heads and two seeds, in the folder `out` beside its YAML."""
+    """A finished study of two heads and two seeds, in the folder `out` beside its YAML.
+
+    The cells of the first seed ran here, those of the second in two processes at a time.
+    """
     folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ppi.study.run, "run_cells", run_cells_here)
+        study(write_study(folder, table_path, seeds=[0]), output=folder / "out", device="cpu")
     study(write_study(folder, table_path), output=folder / "out", jobs=2, device="cpu")
     return folder
+
+
+def run_cells_here(names: list[str], folder: Path, *, store: Path, **_: object) -> list[Failure]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in names:
+            run_cell(Path("cells", name), device="cpu", store=store)
+    return []
 
 
 @pytest.fixture
@@ -154,6 +169,7 @@ def test_a_failed_cell_is_reported_and_the_others_stay(
     assert set(pd.read_csv(copied / "out" / "ranks.csv")["configuration"]) == {"hp", "ec"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_study_leaves_no_process_and_goes_on(

@@ -268,6 +268,7 @@ def test_tuned_runs_resume_too(
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path: Path, table_path: Path, tiny_backbone: str) -> None:
     # In pieces: the processes have different numbers of them.
     flags = ["--data", str(table_path), "--head", "hp", "--mixer", "none", "--max-epochs", "2"]

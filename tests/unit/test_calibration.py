@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from ppi.errors import InputError, ModelError
 from ppi.models.calibration import (
@@ -16,6 +19,7 @@ from ppi.models.calibration import (
     check_groups,
     fit_calibration,
     group_quantile,
+    needed_groups,
     read_calibration,
 )
 
@@ -68,6 +72,68 @@ def test_the_rank_counts_groups() -> None:
     assert group_quantile(scores, weight, 0.51) == 5.0
     # Ninety times 0.1 is less than 9 in floating point.
     assert group_quantile(np.arange(90.0), np.full(90, 0.1), 0.9) == 89.0
+
+
+#: The scores of the complexes of each group.
+some_groups = st.lists(st.lists(st.floats(0, 100), min_size=1, max_size=6), min_size=1, max_size=40)
+some_level = st.floats(0.05, 0.95)
+few_examples = settings(max_examples=25)
+
+
+def quantile_of(groups: list[list[float]], level: float) -> float:
+    weight = np.concatenate([np.full(len(group), 1 / len(group)) for group in groups])
+    return group_quantile(np.concatenate(groups), weight, level)
+
+
+@few_examples
+@given(some_groups, some_level)
+def test_the_quantile_is_the_smallest_score_that_holds_the_level(
+    groups: list[list[float]], level: float
+) -> None:
+    assume(len(groups) >= needed_groups(level))
+    quantile = quantile_of(groups, level)
+
+    def held(limit: float, strictly: bool) -> float:
+        inside = [[score < limit if strictly else score <= limit for score in group] for group in groups]
+        return sum(map(np.mean, inside)) / (len(groups) + 1)  # the new group counts as outside
+
+    assert held(quantile, strictly=False) >= level - 1e-8
+    assert held(quantile, strictly=True) <= level + 1e-8
+
+
+@few_examples
+@given(some_groups, some_level, some_level)
+def test_a_higher_level_never_has_a_smaller_quantile(
+    groups: list[list[float]], one: float, other: float
+) -> None:
+    low, high = sorted((one, other))
+    assume(len(groups) >= needed_groups(high))
+    assert quantile_of(groups, low) <= quantile_of(groups, high)
+
+
+@few_examples
+@given(some_groups, some_level, st.randoms(use_true_random=False))
+def test_order_of_groups_and_copies_of_a_group_change_no_quantile(
+    groups: list[list[float]], level: float, random: Random
+) -> None:
+    assume(len(groups) >= needed_groups(level))
+    shuffled = [group * 3 for group in random.sample(groups, len(groups))]
+    assert quantile_of(shuffled, level) == quantile_of(groups, level)
+
+
+@few_examples
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.5, 0.8, 0.9]))
+def test_a_new_group_is_covered_on_average(seed: int, level: float) -> None:
+    """Whichever group is the new one: of all, each left out in turn, the level is held."""
+    random = np.random.default_rng(seed)
+    count = int(random.integers(needed_groups(level) + 1, 40))
+    hard = random.gamma(2, size=count)
+    groups = [list(random.gamma(2, hard[g], size=random.integers(1, 7))) for g in range(count)]
+    covered = [
+        np.mean(np.array(groups[new]) <= quantile_of(groups[:new] + groups[new + 1 :], level))
+        for new in range(count)
+    ]
+    assert np.mean(covered) >= level - 1e-9
 
 
 def test_a_group_has_the_weight_of_one_complex(random: np.random.Generator) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from data_curation.processors import available_processors
 from data_curation.sequences import Structures
 from data_curation.sources import read_sequence_table
 from data_curation.strict import ALWAYS_TRAIN
+
+pytestmark = pytest.mark.usefixtures("every_pair_aligned")
 
 ROWS = Path(__file__).resolve().parent.parent / "data" / "measured_rows.csv.gz"
 MISSING = Options(allow_missing=True)
@@ -60,7 +63,11 @@ def inputs(rows: pd.DataFrame, workbook: Path, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="module")
-def curated(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> tuple[CuratedDataset, Path]:
+def curated(
+    inputs: Inputs,
+    tmp_path_factory: pytest.TempPathFactory,
+    every_pair_aligned: Callable[[str, Path], None],
+) -> tuple[CuratedDataset, Path]:
     folder = tmp_path_factory.mktemp("curated") / "one"
     return curate(inputs, folder, MISSING), folder
 
@@ -104,6 +111,19 @@ def test_the_files_are_equal_byte_for_byte_whatever_the_threads(
     assert {path.name for path in (tmp_path / "two").iterdir()} == FILES
     for name in FILES:
         assert (tmp_path / "two" / name).read_bytes() == (curated[1] / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_the_index_of_mmseqs_misses_nothing_here(
+    inputs: Inputs,
+    curated: tuple[CuratedDataset, Path],
+    every_pair_aligned: Callable[[str, Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other tests align every pair; users do not."""
+    monkeypatch.setattr(clustering, "_mmseqs", every_pair_aligned)
+    indexed = curate(inputs, options=MISSING).complexes
+    pd.testing.assert_frame_equal(indexed, curated[0].complexes)
 
 
 def test_the_manifest_says_what_repeats_the_run(inputs: Inputs, curated: tuple[CuratedDataset, Path]) -> None:

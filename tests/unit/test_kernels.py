@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import conv1d, pad, scaled_dot_product_attention
 
@@ -32,6 +34,8 @@ TYPES = [torch.float32, torch.bfloat16, torch.float16]
 POOLS = [attention_pool, attention_pool_linear]
 LENGTHS = [1, 40, 130, 64, 7]
 WIDTH = 24
+some_lengths = st.lists(st.integers(1, 12), min_size=1, max_size=6)
+few_examples = settings(max_examples=25)
 
 # A process whose Triton interprets its kernels runs them too; see the last test.
 INTERPRETED = ["triton"] if has_triton() and interpreted() else []
@@ -149,6 +153,21 @@ def test_pooling_of_unusual_segments(pool: Callable, lengths: list[int]) -> None
         assert torch.allclose(got.double(), want, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["reference", "cpu"])
+@pytest.mark.parametrize("pool", POOLS)
+@few_examples
+@given(lengths=some_lengths, heads=st.sampled_from([1, 2, 4]))
+def test_pooling_of_any_segments_equals_a_loop(
+    pool: Callable, name: Backend, lengths: list[int], heads: int
+) -> None:
+    inputs, segments = pool_inputs(pool, lengths, heads, torch.float32), Segments.from_lengths(lengths)
+    exact = value_and_gradients(
+        lambda *each: plain_pool(pool, *each, segments), *(i.double() for i in inputs)
+    )
+    with use_backend(name):
+        assert_agree(value_and_gradients(lambda *each: pool(*each, segments), *inputs), exact, torch.float32)
+
+
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.usefixtures("backend")
 def test_pooling_takes_views(pool: Callable) -> None:
@@ -226,6 +245,26 @@ def test_convolution_gradients_are_exact() -> None:
     assert torch.autograd.gradcheck(lambda *each: depthwise_convolution(*each, segments), (values, weight))
 
 
+@few_examples
+@given(some_lengths, st.sampled_from([1, 3, 7]))
+def test_convolutions_of_any_segments_equal_a_loop(lengths: list[int], kernel: int) -> None:
+    random, segments = torch.Generator().manual_seed(0), Segments.from_lengths(lengths)
+    values = torch.randn(sum(lengths), WIDTH, generator=random, dtype=torch.float64)
+    shared = torch.randn(WIDTH, kernel, generator=random, dtype=torch.float64)
+    own = torch.randn(sum(lengths), 3, kernel, generator=random, dtype=torch.float64)
+    for convolve, plain, weight in (
+        (depthwise_convolution, plain_convolution, shared),
+        (convolve_spread, plain_convolution, shared),
+        (dynamic_convolution, plain_dynamic_convolution, own),
+    ):
+        for got, want in zip(
+            value_and_gradients(lambda *each, f=convolve: f(*each, segments), values, weight),
+            value_and_gradients(lambda *each, f=plain: f(*each, segments), values, weight),
+            strict=True,
+        ):
+            assert torch.allclose(got, want)
+
+
 def test_convolution_needs_an_odd_kernel() -> None:
     with pytest.raises(ValueError, match="K odd"):
         depthwise_convolution(torch.randn(4, 3), torch.randn(3, 4), Segments.from_lengths([4]))
@@ -290,6 +329,21 @@ def test_cross_attention_sees_the_partner_only(lengths: list[int], dtype: torch.
     assert_agree(
         value_and_gradients(lambda *each: cross_attention(*each, segments, 3), *inputs), exact, dtype
     )
+
+
+@pytest.mark.parametrize("name", ["reference", "cpu"])
+@few_examples
+@given(pairs=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=4))
+def test_cross_attention_of_any_sides_equals_a_mask(name: Backend, pairs: list[tuple[int, int]]) -> None:
+    segments = Segments.from_lengths([length for pair in pairs for length in pair])
+    random = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(segments.rows, WIDTH, generator=random) for _ in range(3)]
+    exact = value_and_gradients(
+        lambda *each: plain_cross_attention(*each, segments, 3), *(i.double() for i in inputs)
+    )
+    with use_backend(name):
+        got = value_and_gradients(lambda *each: cross_attention(*each, segments, 3), *inputs)
+    assert_agree(got, exact, torch.float32)
 
 
 def test_cross_attention_needs_pairs_of_sides() -> None:

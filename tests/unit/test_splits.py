@@ -26,6 +26,8 @@ from data_curation.similarity import similar_across, similar_peptides, strict_gr
 from data_curation.sources import read_sequence_table
 from data_curation.strict import ALWAYS_TRAIN, ReceptorSimilarity, strict_split
 
+pytestmark = pytest.mark.usefixtures("every_pair_aligned")
+
 ROWS = Path(__file__).resolve().parent.parent / "data" / "measured_rows.csv.gz"
 
 
