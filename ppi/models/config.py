@@ -123,9 +123,6 @@ class ModelConfig(BaseModel):
         pooling_options = dict(self.pooling_options)
         if self.pooling == "layers":
             pooling_options.setdefault("layers", len(self.layers))
-        from heads.build import (
-            build_head,
-        )  # with torch, which the command line need not load to read settings
 
         try:
             return build_head(
