@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from data_curation.errors import MutationError
 from data_curation.mutations import Mutation, apply_mutations, parse_mutations, shift_that_fits
-from data_curation.records import BindingRecord
+from data_curation.records import HIGHEST_KELVIN, LOWEST_KELVIN, BindingRecord
 from data_curation.sequences import Structures
 
 Action = Literal["dropped", "corrected", "noted"]
@@ -142,6 +142,23 @@ def mutation_already_applied(records: Sequence[BindingRecord], structures: Struc
             yield Finding(record, "noted", f"the structure has {', '.join(already)} already")
 
 
+def chain_on_both_sides(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
+    """Drop a row that names one chain on both sides: to which of them it belongs is open."""
+    for record in records:
+        twice = [name for name in record.ligand_chains if name and name in record.receptor_chains]
+        if twice:
+            yield Finding(record, "dropped", f"chain {', '.join(twice)} is named on both sides")
+
+
+def impossible_temperature(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
+    """Take away a temperature at which nothing binds in water: 25 is one in degrees Celsius, or a mistake."""
+    for record in records:
+        kelvin = record.temperature_kelvin
+        if kelvin is not None and not LOWEST_KELVIN <= kelvin <= HIGHEST_KELVIN:
+            fixed = replace(record, temperature_kelvin=None)
+            yield Finding(fixed, "corrected", f"the temperature is {kelvin:g} kelvin; it is left empty")
+
+
 def absent_chain(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
     """Drop a row that names a chain which the structure lacks, or an empty one: a side is incomplete."""
     for record in records:
@@ -205,6 +222,8 @@ ANNOTATION_STEPS = (
     Step("shifted_numbering", shifted_numbering),
     Step("wild_type_mismatch", wild_type_mismatch, 12059),
     Step("mutation_already_applied", mutation_already_applied),
+    Step("chain_on_both_sides", chain_on_both_sides),
+    Step("impossible_temperature", impossible_temperature),
     Step("absent_chain", absent_chain, 12048),
 )
 

@@ -34,6 +34,8 @@ Combination = Literal["canonical", "reference"]
 FUNNEL_COLUMNS = ("step", "dropped", "corrected", "rows", "published_rows")
 #: No measured Kd is above 1 mol/L; a larger number is in another unit.
 LARGEST_KD = 1.0
+#: In which proteins bind and are measured; what lies outside is in another unit.
+LOWEST_KELVIN, HIGHEST_KELVIN = 200, 400
 #: Parts of a split.
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 

@@ -235,5 +235,13 @@ def _cif_parents(cif: dict[str, list[str]]) -> dict[str, str]:
 
 
 def _rows(cif: dict[str, list[str]], category: str, items: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of a table; columns of unequal length, from a file cut off, are a ValueError."""
-    return zip(*(cif[f"{category}.{item}"] for item in items), strict=True)
+    """Return the rows of a table; columns of unequal length, from a file cut off, are a ValueError."""
+    columns = {item: cif[f"{category}.{item}"] for item in items}
+    lengths = {item: len(column) for item, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        longest, shortest = (choose(lengths, key=lengths.__getitem__) for choose in (max, min))
+        raise ValueError(
+            f"the table {category} is cut off: {longest} has {lengths[longest]} values, {shortest} has "
+            f"{lengths[shortest]}"
+        )
+    return zip(*columns.values(), strict=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -40,13 +41,21 @@ def main() -> None:
     parser.add_argument("--micro-tokens", type=int, nargs="+", default=[2048])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
+    for name in ("depth", "width", "heads"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(PretrainSettings, name))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true", help="compile the layers as well")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     clock = time.process_time if options.device == "cpu" and options.threads == 1 else time.perf_counter
     sequences = random_sequences()
-    given = PretrainSettings(batch_tokens=options.batch_tokens, micro_tokens=options.batch_tokens)
+    given = PretrainSettings(
+        depth=options.depth,
+        width=options.width,
+        heads=options.heads,
+        batch_tokens=options.batch_tokens,
+        micro_tokens=options.batch_tokens,
+    )
     large = 2048 if options.device == "cpu" else 8192
     peaks = {
         dtype: matmul_peak([(large, large, large)], dtype, options.device, clock)
@@ -58,7 +67,7 @@ def main() -> None:
     print(f"  plain loop, float32: {plain:,.0f} tokens/s")
     for dtype in (torch.float32, torch.bfloat16):
         for micro in options.micro_tokens:
-            settings = PretrainSettings(batch_tokens=options.batch_tokens, micro_tokens=micro)
+            settings = replace(given, micro_tokens=micro)
             step = our_step(sequences, settings, options.device, dtype, options.compile)
             ours = speed(step, settings, options.rounds, clock)
             done = ours * flops_per_token(settings, sequences)

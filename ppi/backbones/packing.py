@@ -32,7 +32,6 @@ class Pack:
         self.positions = torch.arange(total, device=device) - starts
         self._runs = [(length, length, len(list(run))) for length, run in groupby(lengths)]
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # lengths change with every batch
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, *, scale: float, bias: AttentionBias | None = None
     ) -> Tensor:

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from data_curation.records import HIGHEST_KELVIN, LOWEST_KELVIN
 from ppi.complexes import Complex
 from ppi.devices import choose_device
 from ppi.embedding.cache import EmbeddingCache
@@ -22,9 +23,7 @@ from ppi.prediction.engine import predict_with
 from ppi.prediction.novelty import NearestComplex, NoveltyIndex
 from ppi.prediction.oddities import oddities_of
 
-#: In which proteins bind and are measured; what lies outside is in another unit.
-_LOWEST_KELVIN, _HIGHEST_KELVIN = 200, 400
-_KELVIN = f"give {_LOWEST_KELVIN} to {_HIGHEST_KELVIN} kelvin"
+_KELVIN = f"give {LOWEST_KELVIN} to {HIGHEST_KELVIN} kelvin"
 
 
 class Predictor:
@@ -110,7 +109,7 @@ class Predictor:
         ppi.errors.PpiError
             If the input is wrong, or the model gives no finite prediction.
         """
-        if not _LOWEST_KELVIN <= temperature_kelvin <= _HIGHEST_KELVIN:
+        if not LOWEST_KELVIN <= temperature_kelvin <= HIGHEST_KELVIN:
             raise InputError(f"the temperature is {temperature_kelvin}; {_KELVIN}")
         table = read_inputs(complexes)
         temperatures = _temperatures(table, temperature_kelvin)
@@ -183,7 +182,7 @@ def _temperatures(table: ComplexTable, default: float) -> pd.Series | float:
         given = pd.to_numeric(table.columns["temperature_kelvin"])
     except (ValueError, TypeError) as error:
         raise InputError(f"temperature_kelvin: {error}; {_KELVIN}") from error
-    wrong = given.notna() & ~given.between(_LOWEST_KELVIN, _HIGHEST_KELVIN)
+    wrong = given.notna() & ~given.between(LOWEST_KELVIN, HIGHEST_KELVIN)
     if wrong.any():
         name = table.complexes[int(wrong.to_numpy().argmax())].id
         raise InputError(f"complex {name!r}: temperature_kelvin is {given[wrong].iloc[0]}; {_KELVIN}")

@@ -51,7 +51,7 @@ def test_a_strange_partner_is_told(predictor: ppi.Predictor) -> None:
     assert (row["novelty"], row["pair_identity"]) == ("half-familiar", 0.0)
     assert "receptor has 87 G in a row" in row["warnings"]
     (known,) = predictor.predict([path for path in EXAMPLES if "barnase" in path.name]).to_dict("records")
-    assert row["pkd_upper"] - row["pkd_lower"] >= known["pkd_upper"] - known["pkd_lower"]
+    assert row["pkd_upper"] - row["pkd_lower"] >= known["pkd_upper"] - known["pkd_lower"] - 1e-9
 
 
 def test_threads_two_predictors_and_order_change_nothing(

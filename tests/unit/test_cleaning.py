@@ -14,8 +14,10 @@ from data_curation.cleaning import (
     Rule,
     Touched,
     chain_count,
+    chain_on_both_sides,
     clean,
     damaged_structure,
+    impossible_temperature,
     lower_case_duplicate,
     malformed_mutation,
     repeated_mutation,
@@ -116,6 +118,19 @@ def made_structures(folder: Path) -> None:
 
 def findings(rule: Rule, records: list[BindingRecord], structures: Structures = NONE) -> list[Finding]:
     return list(rule(records, structures))
+
+
+def test_a_chain_on_both_sides_and_degrees_celsius() -> None:
+    sound = replace(
+        WRONG_WILD_TYPE[0], row=1, ligand_chains=("A", "B"), receptor_chains=("C",), temperature_kelvin=298.0
+    )
+    twice = replace(sound, row=2, receptor_chains=("B",))
+    celsius = replace(sound, row=3, temperature_kelvin=25.0)
+    ((dropped, action, reason),) = findings(chain_on_both_sides, [sound, twice, celsius])
+    assert (dropped.row, action, reason) == (2, "dropped", "chain B is named on both sides")
+    ((fixed, action, reason),) = findings(impossible_temperature, [sound, twice, celsius])
+    assert (fixed, action) == (replace(celsius, temperature_kelvin=None), "corrected")
+    assert "the temperature is 25 kelvin" in reason
 
 
 def test_the_bad_rows_of_the_publication_are_found(tmp_path: Path) -> None:

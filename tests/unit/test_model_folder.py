@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import ppi
 from data_curation.files import sha256_of
+from ppi.complexes import Complex
 from ppi.errors import ModelError
 from ppi.models import files
 from ppi.models.config import ModelConfig
@@ -105,13 +106,29 @@ def test_training_chains_that_unpack_without_end_are_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "LARGEST_CHAINS", 2**20)
+    (folder / "training_complexes.parquet").unlink()  # as in a folder of an older version
     (folder / "training_chains.txt.gz").write_bytes(gzip.compress(b"A" * 2**20))
-    assert load_model(folder).training_chains == ("A" * 2**20,)
+    assert load_model(folder).training_chains == {"A" * 2**20}
     (folder / "training_chains.txt.gz").write_bytes(gzip.compress(b"A" * (2**20 + 1)))
     with pytest.raises(ModelError, match="unpack to more than 1 MiB, which no model needs"):
         load_model(folder)
     (folder / "training_chains.txt.gz").write_bytes(b"no gzip")
     with pytest.raises(ModelError, match="training_chains.txt.gz: cannot be loaded"):
+        load_model(folder)
+
+
+def test_training_complexes_are_kept_and_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complexes = (Complex("a", ("MKV", "LLW"), ("GGS",), 7.5), Complex("b", ("MKV",), ("MKW",)))
+    files.write_complexes(folder, complexes)
+    once = (folder / "training_complexes.parquet").read_bytes()
+    files.write_complexes(folder, complexes)
+    assert (folder / "training_complexes.parquet").read_bytes() == once
+    assert load_model(folder).training_complexes == complexes
+    monkeypatch.setattr(files, "LARGEST_CHAINS", 50)
+    with pytest.raises(ModelError, match="training complexes unpack to more than"):
+        load_model(folder)
+    (folder / "training_complexes.parquet").write_bytes(b"no table")
+    with pytest.raises(ModelError, match=r"training_complexes\.parquet: cannot be loaded"):
         load_model(folder)
 
 

@@ -202,8 +202,13 @@ def test_damaged_gzip_and_mmcif_files_are_named(tmp_path: Path) -> None:
     }
     for name, data in damaged.items():
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(StructureError, match=name):
+        with pytest.raises(StructureError, match=name) as caught:
             read_structure(tmp_path / name)
+        assert "zip()" not in str(caught.value)
+    with pytest.raises(
+        StructureError, match=r"the table _atom_site is cut off: \w+ has \d+ values, \w+ has \d+"
+    ):
+        read_structure(tmp_path / "atoms.cif")
 
 
 def test_structures_are_found_as_published(tmp_path: Path) -> None:
