@@ -205,6 +205,8 @@ def _last_suffix(path: Path) -> str:
 
 def _suffix(source: Path) -> str:
     if not readable(source):
+        if not source.exists():
+            raise InputError(f"{source}: no such file")
         if source.is_dir():
             raise InputError(f"{source}: this is a folder; give a file")
         raise InputError(
