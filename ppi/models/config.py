@@ -123,7 +123,6 @@ class ModelConfig(BaseModel):
         pooling_options = dict(self.pooling_options)
         if self.pooling == "layers":
             pooling_options.setdefault("layers", len(self.layers))
-
         try:
             return build_head(
                 self.head,

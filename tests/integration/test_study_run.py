@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tiny_models import tiny_random_esm2
 
 import ppi
 import ppi.study.run
@@ -265,7 +266,8 @@ def test_frozen_models_are_embedded_before_the_cells(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ppi.study.run, "run_cells", run_cells)
-    backbone = "random-esm2-8m-seed0"
+    tiny_random_esm2().save_pretrained(tmp_path / "tiny")
+    backbone = str(tmp_path / "tiny")
     config = write_study(tmp_path, table_path, fixed={"backbone": backbone, "mixer": "none"})
     with pytest.raises(KeyboardInterrupt):
         study(config, output=tmp_path / "out", store=tmp_path / "store", device="cpu")

@@ -7,6 +7,10 @@ from conftest import REPOSITORY
 from importlinter import cli
 
 
-def test_no_import_leaves_its_floor(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_import_leaves_its_floor(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It would silence all loggers that exist, for the tests that follow.
+    monkeypatch.setattr("importlinter.cli.logging_config.dictConfig", lambda _: None)
     status = cli.lint_imports(config_filename=str(REPOSITORY / "pyproject.toml"), no_cache=True)
     assert status == cli.EXIT_STATUS_SUCCESS, capsys.readouterr().out

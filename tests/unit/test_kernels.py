@@ -43,7 +43,7 @@ BACKENDS = ["reference", "cpu", *INTERPRETED]
 UNUSUAL = {
     "one residue": [1],
     "long": [600] if INTERPRETED else [5000],
-    "tiny": [1 + i % 3 for i in range(40 if INTERPRETED else 1000)],
+    "tiny": [1 + i % 3 for i in range(12 if INTERPRETED else 1000)],
 }
 
 
