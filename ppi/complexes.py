@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass, field
+from numbers import Real
 
 from ppi.errors import InputError, PpiWarning
 
@@ -73,10 +74,11 @@ class Complex:
                 for number, chain in enumerate(chains, start=1)
             )
             object.__setattr__(self, side, clean)
-        if self.pkd is not None and not LOWEST_PKD <= self.pkd <= HIGHEST_PKD:
+        number = isinstance(self.pkd, Real)
+        if self.pkd is not None and not (number and LOWEST_PKD <= self.pkd <= HIGHEST_PKD):
             raise InputError(
-                f"complex {self.id!r}: pkd is {self.pkd}; -log10(Kd / M) is a number from {LOWEST_PKD:g} to "
-                f"{HIGHEST_PKD:g}. Is it in another unit?"
+                f"complex {self.id!r}: pkd is {self.pkd!r}; -log10(Kd / M) is a number from {LOWEST_PKD:g} "
+                f"to {HIGHEST_PKD:g}. Is it in another unit?"
             )
         object.__setattr__(self, "notes", tuple(notes))
 

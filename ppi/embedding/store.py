@@ -74,9 +74,20 @@ def disk_dtype(backbone: Backbone) -> torch.dtype:
 
 
 def default_root() -> Path:
-    """Return the folder of all stores: in ``PPI_CACHE``, else in the user's cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("PPI_CACHE") or Path(cache) / "ppi") / "embeddings"
+    """Return the folder of all stores: in ``PPI_CACHE``, else in the user's cache.
+
+    Raises
+    ------
+    StoreError
+        If the user has no home.
+    """
+    if named := os.environ.get("PPI_CACHE"):
+        return Path(named) / "embeddings"
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError as error:
+        raise StoreError(f"{error}; name a folder with --store, or PPI_CACHE in the environment") from error
+    return cache / "ppi" / "embeddings"
 
 
 class _OpenEnvironments:
@@ -137,7 +148,8 @@ class EmbeddingStore(UnitEmbeddings):
     ) -> None:
         dtype = str(disk_dtype(backbone)).removeprefix("torch.")
         self.header = Header(FORMAT_VERSION, backbone.identity, backbone.dim, dtype)
-        self.folder = Path(root or default_root()) / self.header.folder
+        # Absolute, so that it is the same folder after a change of the working directory.
+        self.folder = (Path(root or default_root()) / self.header.folder).absolute()
         self._dtype: torch.dtype = getattr(torch, self.header.dtype)
         self._row_bytes = self.header.dim * self._dtype.itemsize
         self.readonly = readonly

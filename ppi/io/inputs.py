@@ -20,6 +20,7 @@ from ppi.io.tables import (
     readable,
     table_of,
 )
+from ppi.io.text import decoded
 
 #: What `read_inputs` takes.
 Inputs: TypeAlias = (
@@ -76,14 +77,22 @@ def files_of(sources: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """
     files: list[Path] = []
     for source in map(Path, sources):
-        if not source.is_dir():
-            files.append(source)
-            continue
-        inside = sorted(path for path in source.iterdir() if path.is_file() and readable(path))
+        try:
+            if not source.is_dir():
+                files.append(source)
+                continue
+            inside = sorted(path for path in source.iterdir() if path.is_file() and _is_input(path))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{str(source)[:60]!r} cannot be read as a path ({error}): {_FORMS}") from error
         if not inside:
             raise InputError(f"{source}: the folder has no FASTA, CSV, TSV, XLSX or Parquet file")
         files += inside
     return files
+
+
+def _is_input(path: Path) -> bool:
+    """Say whether a file of a folder is read: not hidden ones, nor the locks of open workbooks."""
+    return readable(path) and not path.name.startswith((".", "~$"))
 
 
 def _from_items(items: list[Any]) -> ComplexTable:
@@ -106,16 +115,26 @@ def _record(item: Any, number: int) -> dict[str, Any]:
 
 
 def _read_files(sources: Iterable[str | os.PathLike[str]]) -> ComplexTable:
-    tables = [_read_file(path) for path in files_of(sources)]
+    files = files_of(sources)
+    tables = [_read_file(path) for path in files]
     if len(tables) == 1:
         return tables[0]
-    complexes = table_of([item for table in tables for item in table.complexes]).complexes
+    first: dict[str, Path] = {}
+    for path, table in zip(files, tables, strict=True):
+        for item in table.complexes:
+            if item.id in first:
+                raise InputError(
+                    f"{path}: the id {item.id!r} is already that of a complex of {first[item.id]}; give "
+                    "each complex an id of its own (a table without a column id numbers its rows)"
+                )
+            first[item.id] = path
+    complexes = [item for table in tables for item in table.complexes]
     return ComplexTable(complexes, pd.concat([table.columns for table in tables], ignore_index=True))
 
 
 def _read_file(path: Path) -> ComplexTable:
     if str(path) in STANDARD_INPUT:
-        return read_complexes_from_text(sys.stdin.read(), "standard input")
+        return read_complexes_from_text(decoded(sys.stdin.buffer.read(), "standard input"), "standard input")
     return read_complexes(path)
 
 

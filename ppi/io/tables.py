@@ -7,7 +7,6 @@ import io
 import math
 import os
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +90,7 @@ class ComplexTable:
 
     def rows(self, keep: Sequence[bool] | pd.Series) -> ComplexTable:
         """Return the complexes for which `keep` is true."""
-        kept = list(keep)
+        kept = pd.Series(keep, dtype="boolean").fillna(False).astype(bool).tolist()
         complexes = [item for item, wanted in zip(self.complexes, kept, strict=True) if wanted]
         return ComplexTable(complexes, self.columns[kept].reset_index(drop=True))
 
@@ -205,6 +204,8 @@ def _last_suffix(path: Path) -> str:
 
 def _suffix(source: Path) -> str:
     if not readable(source):
+        if not source.exists():
+            raise InputError(f"{source}: no such file")
         if source.is_dir():
             raise InputError(f"{source}: this is a folder; give a file")
         raise InputError(
@@ -221,27 +222,41 @@ def _read_frame(source: Path, suffix: str) -> pd.DataFrame:
     try:
         if suffix == _PARQUET:
             return pd.read_parquet(data)
-        frame = pd.read_excel(data, header=None, dtype=object, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"{source}: not a {suffix} file ({error})") from error
-    frame = frame.dropna(how="all")
-    if frame.empty:
+        frame = pd.read_excel(
+            data, header=None, dtype=object, keep_default_na=False, na_values=[""], engine="openpyxl"
+        )
+    except Exception as error:  # openpyxl and pyarrow raise errors of many kinds for damaged files
+        hint = "; save an old, encrypted or OpenDocument workbook as .xlsx or CSV" * (suffix == _WORKBOOK)
+        raise InputError(f"{source}: not a {suffix} file ({error}){hint}") from error
+    if frame.dropna(how="all").empty:
         raise InputError(f"{source}: the first sheet is empty; {ACCEPTED_COLUMNS}")
     text = io.StringIO()
     frame.to_csv(text, index=False, header=False)
-    return _parse_separated(text.getvalue(), str(source))
+    return _parse_separated(text.getvalue(), str(source), ",")
 
 
-def _parse_separated(text: str, source: str) -> pd.DataFrame:
-    """Return the table of a text whose cells stand between commas, semicolons or tabs."""
+def _separator(header: str) -> str:
+    """Return the separator that gives columns of ligand and receptor, else the most frequent one."""
+
+    def columns(separator: str) -> int:
+        names = {_simple(name) for name in next(csv.reader([header], delimiter=separator))}
+        return len({"ligand", "receptor", "ligandsequences", "receptorsequences"} & names)
+
+    return max(",;\t", key=lambda separator: (columns(separator), header.count(separator)))
+
+
+def _parse_separated(text: str, source: str, separator: str | None = None) -> pd.DataFrame:
+    """Return the table of a text whose cells stand between separators: those of the header by default."""
     if not text.strip():
         raise InputError(f"{source}: the file is empty; {ACCEPTED_COLUMNS}")
+    if "\0" in text:
+        raise InputError(f"{source}: not a text file (it holds a zero byte)")
     text = text.lstrip("\n")
-    separator = max(",;\t", key=text.partition("\n")[0].count)
+    separator = separator or _separator(text.partition("\n")[0])
     try:
         rows = csv.reader(io.StringIO(text), delimiter=separator)
         names = _names(next(rows), source)
-        for number, row in enumerate(filter(None, rows), start=1):
+        for number, row in enumerate(rows, start=1):
             if len(row) > len(names):
                 raise InputError(
                     f"{source}, row {number}: it has {len(row)} cells, but the header has {len(names)}"
@@ -252,6 +267,7 @@ def _parse_separated(text: str, source: str) -> pd.DataFrame:
             header=0,
             names=names,
             keep_default_na=False,
+            skip_blank_lines=False,
             na_values={name: [""] if name == "id" else list(_MISSING) for name in names},
             dtype={name: str for name in names if name in _TEXT},
         )
@@ -266,10 +282,10 @@ def _names(header: Sequence[Any], source: str) -> list[str]:
     Raises
     ------
     InputError
-        If a name that is known here occurs twice.
+        If a name occurs twice.
     """
     given = [str(name).strip() for name in header]
-    simple = [re.sub("[^a-z0-9]", "", name.lower().replace("\u00b5", "u")) for name in given]
+    simple = [_simple(name) for name in given]
     own = {re.sub("_", "", name): name for name in _KNOWN}
     present = {own[name] for name in simple if name in own}
     names = []
@@ -277,11 +293,18 @@ def _names(header: Sequence[Any], source: str) -> list[str]:
         known = own.get(plain) or _OTHER_NAMES.get(plain)
         # A column of ours is what it says; one of another name is kept beside it as it is.
         names.append(known if known and (plain in own or known not in present) else name)
+    names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         places = ", ".join(str(place) for place, name in enumerate(names, start=1) if name == repeated[0])
         raise InputError(f"{source}: the column {repeated[0]!r} occurs more than once (columns {places})")
     return names
+
+
+def _simple(name: Any) -> str:
+    """Return a name in lower case without blanks and marks; both letters mu become u."""
+    plain = str(name).translate({0xB5: "u", 0x3BC: "u"}).lower()
+    return re.sub(r"[\s_()\[\]/.-]", "", plain)
 
 
 def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
@@ -301,6 +324,8 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
         If a column is missing or occurs twice, or a row is wrong; the message names the row, counted from 1
         without the header.
     """
+    if _simple(frame.index.name) == "id":
+        frame = frame.reset_index()
     renamed = frame.set_axis(_names(list(frame.columns), source), axis=1)
     missing = [name for name in ("ligand", "receptor") if name not in renamed]
     if missing:
@@ -324,7 +349,7 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
 def _with_molar_kd(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """Return a table whose Kd is in mol/L, also where a column such as ``Kd (nM)`` has it in another unit."""
     for name in frame.columns:
-        plain = re.sub("[^a-z0-9]", "", str(name).lower().replace("\u00b5", "u"))
+        plain = _simple(name)
         if plain not in _KD_UNITS:
             continue
         if "kd_molar" in frame:

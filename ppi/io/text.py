@@ -19,11 +19,22 @@ def read_text(path: Path) -> str:
     InputError
         If there is no such file, it is a folder, it cannot be read, or it is not UTF-8 text.
     """
-    data = read_bytes(path)
+    return decoded(read_bytes(path), path)
+
+
+def decoded(data: bytes, source: Path | str) -> str:
+    """Return the text of bytes, unpacked if they are gzip, with ``\\n`` line ends.
+
+    Raises
+    ------
+    InputError
+        If they are broken gzip or not UTF-8 text; the message begins with `source`.
+    """
+    data = _unpacked(data, source)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file (byte {error.start + 1} is not UTF-8)") from error
+        raise InputError(f"{source}: not a text file (byte {error.start + 1} is not UTF-8)") from error
     return with_plain_line_ends(text)
 
 
@@ -56,9 +67,13 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if data.startswith(_GZIP_MAGIC):
-        try:
-            return gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: broken gzip file ({error})") from error
-    return data
+    return _unpacked(data, path)
+
+
+def _unpacked(data: bytes, source: Path | str) -> bytes:
+    if not data.startswith(_GZIP_MAGIC):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{source}: broken gzip file ({error})") from error

@@ -164,7 +164,7 @@ def read_training_complexes(folder: Path) -> tuple[Complex, ...]:
             columns = file.read(_COMPLEX_COLUMNS).to_pydict()
         rows = zip(*(columns[name] for name in _COMPLEX_COLUMNS), strict=True)
         return tuple(Complex(name, split_side(lig), split_side(rec), pkd) for name, lig, rec, pkd in rows)
-    except (OSError, pa.ArrowException, KeyError, AttributeError, InputError) as error:
+    except (OSError, pa.ArrowException, KeyError, AttributeError, TypeError, InputError) as error:
         raise ModelError(f"{path}: cannot be loaded: {error}") from error
 
 

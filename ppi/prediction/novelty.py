@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,12 +20,13 @@ import pyopal
 
 from data_curation.processors import available_processors
 from ppi.complexes import Complex
+from ppi.models.calibration import FAMILIAR
 from ppi.prediction.kmers import WordIndex
 
 Novelty = Literal["familiar", "half-familiar", "new"]
 
 #: Two chains resemble each other from this identity on, over this part of the shorter one.
-MIN_IDENTITY, MIN_COVERAGE = 0.3, 0.8
+MIN_IDENTITY, MIN_COVERAGE = FAMILIAR, 0.8
 #: Largest E-value of an alignment of two chains.
 _MAX_EVALUE = 1e-3
 #: A chain with fewer residues is a peptide: no alignment with it is significant. It must be this identical,
@@ -36,8 +38,8 @@ _LAMBDA, _K = 0.267, 0.041
 #: Chains that pass the sieve. For 200 test complexes of the shipped data set, the novelty is the same as if
 #: all passed.
 _CANDIDATES = 1000
-#: Most chains whose hits are kept.
-_KEPT_CHAINS = 16_384
+#: Most chains whose hits are kept, and most sides whose identities are, in one call.
+_KEPT_CHAINS, _KEPT_SIDES = 16_384, 256
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,8 @@ class NoveltyIndex:
         """Return what is known of each complex; each distinct chain is searched once, on all cores."""
         complexes = list(complexes)
         hits = self._hits({chain for item in complexes for chain in item.chains})
-        sides = {side for item in complexes for side in (item.ligand, item.receptor)}
-        identities = {side: self._of_side(side, hits) for side in sides}
-        return [self._nearest(identities[item.ligand], identities[item.receptor]) for item in complexes]
+        of_side = lru_cache(_KEPT_SIDES)(lambda side: self._of_side(side, hits))
+        return [self._nearest(of_side(item.ligand), of_side(item.receptor)) for item in complexes]
 
     def _nearest(self, ligand: _Identities, receptor: _Identities) -> NearestComplex:
         lower, whole = [], []

@@ -27,7 +27,9 @@ _KELVIN = f"give {LOWEST_KELVIN} to {HIGHEST_KELVIN} kelvin"
 
 
 class Predictor:
-    """Predicts the affinity of complexes; safe to use from several threads, and beside other predictors.
+    """Predicts the affinity of complexes; safe to use from several threads.
+
+    Predictors may work beside each other; those that share a loaded model share its device, too.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ class Predictor:
         Folder of the stores that keep a language model's embeddings on disk; by default in the user's cache.
         One that cannot be written is no reason to fail: embeddings are then kept in memory only.
     novelty
-        Look for the training complexes that resemble each complex. It takes some 50 ms a new chain.
+        Look for the training complexes that resemble each complex.
 
     Raises
     ------
@@ -51,10 +53,9 @@ class Predictor:
     Examples
     --------
     >>> predictor = Predictor()
-    >>> table = predictor.predict(("barnase-barstar", "AQVINTFDGVADYLQTYHKLPDNYITKSEAQALG",
-    "KKAVINGEQIRSISDLHQTLKK"))
+    >>> table = predictor.predict([("mine", "AQVINTFDGVADYLQTYHKLPDNYITKSEAQALG", "KKAVINGEQIRSISDL")])
     >>> list(table.id)
-    ['barnase-barstar']
+    ['mine']
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -81,7 +82,8 @@ def test_an_input_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFi
 def test_standard_input_and_several_files(
     tmp_path: Path, model_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("ID; Ligand ;receptor\na;MKV;MKW\n;;\nb;MKW;MKV\n"))
+    table = b"ID; Ligand ;receptor\na;MKV;MKW\n;;\nb;MKW;MKV\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(table))))
     assert run("predict", "-", "--model", model_path) == 0
     assert pd.read_csv(io.StringIO(capsys.readouterr().out))["id"].tolist() == ["a", "b"]
     (tmp_path / "1.fasta").write_text(">x|ligand text\nMKV\n>x|receptor\nMKW\n")

@@ -77,7 +77,7 @@ def test_files_and_folders_in_order(tmp_path: Path) -> None:
     table = read_inputs([first, tmp_path / "folder"])
     assert table.complexes == EXPECTED
     assert table.columns["weight"].tolist() == pytest.approx([2, np.nan], nan_ok=True)
-    with pytest.raises(InputError, match="complex 2: the id 'b' is already that of complex 1"):
+    with pytest.raises(InputError, match="the id 'b' is already that of a complex of"):
         read_inputs([second, second])
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="the folder has no FASTA"):
@@ -88,7 +88,7 @@ def test_files_and_folders_in_order(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("id,ligand,receptor\na,NA,MKV\n", "row 1, id 'a': the ligand is missing"),
-        ("id,ligand,receptor\n\na,MKV,nan\n", "row 1, id 'a': the receptor is missing"),
+        ("id,ligand,receptor\n\na,MKV,nan\n", "row 2, id 'a': the receptor is missing"),
         (
             "id,ligand,ligand,receptor\na,M,K,V\n",
             r"the column 'ligand' occurs more than once \(columns 2, 3\)",
@@ -111,9 +111,42 @@ def test_a_wrong_table_says_where(tmp_path: Path, text: str, message: str) -> No
         read_complexes(written(tmp_path, "in.csv", text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,ligand,receptor,,\na,MKV:LLW,TTY,,\nb,GGS,MKV,,\n",
+        'id,ligand,receptor,"x;y;z;u;v"\na,MKV:LLW,TTY,1\nb,GGS,MKV,2\n',
+        "id;ligand;receptor;note, long, with, commas\na;MKV:LLW;TTY;n\nb;GGS;MKV;n\n",
+    ],
+)
+def test_odd_headers_are_understood(tmp_path: Path, text: str) -> None:
+    assert read_complexes(written(tmp_path, "in.csv", text)).complexes == EXPECTED
+
+
+def test_odd_files_are_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="zero byte"):
+        read_complexes(written(tmp_path, "in.csv", "id,ligand,receptor\na,AC\0C,MKV\n"))
+    (tmp_path / "old.xlsx").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))
+    with pytest.raises(InputError, match=r"not a \.xlsx file .*save an old, encrypted"):
+        read_complexes(tmp_path / "old.xlsx")
+    with pytest.raises(InputError, match="cannot be read as a path"):
+        read_inputs("M" * 5000)
+    (tmp_path / "folder").mkdir()
+    FRAME.to_csv(tmp_path / "folder" / "1.csv", index=False)
+    (tmp_path / "folder" / "~$1.xlsx").write_bytes(b"lock")
+    assert read_inputs(tmp_path / "folder").complexes == EXPECTED
+    assert read_inputs(FRAME.set_index("id")).complexes == EXPECTED
+
+
 def test_labels_in_other_units_and_names(tmp_path: Path) -> None:
     text = "id,ligand,receptor,{}\na,M,K,{}\n"
-    for column, value in (("pKd", "8"), ("Kd (nM)", "10"), ("KD(M)", "1e-8"), ("Kd [\u00b5M]", "0.01")):
+    for column, value in (
+        ("pKd", "8"),
+        ("Kd (nM)", "10"),
+        ("KD(M)", "1e-8"),
+        ("Kd [\u00b5M]", "0.01"),
+        ("Kd (\u03bcM)", "0.01"),
+    ):
         (item,) = read_complexes(written(tmp_path, "in.csv", text.format(column, value))).complexes
         assert item.pkd == pytest.approx(8)
     (item,) = read_complexes(written(tmp_path, "in.csv", text.format("pkd", "NA"))).complexes
@@ -152,7 +185,8 @@ def test_a_complex_checks_itself() -> None:
             Complex("a", ("MKV",), ("MKV",), pkd)
 
 
-_CHAIN = st.text(AMINO_ACIDS + "X", min_size=1, max_size=30)
+# A side that is called NA is missing.
+_CHAIN = st.text(AMINO_ACIDS + "X", min_size=1, max_size=30).filter(lambda chain: chain != "NA")
 _SIDE = st.lists(_CHAIN, min_size=1, max_size=4).map(tuple)
 _NAME = st.text("abcXYZ019_-. ", min_size=1, max_size=8).map(str.strip).filter(bool)
 
