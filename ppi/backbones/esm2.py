@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from torch.nn.functional import gelu
-from transformers import EsmConfig, EsmModel
 
 from ppi.backbones.checkpoints import Checkpoint
 from ppi.backbones.encoder import PackedEncoder
-from ppi.backbones.loading import Source, obtain
+from ppi.backbones.esm2_layers import read_layers
+from ppi.backbones.loading import Source, content_hash, obtain, unavailable
 from ppi.backbones.packing import Pack, Rotary
 from ppi.backbones.vocabulary import ESM_TOKENS, Vocabulary, in_order
+
+if TYPE_CHECKING:
+    from transformers import EsmConfig
 
 _CLS, _PAD, _EOS, _MASK = 0, 1, 2, 32
 _SIZE = 33
@@ -32,7 +35,7 @@ class Esm2Backbone(PackedEncoder):
     projections_in = ("attention.self.query", "attention.self.key", "attention.self.value")
     projection_out = "attention.output.dense"
 
-    def __init__(self, model: EsmModel, source: Source, spec: str, identity: str) -> None:
+    def __init__(self, model: Any, source: Source, spec: str, identity: str) -> None:
         config = model.config
         super().__init__(
             vocabulary=Vocabulary(in_order(ESM_TOKENS), start=_CLS, separator=_EOS, end=_EOS),
@@ -43,7 +46,8 @@ class Esm2Backbone(PackedEncoder):
             layers=source.layers,
             dtype=source.dtype,
         )
-        del model.contact_head  # no part of an embedding
+        if hasattr(model, "contact_head"):
+            del model.contact_head  # no part of an embedding
         self.model, self.licence = model, source.licence
         self.heads = config.num_attention_heads
         self.rotary = config.position_embedding_type == "rotary"
@@ -107,8 +111,16 @@ def build(source: Source) -> Esm2Backbone:
     Raises
     ------
     BackboneError
-        If it cannot be had.
+        If it cannot be loaded.
     """
+    if source.path is not None and source.checkpoint is not None and source.checkpoint.ships:
+        try:
+            model = read_layers(source.path, source.dtype)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise unavailable(source.path, error) from error
+        return Esm2Backbone(model, source, source.spec, f"esm {content_hash(source.path)}")
+    from transformers import EsmModel
+
     model, spec, identity = obtain(
         source,
         partial(EsmModel.from_pretrained, add_pooling_layer=False),
@@ -120,6 +132,8 @@ def build(source: Source) -> Esm2Backbone:
 
 def esm2_config(checkpoint: Checkpoint) -> EsmConfig:
     """Return the configuration of a published checkpoint."""
+    from transformers import EsmConfig
+
     settings: dict[str, Any] = {
         "position_embedding_type": "rotary",
         "emb_layer_norm_before": False,

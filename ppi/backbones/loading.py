@@ -15,7 +15,6 @@ from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.utils import logging as hub_logging
 from torch import nn
-from transformers.utils import logging
 
 from data_curation.files import sha256_of
 from ppi.backbones.checkpoints import NO_LIMIT, Checkpoint
@@ -181,6 +180,8 @@ def _load(
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the libraries from reporting retries and spare tensors, and from drawing bars; errors are ours."""
+    from transformers.utils import logging
+
     loud = [(library, library.get_verbosity()) for library in (hub_logging, logging)]
     for library, _ in loud:
         library.set_verbosity_error()

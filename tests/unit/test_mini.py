@@ -35,6 +35,16 @@ def test_it_guesses_the_residues_of_ubiquitin_better_than_their_frequencies_in_n
     assert perplexity < manifest["corpus"]["unigram_perplexity"]
 
 
+@torch.inference_mode()
+def test_it_embeds_as_the_transformers_library_reads_it() -> None:
+    folder = shipped_folder("ppi-mini")
+    units = [(UBIQUITIN,), (UBIQUITIN[:20], "MKVLAW"), ("X",)]
+    by_name, by_path = build_backbone("ppi-mini", precision="float32"), build_backbone(str(folder),
+    precision="float32") assert "transformers" in type(by_path.model).__module__ assert "transformers" not in
+    type(by_name.model).__module__ assert torch.equal(by_name.embed(units), by_path.embed(units)) assert
+    by_name.identity == by_path.identity
+
+
 def test_it_is_a_backbone_by_name() -> None:
     backbone, random = build_backbone("ppi-mini"), build_backbone("random-ppi-mini-seed0")
     assert (backbone.spec, backbone.dim) == ("ppi-mini", 320)
