@@ -39,10 +39,11 @@ def test_it_guesses_the_residues_of_ubiquitin_better_than_their_frequencies_in_n
 def test_it_embeds_as_the_transformers_library_reads_it() -> None:
     folder = shipped_folder("ppi-mini")
     units = [(UBIQUITIN,), (UBIQUITIN[:20], "MKVLAW"), ("X",)]
-    by_name, by_path = build_backbone("ppi-mini", precision="float32"), build_backbone(str(folder),
-    precision="float32") assert "transformers" in type(by_path.model).__module__ assert "transformers" not in
-    type(by_name.model).__module__ assert torch.equal(by_name.embed(units), by_path.embed(units)) assert
-    by_name.identity == by_path.identity
+    by_name, by_path = (build_backbone(spec, precision="float32") for spec in ("ppi-mini", str(folder)))
+    assert "transformers" in type(by_path.model).__module__
+    assert "transformers" not in type(by_name.model).__module__
+    assert torch.equal(by_name.embed(units), by_path.embed(units))
+    assert by_name.identity == by_path.identity
 
 
 def test_it_is_a_backbone_by_name() -> None:
