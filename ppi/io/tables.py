@@ -6,8 +6,6 @@ import csv
 import io
 import math
 import os
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,34 +17,10 @@ import pandas as pd
 from data_curation.records import LARGEST_KD
 from ppi.complexes import Complex, split_side
 from ppi.errors import InputError
+from ppi.io.columns import column_names, simple_name, with_molar_kd
 from ppi.io.fasta import complexes_from_fasta, read_fasta
 from ppi.io.text import read_bytes, read_text, with_plain_line_ends
 
-#: What columns are called here, by other names for them: in lower case, letters and digits alone.
-_OTHER_NAMES = {
-    "ligandsequences": "ligand",
-    "receptorsequences": "receptor",
-    "kdm": "kd_molar",
-    "kdmolar": "kd_molar",
-    "temperaturekelvin": "temperature_kelvin",
-}
-#: Columns that every table may have; their case, and blanks around them, do not matter.
-_KNOWN = (
-    "id",
-    "ligand",
-    "receptor",
-    "pkd",
-    "kd_molar",
-    "temperature_kelvin",
-    "split",
-    "weight",
-    "censored",
-    "cluster",
-    "pdb",
-    "fold",
-)
-#: Columns that hold a Kd in another unit, and how many of it are one mol/L.
-_KD_UNITS = {"kdmm": 1e3, "kdum": 1e6, "kdnm": 1e9, "kdpm": 1e12, "kdfm": 1e15}
 ACCEPTED_COLUMNS = (
     "accepted columns: id,ligand,receptor[,pkd|kd_molar|Kd (nM)][,temperature_kelvin][,split][,weight], "
     "chains joined by ':' or ','; or those of the published data set, "
@@ -239,7 +213,7 @@ def _separator(header: str) -> str:
     """Return the separator that gives columns of ligand and receptor, else the most frequent one."""
 
     def columns(separator: str) -> int:
-        names = {_simple(name) for name in next(csv.reader([header], delimiter=separator))}
+        names = {simple_name(name) for name in next(csv.reader([header], delimiter=separator))}
         return len({"ligand", "receptor", "ligandsequences", "receptorsequences"} & names)
 
     return max(",;\t", key=lambda separator: (columns(separator), header.count(separator)))
@@ -255,7 +229,7 @@ def _parse_separated(text: str, source: str, separator: str | None = None) -> pd
     separator = separator or _separator(text.partition("\n")[0])
     try:
         rows = csv.reader(io.StringIO(text), delimiter=separator)
-        names = _names(next(rows), source)
+        names = column_names(next(rows), source)
         for number, row in enumerate(rows, start=1):
             if len(row) > len(names):
                 raise InputError(
@@ -276,37 +250,6 @@ def _parse_separated(text: str, source: str, separator: str | None = None) -> pd
     return frame
 
 
-def _names(header: Sequence[Any], source: str) -> list[str]:
-    """Return the names of columns as they are called here; columns that are not known keep theirs.
-
-    Raises
-    ------
-    InputError
-        If a name occurs twice.
-    """
-    given = [str(name).strip() for name in header]
-    simple = [_simple(name) for name in given]
-    own = {re.sub("_", "", name): name for name in _KNOWN}
-    present = {own[name] for name in simple if name in own}
-    names = []
-    for name, plain in zip(given, simple, strict=True):
-        known = own.get(plain) or _OTHER_NAMES.get(plain)
-        # A column of ours is what it says; one of another name is kept beside it as it is.
-        names.append(known if known and (plain in own or known not in present) else name)
-    names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        places = ", ".join(str(place) for place, name in enumerate(names, start=1) if name == repeated[0])
-        raise InputError(f"{source}: the column {repeated[0]!r} occurs more than once (columns {places})")
-    return names
-
-
-def _simple(name: Any) -> str:
-    """Return a name in lower case without blanks and marks; both letters mu become u."""
-    plain = str(name).translate({0xB5: "u", 0x3BC: "u"}).lower()
-    return re.sub(r"[\s_()\[\]/.-]", "", plain)
-
-
 def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
     """Return the complexes of a table with columns ``ligand`` and ``receptor``; rows without any cell are no
     rows.
@@ -324,9 +267,9 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
         If a column is missing or occurs twice, or a row is wrong; the message names the row, counted from 1
         without the header.
     """
-    if _simple(frame.index.name) == "id":
+    if simple_name(frame.index.name) == "id":
         frame = frame.reset_index()
-    renamed = frame.set_axis(_names(list(frame.columns), source), axis=1)
+    renamed = frame.set_axis(column_names(list(frame.columns), source), axis=1)
     missing = [name for name in ("ligand", "receptor") if name not in renamed]
     if missing:
         raise InputError(f"{source}: no column {' and no column '.join(missing)}; {ACCEPTED_COLUMNS}")
@@ -336,7 +279,7 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
         raise InputError(f"{source}: the table has no rows")
     if "id" not in renamed:
         renamed["id"] = [f"row{number}" for number in numbers]
-    renamed = _with_molar_kd(renamed, source)
+    renamed = with_molar_kd(renamed, source)
     complexes = [
         _from_row(row, f"{source}, row {number}")
         for number, row in zip(numbers, renamed.to_dict("records"), strict=True)
@@ -344,24 +287,6 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
     _refuse_repeated_ids(complexes, f"{source}, row", numbers)
     rest = renamed.drop(columns=["id", "ligand", "receptor", "pkd", "kd_molar"], errors="ignore")
     return ComplexTable(complexes, rest.reset_index(drop=True))
-
-
-def _with_molar_kd(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Return a table whose Kd is in mol/L, also where a column such as ``Kd (nM)`` has it in another unit."""
-    for name in frame.columns:
-        plain = _simple(name)
-        if plain not in _KD_UNITS:
-            continue
-        if "kd_molar" in frame:
-            raise InputError(
-                f"{source}: the columns {name!r} and 'kd_molar' both hold a Kd; keep one of them"
-            )
-        try:
-            molar = pd.to_numeric(frame[name]) / _KD_UNITS[plain]
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{source}, column {name!r}: {error}; give numbers") from error
-        frame = frame.drop(columns=name).assign(kd_molar=molar)
-    return frame
 
 
 def _from_row(row: Mapping[Any, object], where: str) -> Complex:

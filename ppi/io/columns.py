@@ -1,0 +1,87 @@
+"""The names of columns, as tables have them and as they are called here."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ppi.errors import InputError
+
+#: What columns are called here, by other names for them: in lower case, letters and digits alone.
+_OTHER_NAMES = {
+    "ligandsequences": "ligand",
+    "receptorsequences": "receptor",
+    "kdm": "kd_molar",
+    "kdmolar": "kd_molar",
+    "temperaturekelvin": "temperature_kelvin",
+}
+#: Columns that every table may have; their case, and blanks around them, do not matter.
+_KNOWN = (
+    "id",
+    "ligand",
+    "receptor",
+    "pkd",
+    "kd_molar",
+    "temperature_kelvin",
+    "split",
+    "weight",
+    "censored",
+    "cluster",
+    "pdb",
+    "fold",
+)
+#: Columns that hold a Kd in another unit, and how many of it are one mol/L.
+_KD_UNITS = {"kdmm": 1e3, "kdum": 1e6, "kdnm": 1e9, "kdpm": 1e12, "kdfm": 1e15}
+
+
+def column_names(header: Sequence[Any], source: str) -> list[str]:
+    """Return the names of columns as they are called here; columns that are not known keep theirs.
+
+    Raises
+    ------
+    InputError
+        If a name occurs twice.
+    """
+    given = [str(name).strip() for name in header]
+    simple = [simple_name(name) for name in given]
+    own = {re.sub("_", "", name): name for name in _KNOWN}
+    present = {own[name] for name in simple if name in own}
+    names = []
+    for name, plain in zip(given, simple, strict=True):
+        known = own.get(plain) or _OTHER_NAMES.get(plain)
+        # A column of ours is what it says; one of another name is kept beside it as it is.
+        names.append(known if known and (plain in own or known not in present) else name)
+    names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        places = ", ".join(str(place) for place, name in enumerate(names, start=1) if name == repeated[0])
+        raise InputError(f"{source}: the column {repeated[0]!r} occurs more than once (columns {places})")
+    return names
+
+
+def simple_name(name: Any) -> str:
+    """Return a name in lower case without blanks and marks; both letters mu become u."""
+    plain = str(name).translate({0xB5: "u", 0x3BC: "u"}).lower()
+    return re.sub(r"[\s_()\[\]/.-]", "", plain)
+
+
+def with_molar_kd(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return a table whose Kd is in mol/L, also where a column such as ``Kd (nM)`` has it in another unit."""
+    for name in frame.columns:
+        plain = simple_name(name)
+        if plain not in _KD_UNITS:
+            continue
+        if "kd_molar" in frame:
+            raise InputError(
+                f"{source}: the columns {name!r} and 'kd_molar' both hold a Kd; keep one of them"
+            )
+        try:
+            molar = pd.to_numeric(frame[name]) / _KD_UNITS[plain]
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{source}, column {name!r}: {error}; give numbers") from error
+        frame = frame.drop(columns=name).assign(kd_molar=molar)
+    return frame
