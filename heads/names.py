@@ -49,9 +49,13 @@ class PartTable(Mapping[str, str]):
         ------
         ValueError
             If the name belongs to another class already.
+        TypeError
+            If what is decorated is no class.
         """
 
         def listed(part: Part) -> Part:
+            if not isinstance(part, type):
+                raise TypeError(f"the {self.kind} {name!r} is {part!r}; register a class")
             path = f"{part.__module__}:{part.__qualname__}"
             if self._paths.setdefault(name, path) != path:
                 raise ValueError(

@@ -123,6 +123,11 @@ def test_settings_name_what_is_listed() -> None:
         checked_settings({"mixer": "tooy"}, "s.yaml")
 
 
+def test_what_is_no_class_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"the mixer 'function' is <function .*; register a class"):
+        register_mixer("function")(lambda dim: nn.Identity())
+
+
 def test_what_is_no_mixer_is_refused() -> None:
     register_mixer("linear")(type("OneLinear", (nn.Linear,), {"__init__": lambda self, dim: None}))
     with pytest.raises(
