@@ -37,7 +37,7 @@ def check_writable_file(path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path).absolute()
     if target.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder, a file name was expected")
+        raise OutputError(f"cannot write {path}: it is a folder; give a file name")
     if target.exists() and not target.is_file():
         raise OutputError(f"cannot write {path}: it is a device or a pipe; name a file")
     _check_folder(target.parent, path)

@@ -16,8 +16,6 @@ _OTHER_NAMES = {
     "ligandsequences": "ligand",
     "receptorsequences": "receptor",
     "kdm": "kd_molar",
-    "kdmolar": "kd_molar",
-    "temperaturekelvin": "temperature_kelvin",
 }
 #: Columns that every table may have; their case, and blanks around them, do not matter.
 _KNOWN = (
@@ -48,7 +46,7 @@ def column_names(header: Sequence[Any], source: str) -> list[str]:
     """
     given = [str(name).strip() for name in header]
     simple = [simple_name(name) for name in given]
-    own = {re.sub("_", "", name): name for name in _KNOWN}
+    own = {simple_name(name): name for name in _KNOWN}
     present = {own[name] for name in simple if name in own}
     names = []
     for name, plain in zip(given, simple, strict=True):

@@ -20,7 +20,7 @@ from ppi.io.tables import (
     readable,
     table_of,
 )
-from ppi.io.text import decoded
+from ppi.io.text import decoded, unpacked
 
 #: What `read_inputs` takes.
 Inputs: TypeAlias = (
@@ -134,7 +134,8 @@ def _read_files(sources: Iterable[str | os.PathLike[str]]) -> ComplexTable:
 
 def _read_file(path: Path) -> ComplexTable:
     if str(path) in STANDARD_INPUT:
-        return read_complexes_from_text(decoded(sys.stdin.buffer.read(), "standard input"), "standard input")
+        name = "standard input"
+        return read_complexes_from_text(decoded(unpacked(sys.stdin.buffer.read(), name), name), name)
     return read_complexes(path)
 
 

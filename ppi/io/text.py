@@ -23,14 +23,13 @@ def read_text(path: Path) -> str:
 
 
 def decoded(data: bytes, source: Path | str) -> str:
-    """Return the text of bytes, unpacked if they are gzip, with ``\\n`` line ends.
+    """Return the text of bytes, with ``\\n`` line ends.
 
     Raises
     ------
     InputError
-        If they are broken gzip or not UTF-8 text; the message begins with `source`.
+        If they are not UTF-8 text; the message begins with `source`.
     """
-    data = _unpacked(data, source)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -60,17 +59,24 @@ def read_bytes(path: Path) -> bytes:
         If there is no such file, it is a folder, it cannot be read, or the gzip is broken.
     """
     if path.is_dir():
-        raise InputError(f"{path}: is a folder, a file was expected")
+        raise InputError(f"{path}: this is a folder; give a file")
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    return _unpacked(data, path)
+    return unpacked(data, path)
 
 
-def _unpacked(data: bytes, source: Path | str) -> bytes:
+def unpacked(data: bytes, source: Path | str) -> bytes:
+    """Return bytes, unpacked if they are gzip.
+
+    Raises
+    ------
+    InputError
+        If the gzip is broken; the message begins with `source`.
+    """
     if not data.startswith(_GZIP_MAGIC):
         return data
     try:

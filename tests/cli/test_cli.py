@@ -195,7 +195,7 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (["predict", "x.fasta", "--output", "out.xlsx"], 1, "unknown suffix '.xlsx'"),
         (["predict", "x.fasta", "--output", "pyproject.toml/out.csv"], 1, "is a file, not a folder"),
         (["predict", REPOSITORY / "docs"], 1, "the folder has no FASTA, CSV, TSV, XLSX or Parquet file"),
-        (["predict", "--ligand", EXAMPLES, "--receptor", EXAMPLES], 1, "is a folder, a file was expected"),
+        (["predict", "--ligand", EXAMPLES, "--receptor", EXAMPLES], 1, "this is a folder; give a file"),
         (["predict", EXAMPLES / "hgh_receptor.fasta", "--model", "absent"], 1, "no such model folder"),
         (["predict", EXAMPLES / "hgh_receptor.fasta", "--device", "tpu"], 1, "device 'tpu'"),
         (["evaluate", "--part", "holdout"], 1, "no row has split 'holdout'"),

@@ -73,7 +73,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trained_on(table_path: Path, output: Path, **settings: Any) -> TrainedModel:
-    """Train in pieces of a batch; nothing is said to be similar to what was trained on."""
+    """Train in pieces of a batch; no chain resembles one that was trained on."""
     chosen = TrainSettings(head="hp", max_epochs=2, micro_residues=400, batch_residues=1200, **settings)
     return ppi.train(table_path, output=output, settings=chosen, validation_identity=np.zeros(12))
 

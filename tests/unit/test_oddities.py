@@ -1,4 +1,4 @@
-"""What looks odd about a chain is said in its row."""
+"""Odd chains get a warning in their row of the predictions."""
 
 from __future__ import annotations
 
