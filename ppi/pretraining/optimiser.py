@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
@@ -97,6 +99,13 @@ class Learner:
         return tensors
 
     @torch.no_grad()
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over the weights of a model of this shape, by name; what the optimisers keep is not touched."""
+        for name, weight in self.weights.items():
+            weight.copy_(weights[name])
+        self._copy_weights()
+
+    @torch.no_grad()
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
         """Take over what `state` gave after a number of steps; without momentum, it begins at zero.
 
@@ -110,15 +119,14 @@ class Learner:
         tensors = begun | tensors
         if {name: tensor.shape for name, tensor in tensors.items()} != expected:
             raise ModelError("the checkpoint is of a model of another size; give the same depth and width")
+        self.load({name: tensors[f"weight/{name}"] for name in self.weights})
         for name, weight in self.weights.items():
-            weight.copy_(tensors[f"weight/{name}"])
             optimizer = self._optimizers[name]
             names = _MOMENTS[type(optimizer)]
             kept = {moment: tensors[f"{moment}/{name}"].to(weight.device) for moment in names}
             if isinstance(optimizer, AdamW):
                 kept["step"] = torch.tensor(float(step), device=weight.device)
             optimizer.state[weight] = kept
-        self._copy_weights()
 
     @torch.no_grad()
     def _add_gradients(self) -> None:

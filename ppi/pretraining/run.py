@@ -17,6 +17,7 @@ from ppi.devices import choose_device
 from ppi.errors import PpiWarning, SettingsError
 from ppi.pretraining.checkpoint import RunState, read_checkpoint, refuse_other_run
 from ppi.pretraining.corpus import prepare_corpus
+from ppi.pretraining.growth import grown_weights
 from ppi.pretraining.loop import CHECKPOINT, LOG, STABLE, Loop
 from ppi.pretraining.model import save_model
 from ppi.pretraining.record import Record
@@ -77,7 +78,7 @@ def pretrain(
         If settings are not possible, the output holds a run and it is not to be resumed, or it is of another
         corpus or other settings.
     ModelError
-        If a checkpoint cannot be read.
+        If a checkpoint or the model to begin from cannot be read, or is of another shape.
     TrainingError
         If the loss is not finite.
     OutputError
@@ -106,7 +107,7 @@ def pretrain(
 
 
 def _restore(loop: Loop) -> None:
-    """Take over the checkpoint that the options name, if there is one."""
+    """Take over the checkpoint or the trained model that the run begins from, if there is one."""
     own, other = loop.output / CHECKPOINT, loop.options.decay_from
     identity = {**dataclasses.asdict(loop.settings), "corpus": loop.corpus.key}
     if loop.options.resume and own.exists():
@@ -122,6 +123,9 @@ def _restore(loop: Loop) -> None:
             )
         begun = loop.settings.progress(state.step, state.tokens, state.seconds)
         state = replace(state, decay_start=decay_start(loop.settings, begun))
+    elif loop.settings.start_from is not None:
+        loop.learner.load(grown_weights(loop.settings.start_from, loop.config))
+        return
     else:
         return
     loop.learner.restore(tensors, state.step)

@@ -58,6 +58,9 @@ class PretrainSettings:
         Of weights, order, crops, masks and of the choice of validation sequences.
     validation_fraction
         Part of the residues that is held out, in whole clusters of 50 % identity.
+    start_from
+        Begin from the weights of a trained model instead of random ones: ppi-mini, or the folder of an ESM-2 of
+        this width. Layers that it lacks are added between its own and change nothing at first.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class PretrainSettings:
     precision: Precision = "auto"
     seed: int = 0
     validation_fraction: float = 0.005
+    start_from: str | None = None
 
     def __post_init__(self) -> None:
         _at_least(

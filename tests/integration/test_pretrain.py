@@ -17,6 +17,7 @@ import pytest
 import torch
 from conftest import REPOSITORY
 from safetensors.torch import load_file
+from transformers import EsmForMaskedLM
 
 from data_curation.errors import OutputError
 from ppi.backbones.registry import build_backbone
@@ -198,6 +199,26 @@ def test_a_shrunk_checkpoint_prolongs_a_run(tmp_path: Path, go: Any) -> None:
     )
     assert from_small.state.step == 40
     assert from_small.validation.perplexity == pytest.approx(prolonged.validation.perplexity, rel=0.05)
+
+
+def test_a_deeper_run_begins_where_a_trained_model_ended(tmp_path: Path, go: Any) -> None:
+    trained = go(tmp_path / "trained")
+    settings = dataclasses.replace(TINY, start_from=str(trained.model), precision="float32", learning_rate=1e-30)
+    deeper = dataclasses.replace(settings, depth=5, steps=1)
+    assert go(tmp_path / "same", deeper).validation.perplexity == pytest.approx(
+        go(tmp_path / "untouched", dataclasses.replace(settings, steps=1)).validation.perplexity, rel=1e-6
+    )
+    learns = dataclasses.replace(deeper, learning_rate=5e-3, steps=12)
+    whole = go(tmp_path / "deeper", learns)
+    layers = EsmForMaskedLM.from_pretrained(whole.model).esm.encoder.layer
+    assert len(layers) == 5
+    assert all(layer.output.dense.weight.abs().max() > 1e-3 for layer in layers)
+    with pytest.raises(ModelError, match=r"has 2 layers, this run has 1; give --depth 2 or more"):
+        go(tmp_path / "no", dataclasses.replace(settings, depth=1))
+    with pytest.raises(ModelError, match=r"has hidden_size 32, this run has 64; they must be equal"):
+        go(tmp_path / "no", dataclasses.replace(settings, width=64))
+    with pytest.raises(ModelError, match="neither ppi-mini nor a folder with the config.json of an ESM-2"):
+        go(tmp_path / "no", dataclasses.replace(settings, start_from=str(tmp_path)))
 
 
 def test_a_full_disk_keeps_the_last_checkpoint_and_the_run(
