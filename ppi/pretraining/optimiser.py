@@ -100,7 +100,7 @@ class Learner:
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over the weights of a model of this shape, by name; what the optimisers keep is not touched."""
+        """Take over weights by their names; what the optimisers keep of each stays."""
         for name, weight in self.weights.items():
             weight.copy_(weights[name])
         self._copy_weights()

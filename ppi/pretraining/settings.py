@@ -59,8 +59,8 @@ class PretrainSettings:
     validation_fraction
         Part of the residues that is held out, in whole clusters of 50 % identity.
     start_from
-        Begin from the weights of a trained model instead of random ones: ppi-mini, or the folder of an ESM-2 of
-        this width. Layers that it lacks are added between its own and change nothing at first.
+        Begin from the weights of a trained model instead of random ones: ppi-mini, or the folder of an ESM-2
+        of this width. Layers that it lacks are added between its own and change nothing at first.
 
     Raises
     ------
