@@ -47,6 +47,8 @@ class Head(nn.Module, ABC):
     """
 
     encoding_unit: ClassVar[EncodingUnit]
+    #: Modules that come after what is pooled.
+    read_out_parts: ClassVar[tuple[str, ...]] = ("network", "regressor")
     mixer: Mixer
     receptor_mixer: Mixer | None
     #: Its last layer is linear, and nothing but a mean comes after it.
@@ -74,8 +76,16 @@ class Head(nn.Module, ABC):
     @property
     def swap_invariant(self) -> bool:
         """Whether exchanging ligand and receptor leaves the result unchanged."""
-        mixers_alike = self.receptor_mixer is None or isinstance(self.mixer, IdentityMixer)
-        return self.symmetric or (self._sides_alike() and mixers_alike)
+        return self.symmetric or (self._sides_alike() and self._mixers_alike)
+
+    @property
+    def pools_alike(self) -> bool:
+        """Whether exchanging ligand and receptor exchanges or keeps what `represent` returns."""
+        return self.symmetric or (self._pooled_alike() and self._mixers_alike)
+
+    @property
+    def _mixers_alike(self) -> bool:
+        return self.receptor_mixer is None or isinstance(self.mixer, IdentityMixer)
 
     @property
     def both_orders(self) -> bool:
@@ -124,8 +134,38 @@ class Head(nn.Module, ABC):
         """Return the ``(B, O)`` outputs from mixed residue embeddings."""
 
     @abstractmethod
+    def pooled(self, batch: RaggedBatch) -> Tensor:
+        """Return what is pooled from mixed residue embeddings, before it is joined and read out.
+
+        Returns
+        -------
+        Tensor
+            ``(B, 2, W)``, the vectors of ligand and receptor; ``(B, 1, W)`` where both are one sequence.
+        """
+
+    def represent(self, batch: RaggedBatch) -> Tensor:
+        """Return `pooled` of a batch as the backbone gives it; the mean of both orders where symmetric."""
+        vectors = self.pooled(self.mixed(batch))
+        if self.symmetric and not self.both_orders:
+            vectors = (vectors + self.pooled(self.mixed(batch.exchanged())).flip(1)) / 2
+        return vectors
+
+    def drop_read_out(self) -> None:
+        """Forget all that comes after `pooled`; scores cannot be had afterwards."""
+        for name in self.read_out_parts:
+            setattr(self, name, nn.Identity())
+
+    def learns_to_represent(self) -> bool:
+        """Say whether anything before the read-out has parameters to train."""
+        return any(name.split(".")[0] not in self.read_out_parts for name, _ in self.named_parameters())
+
+    @abstractmethod
     def _sides_alike(self) -> bool:
         """Say whether `score` treats both sides alike."""
+
+    @abstractmethod
+    def _pooled_alike(self) -> bool:
+        """Say whether `pooled` treats both sides alike."""
 
     def pooling_of_residues(self, dim: int) -> Pooling:
         """Make a pooling of residues of width `dim`, with their number beside its vector on request."""

@@ -25,6 +25,7 @@ class EmbeddingsConcatenation(Head):
     """
 
     encoding_unit = "side"
+    read_out_parts = ("regressor",)
     chain_order_invariant = False
 
     def __init__(
@@ -44,7 +45,10 @@ class EmbeddingsConcatenation(Head):
     def score(self, batch: RaggedBatch) -> Tensor:
         if not self.late:
             return self.regressor(self.pooling(batch.values, batch.complexes))
-        return self.regressor(self.pooling(batch.values, batch.sides).reshape(len(batch), -1))
+        return self.regressor(self.pooled(batch).flatten(1))
+
+    def pooled(self, batch: RaggedBatch) -> Tensor:
+        return self.pooling(batch.values, batch.sides).unflatten(0, (len(batch), 2))
 
     def side_vectors(self, sides: RaggedBatch, role: int) -> Tensor:
         """Return ``(N, D)`` vectors of sides, each a complex of its own."""
@@ -61,6 +65,9 @@ class EmbeddingsConcatenation(Head):
         assert isinstance(second, nn.Linear)
         ligand, receptor = weights_of_sides(first.weight, joined=True)
         return PairNetwork(ligand, receptor, first.bias, second.weight[0], second.bias[:1], activation=True)
+
+    def _pooled_alike(self) -> bool:
+        return True
 
     def _sides_alike(self) -> bool:
         # Where the order of rows matters, a joint pool begins with the ligand.

@@ -68,7 +68,7 @@ class HierarchicalPooling(Head):
         return not self.side_pooling.order_sensitive
 
     def score(self, batch: RaggedBatch) -> Tensor:
-        return self.regressor(self.network(self._joined(self._sides(batch))))
+        return self.regressor(self.network(self._joined(self.pooled(batch))))
 
     def side_vectors(self, sides: RaggedBatch, role: int) -> Tensor:
         """Return ``(N, D)`` vectors of sides, each a complex of its own."""
@@ -92,8 +92,7 @@ class HierarchicalPooling(Head):
         out, bias = last.weight[0] @ second.weight, last.weight[0] @ second.bias + last.bias[:1]
         return PairNetwork(ligand, receptor, first.bias, out, bias, activation=True)
 
-    def _sides(self, batch: RaggedBatch) -> Tensor:
-        """Return ``(B, 2, D)`` vectors of the sides."""
+    def pooled(self, batch: RaggedBatch) -> Tensor:
         sides = self._pooled(batch, batch.units_of_sides, LIGAND).unflatten(0, (len(batch), 2))
         if self.per_side:
             others = self._pooled(batch, batch.units_of_sides, RECEPTOR).unflatten(0, (len(batch), 2))
@@ -111,6 +110,9 @@ class HierarchicalPooling(Head):
         if self.aggregation == "concat":
             return sides.flatten(1)
         return sides.sum(dim=1) if self.aggregation == "add" else sides.mean(dim=1)
+
+    def _pooled_alike(self) -> bool:
+        return not self.per_side
 
     def _sides_alike(self) -> bool:
         return self.aggregation != "concat" and not self.per_side

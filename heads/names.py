@@ -120,6 +120,7 @@ POOLINGS = PartTable(
         "attention": "heads.poolings.weighted:AttentionPooling",
         "mean": "heads.poolings.plain:MeanPooling",
         "max": "heads.poolings.plain:MaxPooling",
+        "statistics": "heads.poolings.statistics:StatisticsPooling",
         "sigmoid": "heads.poolings.weighted:SigmoidPooling",
         "multihead": "heads.poolings.multihead:MultiHeadAttentionPooling",
         "gated": "heads.poolings.weighted:GatedAttentionPooling",

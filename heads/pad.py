@@ -79,6 +79,9 @@ class PooledAttentionAddition(Head):
         self.regressor = nn.Linear(width, self.outputs)
 
     def score(self, batch: RaggedBatch) -> Tensor:
+        return self.regressor(self.network(self.pooled(batch).sum(dim=1)))
+
+    def pooled(self, batch: RaggedBatch) -> Tensor:
         segments, values = batch.sides, batch.values
         ahead, back = self.attention, self._back
         # The ligand's queries meet the receptor's keys and values, and the other way round.
@@ -90,7 +93,7 @@ class PooledAttentionAddition(Head):
             self.heads,
         )
         sides = self.pooling(values + self._of_sides(ahead.out, back.out, attended, segments), segments)
-        return self.regressor(self.network(sides.unflatten(0, (len(batch), 2)).sum(dim=1)))
+        return sides.unflatten(0, (len(batch), 2))
 
     @property
     def _back(self) -> Projections:
@@ -131,6 +134,9 @@ class PooledAttentionAddition(Head):
     def _by_head(self, rows: Tensor) -> Tensor:
         """``(T, H * E)`` to ``(T, H, E)``."""
         return rows.unflatten(1, (self.heads, -1))
+
+    def _pooled_alike(self) -> bool:
+        return not self.separate_directions
 
     def _sides_alike(self) -> bool:
         return not self.separate_directions

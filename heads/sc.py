@@ -23,6 +23,7 @@ class SequencesConcatenation(Head):
     """
 
     encoding_unit = "complex"
+    read_out_parts = ("regressor",)
     chain_order_invariant = False
 
     def __init__(self, dim: int, make_mixer: MakeMixer, make_pooling: MakePooling, **options: Any) -> None:
@@ -37,10 +38,17 @@ class SequencesConcatenation(Head):
         return self.symmetric
 
     def score(self, batch: RaggedBatch) -> Tensor:
-        scores = self.regressor(self.pooling(batch.values, batch.units))
-        if not self.both_orders:
-            return scores
-        return segment_mean(scores, batch.units_of_complexes)
+        # The last layer is linear: the mean of its outputs is its output for the mean.
+        return self.regressor(self.pooled(batch).squeeze(1))
+
+    def pooled(self, batch: RaggedBatch) -> Tensor:
+        vectors = self.pooling(batch.values, batch.units)
+        if self.both_orders:
+            vectors = segment_mean(vectors, batch.units_of_complexes)
+        return vectors.unsqueeze(1)
+
+    def _pooled_alike(self) -> bool:
+        return False
 
     def _sides_alike(self) -> bool:
         return False

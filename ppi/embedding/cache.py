@@ -51,8 +51,7 @@ class EmbeddingCache:
         store: str | os.PathLike[str] | None = None,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
-        self.backbone, self.memory_bytes = backbone, memory_bytes
-        self._device = device
+        self.backbone, self.device, self.memory_bytes = backbone, device, memory_bytes
         self._store = _open_store(store, backbone) if backbone.costly else None
         self._kept: OrderedDict[Unit, Tensor] = OrderedDict()
         self._bytes = 0
@@ -103,7 +102,7 @@ class EmbeddingCache:
     def _compute(self, units: Sequence[Unit]) -> dict[Unit, Tensor]:
         computed: dict[Unit, Tensor] = {}
         with progress_bar("embedding", sum(map(unit_length, units)), "residues") as advance:
-            for batch in embed_units(self.backbone, units, devices=[self._device]):
+            for batch in embed_units(self.backbone, units, devices=[self.device]):
                 computed |= {unit: self._rounded(values) for unit, values in batch}
                 self._write(batch)
                 advance(sum(len(values) for _, values in batch))

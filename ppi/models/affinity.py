@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -16,11 +16,17 @@ from heads.base import LOG_VARIANCES, Head
 from heads.names import HEADS, EncodingUnit
 from heads.ragged import RaggedBatch
 from ppi.backbones.registry import build_backbone
+from ppi.complexes import Complex
 from ppi.devices import native_dtype
 from ppi.errors import ModelError
 from ppi.models.config import ModelConfig
 from ppi.models.files import CONFIG_FILE, WEIGHTS_FILE, check_members, hub_folder
+from ppi.models.readouts.base import Pooled
+from ppi.models.readouts.descriptors import described_sides
 from ppi.models.tuning import prepare_tuning
+
+#: How the names of a read-out's arrays begin among the weights.
+_READOUT = "readout."
 
 
 class Outputs(NamedTuple):
@@ -61,7 +67,9 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
     backbone
         Makes the residue embeddings that `forward` takes.
     heads
-        One a member of the ensemble.
+        One a member of the ensemble; one alone below a read-out.
+    readout
+        Predicts from what the head pools; None where the heads' own networks do.
     """
 
     def __init__(self, config: ModelConfig, *, seed: int | None = None, trainable: bool = False) -> None:
@@ -75,7 +83,8 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         self.config = config.model_copy(update={"backbone": self.backbone.spec})
         self._tuned: dict[str, Tensor] = {}
         self.heads = nn.ModuleList()
-        for number in range(config.members):
+        self.readout = config.build_readout()
+        for number in range(config.heads):
             if seed is not None:
                 torch.manual_seed(seed + number)
             self.heads.append(config.build_head(self.backbone.dim))
@@ -112,19 +121,48 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
             return Outputs(pkd, torch.full_like(pkd, torch.nan))
         return Outputs(pkd, (outputs[..., 1].clamp(*LOG_VARIANCES) / 2).exp() * scale)
 
+    def predict(self, batch: RaggedBatch, complexes: Sequence[Complex]) -> Outputs:
+        """Return pKd and its noise by the read-out, or else by the heads' networks; see `forward`.
+
+        Parameters
+        ----------
+        batch
+            Residue embeddings of the complexes.
+        complexes
+            ``B`` of them, as they were encoded.
+
+        Raises
+        ------
+        ModelError
+            If a prediction is not finite, or the read-out is not fitted.
+        """
+        if self.readout is None:
+            return self(batch)
+        pooled = Pooled(self.head.represent(batch).float().cpu().numpy(), described_sides(complexes))
+        pkd = torch.from_numpy(self.readout.predict(pooled))
+        return Outputs(pkd, torch.full_like(pkd, torch.nan))
+
+    @property
+    def head(self) -> Head:
+        """The first head."""
+        return cast(Head, self.heads[0])
+
+    @property
+    def swap_invariant(self) -> bool:
+        """Whether exchanging ligand and receptor leaves the prediction unchanged."""
+        if self.readout is not None:
+            return self.head.pools_alike
+        return all(cast(Head, head).swap_invariant for head in self.heads)
+
     def trained_state(self) -> dict[str, Tensor]:
-        """Return what was trained: the heads, and the parameters of the backbone that were tuned.
+        """Return what was trained: heads, read-out, and the parameters of the backbone that were tuned.
 
         Tuned weights that were loaded are returned as they were, also where the backbone computes in a lower
         precision; they do not follow what is done to the backbone afterwards.
         """
-        tuned = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        state = {
-            name: tensor.detach().contiguous()
-            for name, tensor in self.state_dict().items()
-            if name.startswith("heads.") or name in tuned
-        }
-        return state | self._tuned
+        arrays = {} if self.readout is None else self.readout.arrays()
+        fitted = {_READOUT + name: torch.from_numpy(array) for name, array in arrays.items()}
+        return self._network_state() | fitted
 
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
         """Take what `trained_state` gave.
@@ -134,9 +172,39 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         RuntimeError
             If a name or a shape does not fit.
         ModelError
-            If a weight is not finite.
+            If a weight is not finite, or the read-out is damaged or of another version.
         """
-        expected = self.trained_state().keys()
+        fitted = {name: tensor for name, tensor in state.items() if name.startswith(_READOUT)}
+        if self.readout is not None:
+            self.head.drop_read_out()
+            self.readout.load(
+                {name.removeprefix(_READOUT): tensor.numpy() for name, tensor in fitted.items()},
+                sides=1 if self.encoding_unit == "complex" else 2,
+                members=self.config.members,
+            )
+            state = {name: state[name] for name in state.keys() - fitted.keys()}
+        self._load_network(state)
+
+    def finish_training(self) -> None:
+        """Turn a model that was built as `trainable` into what loading its saved form gives."""
+        state = {name: tensor.cpu().clone() for name, tensor in self._network_state().items()}
+        if not self.config.tuning.frozen:
+            self.backbone.dtype = native_dtype(self.config.precision)
+            self.backbone.to(self.backbone.dtype)
+        self._load_network(state)
+        self.eval()
+
+    def _network_state(self) -> dict[str, Tensor]:
+        tuned = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        state = {
+            name: tensor.detach().contiguous()
+            for name, tensor in self.state_dict().items()
+            if name.startswith("heads.") or name in tuned
+        }
+        return state | self._tuned
+
+    def _load_network(self, state: Mapping[str, Tensor]) -> None:
+        expected = self._network_state().keys()
         if state.keys() != expected:
             odd = ", ".join(sorted(state.keys() ^ expected)[:3])
             raise RuntimeError(f"the weights are of another architecture: {odd} ... on one side only")
@@ -151,15 +219,6 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         if self._tuned:
             self.backbone.tuned = hashlib.sha256(save(self._tuned)).hexdigest()[:16]
 
-    def finish_training(self) -> None:
-        """Turn a model that was built as `trainable` into what loading its saved form gives."""
-        state = {name: tensor.cpu().clone() for name, tensor in self.trained_state().items()}
-        if not self.config.tuning.frozen:
-            self.backbone.dtype = native_dtype(self.config.precision)
-            self.backbone.to(self.backbone.dtype)
-        self.load_trained_state(state)
-        self.eval()
-
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write ``config.json`` and ``model.safetensors`` (called by `save_pretrained`)."""
         (save_directory / CONFIG_FILE).write_text(self.config.model_dump_json(indent=2) + "\n")
@@ -173,7 +232,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
             known = ("revision", "cache_dir", "force_download", "local_files_only", "token")
             folder = hub_folder(model_id, **{k: v for k, v in options.items() if k in known})
         config = ModelConfig.model_validate_json((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        check_members(folder, config.members)
+        check_members(folder, config)
         model = cls(config)
         model.load_trained_state(load_file(folder / WEIGHTS_FILE))
         return model.eval()

@@ -101,8 +101,7 @@ class Calibration:
             f"`pkd_std` + {self.per_distance:.2f} * (1 - `pair_identity`)), the {self.level:.0%} "
             f"split-conformal interval of {self.groups} groups of {self.complexes} validation complexes "
             f"(median width {self.validation_median_width:.2f}, {self.validation_coverage:.1%} inside). "
-            "It holds for complexes of new targets that are like these groups, each group counted once. They "
-            "also chose the epoch, so it is a little narrow."
+            "It holds for complexes of new targets that are like these groups, each group counted once."
         )
 
 

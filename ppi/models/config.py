@@ -11,11 +11,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ppi.backbones.registry import check_spec
 from ppi.devices import Precision
 from ppi.errors import SettingsError
-from ppi.models.part_names import ComponentOptions, HeadName, MixerName, PoolingName
+from ppi.models.part_names import ComponentOptions, HeadName, MixerName, PoolingName, ReadOutName
+from ppi.models.readouts.names import NETWORK
 from ppi.models.tuning_settings import TuningSettings
 
 if TYPE_CHECKING:
     from heads.base import Head
+    from ppi.models.readouts.base import ReadOut
 
 #: Marks a field that training finds out: it is saved, but it is neither a setting nor a flag.
 _FOUND = Parameter(parse=False)
@@ -63,13 +65,18 @@ class ModelConfig(BaseModel):
         Options of the mixer, such as --mixer-options.kernel 9.
     pooling_options
         Options of the pooling, such as --pooling-options.heads 4 for multihead.
+    readout
+        What turns the pooled vectors into pKd: network, the head's own layers; or trees, ridge or gp, which
+        are fitted to the vectors beside composition and lengths, and do not mind which side is the ligand.
+    readout_options
+        Options of the read-out, such as --readout-options.trees 500.
     heteroscedastic
         Whether the heads also predict the variance of what is measured.
     tuning
         What of the backbone is trained along with the head, such as --tuning.method lora.
     members
         Heads to train, with seeds `seed`, `seed` + 1, ...; they share the backbone, and predictions are their
-        mean.
+        mean. Of a read-out of trees: how many forests the trees are shared out to.
     label_mode
         ``exact``: the label is -log10(Kd / M).
     label_mean, label_std
@@ -88,6 +95,8 @@ class ModelConfig(BaseModel):
     head_options: _Options = Field(default_factory=dict)
     mixer_options: _Options = Field(default_factory=dict)
     pooling_options: _Options = Field(default_factory=dict)
+    readout: ReadOutName = NETWORK
+    readout_options: _Options = Field(default_factory=dict)
     heteroscedastic: Annotated[bool, _FOUND] = False
     tuning: TuningSettings = TuningSettings()
     members: int = Field(default=1, ge=1, le=1000)
@@ -103,6 +112,34 @@ class ModelConfig(BaseModel):
                 "backbone is trained; for an ensemble, train one model per seed"
             )
         return self
+
+    @model_validator(mode="after")
+    def _readout_alone(self) -> ModelConfig:
+        if self.readout == NETWORK and self.readout_options:
+            raise ValueError("readout_options are given, but the read-out is the head's network")
+        return self
+
+    @property
+    def heads(self) -> int:
+        """How many heads the model has: one a member, but only one below a read-out of another kind."""
+        return self.members if self.readout == NETWORK else 1
+
+    def build_readout(self) -> ReadOut | None:
+        """Make the read-out; None where it is the head's network.
+
+        Raises
+        ------
+        SettingsError
+            If an option is not known or not possible.
+        """
+        if self.readout == NETWORK:
+            return None
+        from ppi.models.readouts.base import build_readout
+
+        try:
+            return build_readout(self.readout, self.readout_options)
+        except (ValueError, TypeError) as error:
+            raise SettingsError(str(error)) from error
 
     @classmethod
     def found_by_training(cls) -> frozenset[str]:

@@ -18,6 +18,8 @@ from safetensors import SafetensorError, safe_open
 from data_curation.files import sha256_of
 from ppi.complexes import CHAIN_SEPARATOR, Complex, split_side
 from ppi.errors import InputError, ModelError
+from ppi.models.config import ModelConfig
+from ppi.models.readouts.names import NETWORK
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 MANIFEST_FILE, CARD_FILE, LOG_FILE = "manifest.json", "README.md", "training.csv"
@@ -107,8 +109,8 @@ def check_hash(folder: Path, manifest: dict[str, Any]) -> None:
         )
 
 
-def check_members(folder: Path, members: int) -> None:
-    """Raise if the weights file does not have the heads of exactly `members` members.
+def check_members(folder: Path, config: ModelConfig) -> None:
+    """Raise if the weights file does not have exactly the heads that the configuration says.
 
     Only the names of the tensors are read, so that a wrong number is found before any memory is taken.
 
@@ -124,9 +126,10 @@ def check_members(folder: Path, members: int) -> None:
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be loaded: {error}") from error
     found = {int(match[1]) for name in names if (match := _HEAD_TENSOR.match(name))}
-    if found != set(range(members)):
+    # Below a read-out a head may have no weights of its own.
+    if found != set(range(config.heads)) and (config.readout == NETWORK or found):
         raise ModelError(
-            f"{folder}: {CONFIG_FILE} says {members} member(s), but {WEIGHTS_FILE} has the heads of "
+            f"{folder}: {CONFIG_FILE} says {config.heads} head(s), but {WEIGHTS_FILE} has the heads of "
             f"{len(found)}; the two files are not of one model"
         )
 

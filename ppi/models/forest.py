@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,15 +106,26 @@ class Forest:
         """Return ``(N,)`` float64: the mean of all trees for each of ``(N, F)`` rows."""
         return self.by_tree(rows).mean(axis=0, dtype=np.float64)
 
-    def split(self, sizes: int) -> Iterator[Forest]:
-        """Cut the forest into smaller ones of so many trees each."""
+    def split(self, parts: int) -> list[Forest]:
+        """Share out the trees, in order, to so many forests of nearly equal size."""
         ends = np.append(self.starts, len(self.feature))
-        for first in range(0, len(self), sizes):
-            last = min(first + sizes, len(self))
+        found = []
+        for places in np.array_split(np.arange(len(self)), parts):
+            first, last = places[0], places[-1] + 1
             nodes = slice(ends[first], ends[last])
-            yield Forest(
-                self.feature[nodes], self.number[nodes], self.right[nodes], ends[first:last] - ends[first]
-            )
+            starts = ends[first:last] - ends[first]
+            found.append(Forest(self.feature[nodes], self.number[nodes], self.right[nodes], starts))
+        return found
+
+    @classmethod
+    def joined(cls, forests: Sequence[Forest]) -> Forest:
+        """Put the trees of several forests into one."""
+        before = np.cumsum([0, *(len(forest.feature) for forest in forests[:-1])], dtype=np.int64)
+        starts = [forest.starts + first for forest, first in zip(forests, before, strict=True)]
+        feature, number, right = (
+            np.concatenate([getattr(forest, name) for forest in forests]) for name in _ARRAYS[:-1]
+        )
+        return cls(feature, number, right, np.concatenate(starts))
 
     def _leaves(self, rows: np.ndarray) -> np.ndarray:
         """Return ``(T * N,)``, the node in which each row ends in each tree."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from heads.ragged import RaggedBatch
 from ppi.complexes import Complex
 from ppi.embedding.batching import budget_batches
 from ppi.embedding.cache import EmbeddingCache
@@ -110,24 +111,63 @@ def predict_with(
     ppi.errors.InputError, ppi.errors.ModelError
         As `predict_members` raises them.
     """
-    encoded, truncated = encode_complexes(
+    encoded, truncated = _encoded(model, complexes, truncate)
+    pkd, noise = np.empty((2, model.config.members, len(encoded)))
+    for rows, batch in _batches(encoded, cache):
+        with torch.inference_mode():
+            outputs = model.predict(batch, [complexes[row] for row in rows])
+        pkd[:, rows], noise[:, rows] = (output.double().cpu().numpy() for output in outputs)
+    return MemberPredictions(pkd, noise, truncated)
+
+
+def pooled_vectors(
+    model: AffinityModel, complexes: Sequence[Complex], cache: EmbeddingCache, *, truncate: bool = False
+) -> np.ndarray:
+    """Return ``(N, S, W)`` float32: what the first head pools of each complex.
+
+    Parameters
+    ----------
+    model, complexes, cache, truncate
+        See `predict_with`.
+
+    Raises
+    ------
+    ppi.errors.InputError
+        If a complex is over the backbone's limit and `truncate` is off.
+    """
+    encoded, _ = _encoded(model, complexes, truncate)
+    found: np.ndarray | None = None
+    for rows, batch in _batches(encoded, cache):
+        with torch.inference_mode():
+            vectors = model.head.represent(batch).float().cpu().numpy()
+        if found is None:
+            found = np.empty((len(encoded), *vectors.shape[1:]), dtype=np.float32)
+        found[rows] = vectors
+    assert found is not None, "there is nothing to pool"
+    return found
+
+
+def _encoded(
+    model: AffinityModel, complexes: Sequence[Complex], truncate: bool
+) -> tuple[list[EncodedComplex], list[bool]]:
+    return encode_complexes(
         complexes,
         model.encoding_unit,
         model.backbone.max_residues,
         truncate=truncate,
         both_orders=model.both_orders,
     )
-    pkd, noise = np.empty((2, model.config.members, len(encoded)))
-    device = next(model.heads.parameters()).device
+
+
+def _batches(
+    encoded: Sequence[EncodedComplex], cache: EmbeddingCache
+) -> Iterator[tuple[list[int], RaggedBatch]]:
+    """Return batches on the device of the cache, with the numbers of their complexes."""
     for part in _parts(encoded, cache):
         embeddings = cache.units(unit for index in part for unit in encoded[index].units)
         for batch in budget_batches([encoded[index].residues for index in part], TOKEN_BUDGET):
             rows = [part[place] for place in batch]
-            gathered = embeddings.gather([encoded[index] for index in rows])
-            with torch.inference_mode():
-                outputs = model(gathered.to(device))
-            pkd[:, rows], noise[:, rows] = (output.float().cpu().numpy() for output in outputs)
-    return MemberPredictions(pkd, noise, truncated)
+            yield rows, embeddings.gather([encoded[index] for index in rows]).to(cache.device)
 
 
 def _parts(encoded: Sequence[EncodedComplex], cache: EmbeddingCache) -> Iterator[list[int]]:

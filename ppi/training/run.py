@@ -31,6 +31,7 @@ from ppi.models.affinity import AffinityModel
 from ppi.models.calibration import check_groups, fit_calibration, needed_groups
 from ppi.models.config import ModelConfig
 from ppi.models.folder import TrainedModel, load_model, save_model
+from ppi.models.readouts.names import NETWORK
 from ppi.prediction.engine import MemberPredictions, predict_members
 from ppi.prediction.novelty import pair_identities
 from ppi.provenance import code_provenance, table_sha256
@@ -39,6 +40,7 @@ from ppi.training.data import AffinityData, Examples, make_examples, row_groups,
 from ppi.training.losses import RANKING
 from ppi.training.member import Hardware, Member, Strategy, restore_best, train_member
 from ppi.training.module import MONITOR, AffinityModule
+from ppi.training.readout import fit_readout
 from ppi.training.settings import TrainSettings
 from ppi.training.workspace import Workspace
 
@@ -143,7 +145,9 @@ def train(
         members = _train_members(model, task, store)
         if rank_zero_only.rank == 0:
             model = _finished(model, task)
-            if settings.losses.keys() <= RANKING:
+            if model.readout is not None:
+                fit_readout(model, train_part, labels, settings, device=hardware.device, store=store)
+            elif settings.losses.keys() <= RANKING:
                 predicted = _predictions(model, train_part, settings, hardware, store)
                 scale_to_labels(model, predicted.pkd, labels)
             predicted = _predictions(model, validation_part, settings, hardware, store)
@@ -253,17 +257,19 @@ class _Task(NamedTuple):
 
 
 def _train_members(model: AffinityModel, task: _Task, store: FolderPath) -> list[Member]:
+    if model.readout is not None and not model.head.learns_to_represent() and model.config.tuning.frozen:
+        return []  # the read-out is all that learns
     units = [unit for part in (task.train, task.validation) for item in part.encoded for unit in item.units]
     members = []
     with _embeddings(model, units, task, store) as embeddings:
-        for number in range(model.config.members):
+        for number in range(model.config.heads):
             member = task.train_member(model, embeddings, number)
             members.append(member)
             if rank_zero_only.rank == 0:
                 _LOG.info(
                     "member %d of %d (seed %d): validation Spearman %.3f in epoch %.0f of %d",
                     number + 1,
-                    model.config.members,
+                    model.config.heads,
                     member.seed,
                     member.best[MONITOR],
                     member.best["epoch"],
@@ -321,7 +327,7 @@ def _save(
     )
     chosen = settings.model
     manifest = {
-        "name": f"{Path(chosen.backbone).name}-{chosen.mixer}-{chosen.head}-x{chosen.members}",
+        "name": _name(chosen),
         "settings": settings.flat(),
         "backbone_identity": model.backbone.identity,
         "data": named,
@@ -337,10 +343,17 @@ def _save(
         model.cpu(),
         calibration=calibration,
         training_complexes=train_part.complexes,
-        training_log=pd.concat([member.log.assign(seed=member.seed) for member in members]),
+        training_log=pd.concat(
+            [pd.DataFrame(), *(member.log.assign(seed=member.seed) for member in members)]
+        ),
         manifest=manifest,
         card=model_card(model, calibration, manifest),
     )
+
+
+def _name(model: ModelConfig) -> str:
+    readout = "" if model.readout == NETWORK else f"-{model.readout}"
+    return f"{Path(model.backbone).name}-{model.mixer}-{model.head}{readout}-x{model.members}"
 
 
 def _summary(member: Member) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""From the pooled vectors of two sides to the features of a complex, the same whichever side comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ppi.errors import ModelError
+from ppi.models.readouts.descriptors import WIDTH
+
+_ARRAYS = ("centre", "scale", "components")
+
+
+@dataclass(frozen=True)
+class Features:
+    """Standardises pooled vectors, projects them on their principal components, and makes them symmetric.
+
+    Attributes
+    ----------
+    centre, scale
+        ``(W,)`` float32: what is taken from a column, and what it is then divided by.
+    components
+        ``(C, W)`` float32 principal components of the columns.
+    """
+
+    centre: np.ndarray
+    scale: np.ndarray
+    components: np.ndarray
+
+    @classmethod
+    def fit(cls, pooled: np.ndarray, weights: np.ndarray, components: int) -> Features:
+        """Find the principal components of training sides.
+
+        Parameters
+        ----------
+        pooled
+            ``(N, S, W)`` of training complexes.
+        weights
+            ``(N,)`` of them.
+        components
+            Most components.
+        """
+        from sklearn.decomposition import PCA
+
+        rows, places = np.unique(pooled.reshape(-1, pooled.shape[2]), axis=0, return_inverse=True)
+        weight = np.bincount(places.ravel(), np.repeat(weights, pooled.shape[1]), len(rows))
+        centre = np.average(rows, axis=0, weights=weight)
+        scale = np.sqrt(np.average((rows - centre) ** 2, axis=0, weights=weight))
+        scale[scale < 1e-6] = 1.0  # a column that never changes says nothing
+        count = min(components, *rows.shape)
+        found = PCA(count, svd_solver="randomized", random_state=0).fit((rows - centre) / scale)
+        return cls(*(array.astype(np.float32) for array in (centre, scale, found.components_)))
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Features:
+        """Take over what `arrays` gave.
+
+        Raises
+        ------
+        ModelError
+            If an array is missing, or they do not fit each other.
+        """
+        try:
+            features = cls(*(np.asarray(arrays[name], dtype=np.float32) for name in _ARRAYS))
+        except KeyError as error:
+            raise ModelError(f"the read-out is incomplete: {error.args[0]} is missing") from error
+        if features.centre.shape != features.scale.shape != features.components.shape[1:]:
+            raise ModelError("the read-out is damaged: its arrays do not fit each other")
+        return features
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name, to be saved."""
+        return {name: getattr(self, name) for name in _ARRAYS}
+
+    def width(self, sides: int) -> int:
+        """Return ``F``, the number of features of a complex whose head pools so many vectors."""
+        return 2 * WIDTH + len(self.components) * sides
+
+    def of(self, pooled: np.ndarray, described: np.ndarray) -> np.ndarray:
+        """Return ``(N, F)`` float32 features of complexes.
+
+        Parameters
+        ----------
+        pooled
+            ``(N, S, W)`` as `heads.base.Head.pooled` gives them.
+        described
+            ``(N, 2, 24)``; see `ppi.models.readouts.descriptors.described_sides`.
+        """
+        if pooled.shape[2] != len(self.centre):
+            raise ModelError(
+                f"the read-out takes vectors of width {len(self.centre)}; the head pools {pooled.shape[2]}"
+            )
+        # One complex at a time: a product of many rows may round differently, and trees would then jump.
+        projected = np.stack([((one - self.centre) / self.scale) @ self.components.T for one in pooled])
+        symmetric = _symmetric(projected) if projected.shape[1] == 2 else projected[:, 0]
+        return np.concatenate([_symmetric(described), symmetric], axis=1, dtype=np.float32)
+
+
+def _symmetric(sides: np.ndarray) -> np.ndarray:
+    """Return ``(N, 2 W)``: sum and absolute difference of the two ``(N, 2, W)`` sides."""
+    first, second = sides[:, 0], sides[:, 1]
+    return np.concatenate([first + second, np.abs(first - second)], axis=1)

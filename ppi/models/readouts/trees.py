@@ -1,0 +1,71 @@
+"""Extremely randomised trees (Geurts, Ernst & Wehenkel 2006, doi 10.1007/s10994-006-6226-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+
+from heads.options import AtLeastOne, Range
+from ppi.errors import ModelError
+from ppi.models.forest import Forest
+from ppi.models.readouts.base import ReadOut
+
+
+class TreeReadOut(ReadOut):
+    """The mean of many trees with random thresholds; the members share out the trees.
+
+    Parameters
+    ----------
+    trees
+        Trees, of all members together.
+    leaf
+        Fewest training complexes in a leaf.
+    columns
+        Part of the features that each split may choose from.
+    options
+        See `ReadOut`.
+    """
+
+    def __init__(
+        self,
+        *,
+        trees: AtLeastOne = 300,
+        leaf: AtLeastOne = 2,
+        columns: Annotated[float, Range(least=0.01, most=1)] = 0.3,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.trees, self.leaf, self.columns = trees, leaf, columns
+        self._forests: list[Forest] = []
+
+    def _fit(
+        self, features: np.ndarray, labels: np.ndarray, weights: np.ndarray, members: int, seed: int
+    ) -> None:
+        from sklearn.ensemble import ExtraTreesRegressor
+
+        model = ExtraTreesRegressor(
+            max(self.trees, members),
+            min_samples_leaf=self.leaf,
+            max_features=self.columns,
+            random_state=seed,
+            n_jobs=-1,
+        )
+        model.fit(features, labels, sample_weight=weights)
+        self._share_out(Forest.from_trees(model.estimators_), members)
+
+    def _predict(self, features: np.ndarray) -> np.ndarray:
+        return np.stack([forest.predict(features) for forest in self._forests])
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return Forest.joined(self._forests).arrays()
+
+    def _load(self, arrays: Mapping[str, np.ndarray], width: int, members: int) -> None:
+        forest = Forest.from_arrays(arrays, width)
+        if len(forest) < members:
+            raise ModelError(f"the read-out has {len(forest)} trees for {members} members")
+        self._share_out(forest, members)
+
+    def _share_out(self, forest: Forest, members: int) -> None:
+        self._forests = forest.split(members)
