@@ -93,5 +93,7 @@ def _made(table: PartTable, name: str, kind: type, *arguments: Any, options: Map
 def _pooling_of_chains(pooling: str) -> str:
     """Return the pooling of a side's chains, which have no order, that goes with a pooling of residues."""
     kind = POOLINGS.find(pooling)
+    if not kind.suits_chains:
+        return "mean"
     demanding = any(option.required for option in options_of(kind, filled_in=1).values())
     return "attention" if demanding or kind.order_sensitive else pooling

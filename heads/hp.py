@@ -28,7 +28,8 @@ class HierarchicalPooling(Head):
     make_side_pooling
         Makes the pooling of a side's chains; by options ``side_pooling``, its name, and
         ``side_pooling_options``. `heads.build.build_head` names the pooling of residues, with options of its
-        own; attention where that minds the order of residues or cannot be made without options.
+        own; attention where that minds the order of residues or cannot be made without options, mean where it
+        does not suit a few chains.
     per_side
         Poolings for the ligand and others for the receptor, rather than the same for both.
     aggregation
@@ -54,11 +55,11 @@ class HierarchicalPooling(Head):
         super().__init__(dim, make_mixer, make_pooling, **options)
         self.per_side, self.aggregation = per_side, aggregation
         self.chain_pooling = self.pooling_of_residues(dim)
-        width = self.chain_pooling.dim
-        self.side_pooling = make_side_pooling(width)
+        self.side_pooling = make_side_pooling(self.chain_pooling.dim)
+        width = self.side_pooling.dim
         if per_side:
             self.receptor_chain_pooling = self.pooling_of_residues(dim)
-            self.receptor_side_pooling = make_side_pooling(width)
+            self.receptor_side_pooling = make_side_pooling(self.chain_pooling.dim)
         joined = 2 * width if aggregation == "concat" else width
         self.network = two_layers(joined, joined) if network else nn.Identity()
         self.regressor = nn.Linear(joined, self.outputs)
@@ -112,7 +113,9 @@ class HierarchicalPooling(Head):
         return sides.sum(dim=1) if self.aggregation == "add" else sides.mean(dim=1)
 
     def _pooled_alike(self) -> bool:
-        return not self.per_side
+        poolings = (self.chain_pooling, self.side_pooling)
+        # Poolings that learn nothing are alike, however many there are.
+        return not (self.per_side and any(True for part in poolings for _ in part.parameters()))
 
     def _sides_alike(self) -> bool:
-        return self.aggregation != "concat" and not self.per_side
+        return self.aggregation != "concat" and self._pooled_alike()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +26,12 @@ class Pooling(nn.Module, ABC):
         Width of the vectors, ``D'``.
     order_sensitive
         Whether the order of a segment's rows matters.
+    suits_chains
+        Whether it also suits the few chains of a side.
     """
 
     order_sensitive: bool = False
+    suits_chains: ClassVar[bool] = True
 
     def __init__(self, dim: int) -> None:
         super().__init__()

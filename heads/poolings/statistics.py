@@ -20,6 +20,8 @@ class StatisticsPooling(Pooling):
         Width of the rows, ``D``; the vectors are ``3 D`` wide.
     """
 
+    suits_chains = False
+
     def __init__(self, dim: int) -> None:
         super().__init__(3 * dim)
 

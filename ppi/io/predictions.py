@@ -22,6 +22,8 @@ COLUMNS = {
     "pkd_upper": "upper end of the calibrated 90 % interval",
     "kd_molar": "the same as Kd in mol/L",
     "dg_kcal_mol": "the same as dG = -ln(10) R T pKd in kcal/mol",
+    "partner_score": "0 to 1: whether the two sides look like partners, rather than put together at random; "
+    "empty for a model that has not learnt it",
     "novelty": "familiar, half-familiar or new: both sides, one side or no side resembles one training "
     "complex",
     "ligand_identity": "highest identity (0 to 1) of the ligand to a side of a training complex; 0 where "

@@ -38,10 +38,13 @@ class Outputs(NamedTuple):
         Predicted pKd.
     noise
         Predicted standard deviation of what is measured, in pKd units; NaN for heads that do not give one.
+    partner
+        ``(B,)``, 0 to 1: whether the two sides look like partners; NaN where that was not learnt.
     """
 
     pkd: Tensor
     noise: Tensor
+    partner: Tensor
 
 
 class AffinityModel(nn.Module, PyTorchModelHubMixin):
@@ -117,9 +120,11 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
                 f"the model predicts a pKd that is NaN or infinite (its label_std is {scale:g}); it is "
                 "damaged, or its training diverged"
             )
+        unknown = torch.full_like(pkd, torch.nan)
         if not self.config.heteroscedastic:
-            return Outputs(pkd, torch.full_like(pkd, torch.nan))
-        return Outputs(pkd, (outputs[..., 1].clamp(*LOG_VARIANCES) / 2).exp() * scale)
+            return Outputs(pkd, unknown, unknown[0])
+        noise = (outputs[..., 1].clamp(*LOG_VARIANCES) / 2).exp() * scale
+        return Outputs(pkd, noise, unknown[0])
 
     def predict(self, batch: RaggedBatch, complexes: Sequence[Complex]) -> Outputs:
         """Return pKd and its noise by the read-out, or else by the heads' networks; see `forward`.
@@ -140,7 +145,8 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
             return self(batch)
         pooled = Pooled(self.head.represent(batch).float().cpu().numpy(), described_sides(complexes))
         pkd = torch.from_numpy(self.readout.predict(pooled))
-        return Outputs(pkd, torch.full_like(pkd, torch.nan))
+        partner = torch.from_numpy(self.readout.partner_score(pooled))
+        return Outputs(pkd, torch.full_like(pkd, torch.nan), partner)
 
     @property
     def head(self) -> Head:
@@ -161,7 +167,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         precision; they do not follow what is done to the backbone afterwards.
         """
         arrays = {} if self.readout is None else self.readout.arrays()
-        fitted = {_READOUT + name: torch.from_numpy(array) for name, array in arrays.items()}
+        fitted = {_READOUT + name: torch.from_numpy(array).contiguous() for name, array in arrays.items()}
         return self._network_state() | fitted
 
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:

@@ -74,6 +74,9 @@ class ModelConfig(BaseModel):
         Whether the heads also predict the variance of what is measured.
     tuning
         What of the backbone is trained along with the head, such as --tuning.method lora.
+    partner_score
+        Also learn to tell partners from sides that were put together at random; needs a read-out other than
+        network.
     members
         Heads to train, with seeds `seed`, `seed` + 1, ...; they share the backbone, and predictions are their
         mean. Of a read-out of trees: how many forests the trees are shared out to.
@@ -99,6 +102,7 @@ class ModelConfig(BaseModel):
     readout_options: _Options = Field(default_factory=dict)
     heteroscedastic: Annotated[bool, _FOUND] = False
     tuning: TuningSettings = TuningSettings()
+    partner_score: bool = False
     members: int = Field(default=1, ge=1, le=1000)
     label_mode: Annotated[Literal["exact"], _FOUND] = "exact"
     label_mean: Annotated[float, _FOUND] = Field(default=0.0, allow_inf_nan=False)
@@ -117,6 +121,8 @@ class ModelConfig(BaseModel):
     def _readout_alone(self) -> ModelConfig:
         if self.readout == NETWORK and self.readout_options:
             raise ValueError("readout_options are given, but the read-out is the head's network")
+        if self.readout == NETWORK and self.partner_score:
+            raise ValueError("partner_score needs --readout trees, ridge or gp; the head's network has none")
         return self
 
     @property

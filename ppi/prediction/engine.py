@@ -30,12 +30,15 @@ class MemberPredictions(NamedTuple):
         ``(M, N)``: one row a member, one column a complex, in input order.
     noise
         ``(M, N)`` predicted standard deviation of what is measured; NaN for heads that do not give one.
+    partner
+        ``(N,)`` whether the sides look like partners, 0 to 1; NaN where the model has not learnt that.
     truncated
         Which complexes were shortened.
     """
 
     pkd: np.ndarray
     noise: np.ndarray
+    partner: np.ndarray
     truncated: list[bool]
 
     @property
@@ -113,11 +116,13 @@ def predict_with(
     """
     encoded, truncated = _encoded(model, complexes, truncate)
     pkd, noise = np.empty((2, model.config.members, len(encoded)))
+    partner = np.empty(len(encoded))
     for rows, batch in _batches(encoded, cache):
         with torch.inference_mode():
             outputs = model.predict(batch, [complexes[row] for row in rows])
-        pkd[:, rows], noise[:, rows] = (output.double().cpu().numpy() for output in outputs)
-    return MemberPredictions(pkd, noise, truncated)
+        found = (output.double().cpu().numpy() for output in outputs)
+        pkd[:, rows], noise[:, rows], partner[rows] = found
+    return MemberPredictions(pkd, noise, partner, truncated)
 
 
 def pooled_vectors(

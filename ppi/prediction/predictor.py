@@ -133,6 +133,7 @@ class Predictor:
                 "pkd_upper": pkd + half_width,
                 "kd_molar": kd_from_pkd(pkd),
                 "dg_kcal_mol": dg_from_pkd(pkd, temperatures),
+                "partner_score": predicted.partner,
                 **found,
                 "warnings": odd,
                 "truncated": predicted.truncated,

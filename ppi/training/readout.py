@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import closing
 
 import numpy as np
+import pandas as pd
 
+from ppi.complexes import Complex
 from ppi.embedding.cache import EmbeddingCache
+from ppi.evaluation.partners import draw_partners
 from ppi.io.tables import ComplexTable
 from ppi.models.affinity import AffinityModel
 from ppi.models.readouts.base import Pooled
@@ -15,6 +19,9 @@ from ppi.models.readouts.descriptors import described_sides
 from ppi.prediction.engine import pooled_vectors
 from ppi.training.data import row_groups, row_weights
 from ppi.training.settings import TrainSettings
+
+#: Wrong partners of each true pair.
+_WRONG = 4
 
 
 def fit_readout(
@@ -48,15 +55,50 @@ def fit_readout(
     """
     assert model.readout is not None
     model.head.drop_read_out()
+    group, _ = row_groups(part, settings)
     model.eval().to(device)
     with closing(EmbeddingCache(model.backbone, device, store=store)) as cache:
-        vectors = pooled_vectors(model, part.complexes, cache, truncate=settings.truncate)
-    group, _ = row_groups(part, settings)
-    model.readout.fit(
-        Pooled(vectors, described_sides(part.complexes)),
-        labels,
-        row_weights(part),
-        np.bincount(group)[group],
-        members=model.config.members,
-        seed=settings.seed,
-    )
+
+        def pooled(complexes: Sequence[Complex]) -> Pooled:
+            vectors = pooled_vectors(model, complexes, cache, truncate=settings.truncate)
+            return Pooled(vectors, described_sides(complexes))
+
+        model.readout.fit(
+            pooled(part.complexes),
+            labels,
+            row_weights(part),
+            np.bincount(group)[group],
+            members=model.config.members,
+            seed=settings.seed,
+        )
+        if model.config.partner_score:
+            true, wrong = partner_pairs(part, seed=settings.seed)
+            model.readout.fit_partners(pooled(true), pooled(wrong), seed=settings.seed)
+
+
+def partner_pairs(part: ComplexTable, *, seed: int) -> tuple[list[Complex], list[Complex]]:
+    """Return pairs that bind, one a PDB entry, and for each of them some that were put together at random.
+
+    Parameters
+    ----------
+    part
+        Training complexes.
+    seed
+        Of the draw; see `ppi.evaluation.partners.draw_partners`.
+
+    Raises
+    ------
+    InputError
+        If a complex has no wrong partner among the others.
+    """
+    entries = part.columns["pdb"] if "pdb" in part.columns else pd.Series(np.arange(len(part)))
+    first = ~entries.duplicated().to_numpy() | entries.isna().to_numpy()
+    one_each = part.rows(first.tolist())
+    true = one_each.complexes
+    drawn = draw_partners(one_each, count=_WRONG, seed=seed)
+    wrong = [
+        Complex(f"{item.id}-{lender}", item.ligand, true[lender].receptor)
+        for item, lenders in zip(true, drawn, strict=True)
+        for lender in lenders
+    ]
+    return true, wrong

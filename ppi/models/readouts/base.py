@@ -10,8 +10,13 @@ import numpy as np
 
 from heads.options import AtLeastOne, Range, make_part
 from ppi.errors import ModelError
+from ppi.models.forest import Forest
 from ppi.models.readouts.features import Features
 from ppi.models.readouts.names import READOUTS
+from ppi.models.readouts.partners import fit_partners
+
+#: How the names of the arrays begin that tell partners.
+_PARTNERS = "partners."
 
 
 class Pooled(NamedTuple):
@@ -46,6 +51,7 @@ class ReadOut(ABC):
     ) -> None:
         self.components, self.group_power = components, group_power
         self._features: Features | None = None
+        self._partners: Forest | None = None
 
     def fit(
         self,
@@ -78,13 +84,33 @@ class ReadOut(ABC):
         self._features = Features.fit(pooled.vectors, weights, self.components)
         self._fit(self._features.of(*pooled), labels, weights, members, seed)
 
+    def fit_partners(self, true: Pooled, wrong: Pooled, *, seed: int) -> None:
+        """Learn to tell pairs that bind from wrong ones; the read-out itself is fitted before.
+
+        Parameters
+        ----------
+        true, wrong
+            Of pairs that are known to bind, and of sides that were put together at random.
+        seed
+            Of all that is drawn.
+        """
+        self._partners = fit_partners(self._fitted.of(*true), self._fitted.of(*wrong), seed=seed)
+
     def predict(self, pooled: Pooled) -> np.ndarray:
         """Return ``(M, N)`` float64: what each member says of each complex."""
         return self._predict(self._fitted.of(*pooled))
 
+    def partner_score(self, pooled: Pooled) -> np.ndarray:
+        """Return ``(N,)``, 0 to 1: whether the two sides look like partners; NaN if that was not learnt."""
+        if self._partners is None:
+            return np.full(len(pooled.vectors), np.nan)
+        return self._partners.predict(self._fitted.of(*pooled))
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all that was fitted, by name."""
-        return self._fitted.arrays() | self._arrays()
+        partners = {} if self._partners is None else self._partners.arrays()
+        named = {_PARTNERS + name: array for name, array in partners.items()}
+        return self._fitted.arrays() | self._arrays() | named
 
     def load(self, arrays: Mapping[str, np.ndarray], *, sides: int, members: int) -> None:
         """Take over what `arrays` gave.
@@ -104,8 +130,15 @@ class ReadOut(ABC):
             If an array is missing, damaged or of another read-out.
         """
         features = Features.from_arrays(arrays)
+        width = features.width(sides)
+        partners = {
+            name.removeprefix(_PARTNERS): array
+            for name, array in arrays.items()
+            if name.startswith(_PARTNERS)
+        }
+        self._partners = Forest.from_arrays(partners, width) if partners else None
         try:
-            self._load(arrays, features.width(sides), members)
+            self._load(arrays, width, members)
         except KeyError as error:
             raise ModelError(f"the read-out is incomplete: {error.args[0]} is missing") from error
         self._features = features

@@ -1,0 +1,178 @@
+"""Start from what was measured: complexes that differ by a few substitutions from training complexes.
+
+Around a measured complex the pKd of its mutants is a Gaussian process (Rasmussen & Williams 2006): an
+unknown level that all share, the predicted effects of the mutations, and what these effects miss. What they
+miss is shared by two mutants that change the same position, and more so by two that change it alike.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ppi.complexes import Complex
+from ppi.prediction.placement import place
+
+#: A complex is anchored to measured ones that are at most so many substitutions away.
+MOST_SUBSTITUTIONS = 8
+#: Most measured complexes that one prediction starts from, the nearest first.
+MOST_NEIGHBOURS = 200
+#: Standard deviations in pKd units: of the level around the model's prediction, of what one position adds to
+#: the predicted effects, and of a measurement.
+LEVEL_SD, POSITION_SD, MEASUREMENT_SD = 1.7, 1.0, 0.45
+#: Part of what a position adds that does not depend on the new residue.
+SHARED_PART = 0.5
+
+#: Gives ``(N,)`` pKd of complexes minus that of the first argument, which differs by substitutions alone.
+Effects = Callable[[Complex, Sequence[Complex]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Anchored:
+    """A prediction that starts from measured complexes.
+
+    Attributes
+    ----------
+    pkd, std
+        Mean and standard deviation of what would be measured.
+    neighbours
+        How many measured complexes it starts from.
+    """
+
+    pkd: float
+    std: float
+    neighbours: int
+
+
+class Anchors:
+    """Measured complexes, found by the lengths of their chains.
+
+    Parameters
+    ----------
+    complexes
+        Those with a pKd count. The order of chains within a side and of the two sides does not matter.
+    effects
+        Predicted effects of substitutions; none by default.
+    """
+
+    def __init__(self, complexes: Sequence[Complex], effects: Effects | None = None) -> None:
+        self._effects = effects
+        self._complexes = [_canonical(item) for item in complexes if item.pkd is not None]
+        self._number = {item.id: number for number, item in enumerate(self._complexes)}
+        self._pkd = np.array([item.pkd for item in self._complexes], dtype=np.float64)
+        rows = defaultdict[tuple[tuple[int, ...], ...], list[int]](list)
+        for number, item in enumerate(self._complexes):
+            rows[_lengths(item)].append(number)
+        self._rows = {key: np.array(numbers) for key, numbers in rows.items()}
+        self._residues = {
+            key: np.stack([_residues(self._complexes[number]) for number in numbers])
+            for key, numbers in rows.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self._complexes)
+
+    def predict(
+        self, item: Complex, prior: float, *, like: str | None = None, without: int | None = None
+    ) -> Anchored | None:
+        """Predict a complex from its measured neighbours; None if there are none.
+
+        Parameters
+        ----------
+        item
+            To predict.
+        prior
+            What the model predicts for it.
+        like
+            Name of a measured complex that it resembles. Where no measured complex has chains of the same
+            lengths, it is laid onto this one; see `ppi.prediction.placement.place`.
+        without
+            Number of a training complex, among those with a pKd, that is left out.
+        """
+        found = self._neighbours(item, without)
+        if found is None and like in self._number:
+            placed = self._placed(item, self._complexes[self._number[like]])
+            found = None if placed is None else self._neighbours(placed, without)
+        if found is None:
+            return None
+        numbers, known, item = found
+        reference = int((known[:, None] != known).sum(axis=2).sum(axis=1).argmin())
+        everyone = np.vstack([known, _residues(item)])
+        covariance = _covariance(everyone, known[reference])
+        mean = prior + self._predicted_effects(numbers, reference, item)
+        among, to_own = covariance[:-1, :-1].copy(), covariance[-1, :-1]
+        among[np.diag_indices(len(known))] += MEASUREMENT_SD**2
+        solved = np.linalg.solve(among, np.stack([self._pkd[numbers] - mean[:-1], to_own], axis=1))
+        variance = covariance[-1, -1] - to_own @ solved[:, 1] + MEASUREMENT_SD**2
+        return Anchored(float(mean[-1] + to_own @ solved[:, 0]), float(np.sqrt(variance)), len(known))
+
+    def _placed(self, item: Complex, onto: Complex) -> Complex | None:
+        either = (place(order, onto, most=MOST_SUBSTITUTIONS) for order in (item, _exchanged(item)))
+        return next((placed for placed in either if placed is not None), None)
+
+    def _neighbours(
+        self, item: Complex, without: int | None
+    ) -> tuple[np.ndarray, np.ndarray, Complex] | None:
+        """Return numbers and ``(N, L)`` residues of the neighbours, and the complex in their order."""
+        best: tuple[np.ndarray, np.ndarray, Complex] | None = None
+        nearest = MOST_SUBSTITUTIONS + 1
+        for order in (_canonical(item), _canonical(_exchanged(item))):
+            numbers = self._rows.get(_lengths(order))
+            if numbers is None:
+                continue
+            own, known = _residues(order), self._residues[_lengths(order)]
+            distance = (known != own).sum(axis=1)
+            if without is not None:
+                distance = np.where(numbers == without, MOST_SUBSTITUTIONS + 1, distance)
+            kept = np.argsort(distance, kind="stable")[:MOST_NEIGHBOURS]
+            kept = kept[distance[kept] <= MOST_SUBSTITUTIONS]
+            if len(kept) and distance[kept[0]] < nearest:
+                nearest = int(distance[kept[0]])
+                best = numbers[kept], known[kept], order
+        return best
+
+    def _predicted_effects(self, numbers: np.ndarray, reference: int, item: Complex) -> np.ndarray:
+        """Return ``(N + 1,)``: predicted pKd of neighbours and complex, minus that of the reference."""
+        if self._effects is None:
+            return np.zeros(len(numbers) + 1)
+        chosen = [self._complexes[number] for number in numbers]
+        return self._effects(chosen[reference], [*chosen, item])
+
+
+def _covariance(residues: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return ``(N, N)``: how alike complexes of ``(N, L)`` residues deviate from what is predicted."""
+    changed = residues != reference
+    columns = np.flatnonzero(changed.any(axis=0))
+    residues, changed = residues[:, columns], changed[:, columns]
+    positions = changed.astype(np.float64)
+    same_position = positions @ positions.T
+    same_residue = np.zeros_like(same_position)
+    for residue in np.unique(residues[changed]):
+        having = (changed & (residues == residue)).astype(np.float64)
+        same_residue += having @ having.T
+    shared = SHARED_PART * same_position + (1 - SHARED_PART) * same_residue
+    covariance: np.ndarray = LEVEL_SD**2 + POSITION_SD**2 * shared
+    return covariance
+
+
+def _exchanged(item: Complex) -> Complex:
+    return Complex(item.id, item.receptor, item.ligand)
+
+
+def _canonical(item: Complex) -> Complex:
+    """Return the complex with the chains of each side in order of length."""
+    ligand, receptor = (
+        tuple(sorted(side, key=lambda chain: (len(chain), chain))) for side in (item.ligand, item.receptor)
+    )
+    return Complex(item.id, ligand, receptor, item.pkd)
+
+
+def _lengths(item: Complex) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(map(len, side)) for side in (item.ligand, item.receptor))
+
+
+def _residues(item: Complex) -> np.ndarray:
+    return np.frombuffer("".join(item.chains).encode("ascii"), dtype=np.uint8)

@@ -1,0 +1,91 @@
+"""Lay the chains of a complex onto those of a measured one, where they differ by substitutions alone."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import permutations
+
+from Bio.Align import Alignment, PairwiseAligner
+
+from ppi.complexes import Complex
+
+#: A residue that was not seen in the structure.
+UNKNOWN = "X"
+#: Most chains of a side whose orders are all tried.
+_MOST_CHAINS = 4
+
+
+def place(item: Complex, onto: Complex, *, most: int) -> Complex | None:
+    """Return the second complex with the residues of the first, or None if more than substitutions differ.
+
+    Residues that one of them lacks at an end of a chain, as constructs and structures do, make no difference,
+    and neither do unknown ones. A residue that is inserted or missing inside does.
+
+    Parameters
+    ----------
+    item
+        Any complex.
+    onto
+        The complex whose chains and lengths the result has; its ligand is laid onto by the ligand.
+    most
+        Most substitutions.
+    """
+    sides = []
+    for own, theirs in ((item.ligand, onto.ligand), (item.receptor, onto.receptor)):
+        placed = _place_side(own, theirs, most)
+        if placed is None:
+            return None
+        sides.append(placed)
+    return Complex(item.id, *sides)
+
+
+def _place_side(own: tuple[str, ...], onto: tuple[str, ...], most: int) -> tuple[str, ...] | None:
+    """Return the best placement of a side over all orders of its chains."""
+    if len(own) != len(onto) or len(own) > _MOST_CHAINS:
+        return None
+    best, fewest = None, most + 1
+    for order in permutations(own):
+        placed = []
+        for chain, target in zip(order, onto, strict=True):
+            found = _place_chain(chain, target, most)
+            if found is None:
+                break
+            placed.append(found)
+        else:
+            differing = sum(substitutions(one, other) for one, other in zip(placed, onto, strict=True))
+            if differing < fewest:
+                best, fewest = tuple(placed), differing
+    return best
+
+
+def substitutions(chain: str, other: str) -> int:
+    """Return in how many places two chains of one length have different residues."""
+    return sum(mine != theirs for mine, theirs in zip(chain, other, strict=True))
+
+
+@cache
+def _aligner() -> PairwiseAligner:
+    """Make the aligner: one gap costs more than several substitutions, a missing end nothing."""
+    aligner = PairwiseAligner(mode="global", match_score=1.0, mismatch_score=-0.5)
+    aligner.wildcard = UNKNOWN
+    aligner.open_internal_gap_score = -5.0
+    aligner.extend_internal_gap_score = -1.0
+    aligner.open_end_gap_score = aligner.extend_end_gap_score = 0.0
+    return aligner
+
+
+def _place_chain(chain: str, onto: str, most: int) -> str | None:
+    """Return the target with the residues of the chain; None if more than substitutions differ."""
+    if len(chain) == len(onto) and substitutions(chain, onto) <= most:
+        return chain
+    alignment: Alignment = _aligner().align(onto, chain)[0]
+    placed, before = list(onto), None
+    covered = 0
+    for (start, end), (own_start, own_end) in zip(*alignment.aligned, strict=True):
+        if before is not None and (own_start != before[1] or set(onto[before[0] : start]) - {UNKNOWN}):
+            return None
+        residues = zip(onto[start:end], chain[own_start:own_end], strict=True)
+        placed[start:end] = [theirs if theirs == UNKNOWN else mine for theirs, mine in residues]
+        before, covered = (end, own_end), covered + end - start
+    # Chance aligns a few residues of any two chains.
+    return "".join(placed) if covered >= 0.7 * max(len(chain), len(onto)) else None
