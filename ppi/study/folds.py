@@ -89,8 +89,9 @@ def development_rows(table: ComplexTable) -> ComplexTable:
     wrong = ~folds.isin(range(ALWAYS_TRAINS, FOLDS))
     if wrong.any():
         first = int(wrong.to_numpy().argmax())
+        given = str(rows.columns[_FOLD].iloc[first])
         raise InputError(
-            f"complex {rows.complexes[first].id!r}: fold is {rows.columns[_FOLD].iloc[first]!r}; it must be "
+            f"complex {rows.complexes[first].id!r}: fold is {given!r}; it must be "
             f"0 to {FOLDS - 1}, or {ALWAYS_TRAINS} for rows that always train"
         )
     empty = sorted(set(range(FOLDS)) - set(folds))
