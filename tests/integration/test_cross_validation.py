@@ -75,6 +75,15 @@ def read(folder: Path) -> dict[str, Any]:
     return found
 
 
+def near(content: Any) -> Any:
+    """Return a nested result that equals others but for the last digits, which follow the memory layout."""
+    if isinstance(content, dict):
+        return {key: near(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [near(value) for value in content]
+    return pytest.approx(content, rel=1e-9) if isinstance(content, float) else content
+
+
 def refuse_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*_: object, **__: object) -> None:
         raise AssertionError("a fold was trained")
@@ -159,9 +168,9 @@ def test_finished_folds_are_not_trained_again(
     monkeypatch.setattr(ppi.study.fold_run, "train", count)
     again = cross_validate(SETTINGS, data=path, work=work)
     assert trained == ["fold-3"]
-    assert again == read(finished)
+    assert again == near(read(finished))
     refuse_to_train(monkeypatch)
-    assert cross_validate(SETTINGS, data=path, work=work) == again
+    assert cross_validate(SETTINGS, data=path, work=work) == near(again)
 
 
 def test_folds_of_other_settings_or_data_are_refused(
@@ -245,7 +254,7 @@ def test_the_command_prints_the_tables(
         "| 4 |",
     ):
         assert heading in printed
-    assert read(tmp_path) == read(finished)
+    assert read(tmp_path) == near(read(finished))
     assert (tmp_path / "report" / "report.json").read_bytes() == (tmp_path / "cv.json").read_bytes()
     before = recipe.read_text()
     assert run(*command, "--output", recipe) == 1
