@@ -20,6 +20,7 @@ from ppi.datasets import SHIPPED_DATASET, open_dataset
 from ppi.devices import choose_device
 from ppi.errors import TrainingError
 from ppi.evaluation.development import OutOfFold, describe_development
+from ppi.evaluation.partners import draw_partners
 from ppi.evaluation.report import PAGE_FILE, RESULT_FILE, ROWS_FILE, write_development_report, write_json
 from ppi.io.tables import ComplexTable
 from ppi.provenance import code_provenance, source_label, table_sha256
@@ -94,7 +95,15 @@ def cross_validate(
     rows = development_rows(open_dataset(data))
     folds = make_folds(rows, seed=seed)
     with _work_folder(work) as folder:
-        runs = [FoldRun(fold, settings, seed, folder / f"fold-{fold.number}") for fold in folds]
+        runs = [
+            FoldRun(
+                fold,
+                settings,
+                draw_partners(fold.predicted, seed=seed),
+                folder / f"fold-{fold.number}",
+            )
+            for fold in folds
+        ]
         for run in runs:
             run.begin()
         _run(runs, rows, place, store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -17,8 +18,7 @@ from ppi.complexes import Complex
 from ppi.errors import TrainingError
 from ppi.evaluation.baselines import SEQUENCE_BASELINES, sequence_baselines
 from ppi.evaluation.development import OutOfFold, constant_half_width
-from ppi.evaluation.partners import Scorer, draw_partners, score_partners
-from ppi.io.tables import ComplexTable
+from ppi.evaluation.partners import score_partners
 from ppi.models.folder import TrainedModel, load_model
 from ppi.prediction.novelty import NoveltyIndex
 from ppi.prediction.predictor import Predictor
@@ -42,15 +42,15 @@ class FoldRun:
         The rows.
     settings
         The recipe.
-    seed
-        Seed of the wrong partners.
+    drawn
+        ``(N, K)`` wrong partners, from `ppi.evaluation.partners.draw_partners`.
     folder
         What is kept of it.
     """
 
     fold: Fold
     settings: TrainSettings
-    seed: int
+    drawn: np.ndarray
     folder: Path
 
     @property
@@ -68,7 +68,8 @@ class FoldRun:
         data_curation.errors.OutputError
             If it cannot be written.
         """
-        asked = {**self.settings.flat(), "data_sha256": self.fold.sha256, "partner_seed": self.seed}
+        partners = hashlib.sha256(self.drawn.astype("<i8").tobytes()).hexdigest()
+        asked = {**self.settings.flat(), "data_sha256": self.fold.sha256, "partners_sha256": partners}
         asked = json.loads(json.dumps(asked))
         task = self.folder / TASK_FILE
         if not task.exists():
@@ -116,7 +117,7 @@ class FoldRun:
                 return {name: table[name].to_numpy() for name in PARTNER_SCORES if name in table}
 
             predicted = predictor.predict(rows, truncate=self.settings.truncate)
-            wrong = self._wrong(rows, score)
+            wrong = score_partners(rows.complexes, self.drawn, score)
         near = index.nearest(rows.complexes)
         baselines = sequence_baselines(training, rows.complexes, hits)
         own = ["pkd_std", *(name for name in PARTNER_SCORES if name in predicted)]
@@ -131,7 +132,10 @@ class FoldRun:
         found["training_mean"] = baselines["train mean"]
         found["constant_half_width"] = constant_half_width(baselines["train mean"][0], validation)
         _write_frame(self.folder / _ROWS_FILE, found.assign(**baselines))
-        _write_frame(self.folder / _WRONG_FILE, wrong)
+        columns = {"row": self.drawn, **wrong}
+        _write_frame(
+            self.folder / _WRONG_FILE, pd.DataFrame({name: list(values) for name, values in columns.items()})
+        )
         with atomic_file(self.folder / RESULT_FILE) as temporary:
             temporary.write_text(json.dumps(self._facts(trained), indent=2) + "\n", encoding="utf-8")
 
@@ -167,11 +171,6 @@ class FoldRun:
             device=device,
             store=store,
         )
-
-    def _wrong(self, rows: ComplexTable, score: Scorer) -> pd.DataFrame:
-        drawn = draw_partners(rows, seed=self.seed)
-        scores = score_partners(rows.complexes, drawn, score)
-        return pd.DataFrame({"row": list(drawn), **{name: list(values) for name, values in scores.items()}})
 
     def _facts(self, trained: TrainedModel) -> dict[str, Any]:
         sizes = self.fold.table.columns["split"].value_counts()

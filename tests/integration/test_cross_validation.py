@@ -189,6 +189,12 @@ def test_folds_of_other_settings_or_data_are_refused(
     (work / "fold-0" / "result.json").write_text("{")
     with pytest.raises(TrainingError, match=r"result.json: cannot be read .*delete the folder of this fold"):
         cross_validate(SETTINGS, data=path, work=work)
+    alone = pd.read_csv(path)
+    alone.loc[alone["fold"] == 4, "cluster"] = "one"
+    alone.to_csv(tmp_path / "alone.csv", index=False)
+    with pytest.raises(InputError, match=r"complex 'c5' has no wrong partner: none of the \d+ complexes"):
+        cross_validate(SETTINGS, data=tmp_path / "alone.csv", work=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
     (tmp_path / "mine" / "fold-1").mkdir(parents=True)
     (tmp_path / "mine" / "fold-1" / "notes.txt").write_text("mine")
     with pytest.raises(TrainingError, match=r"fold-1: the folder holds other files and no task.json"):
