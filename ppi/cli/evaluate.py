@@ -13,7 +13,7 @@ def evaluate(
     data: str = "ppb-affinity",
     split: str | None = None,
     part: str = "test",
-    baselines: Literal["all", "sequence", "none"] = "all",
+    baselines: Literal["all", "sequence", "none"] | None = None,
     output: Path | None = None,
     report: Path | None = None,
     truncate: bool = False,
@@ -44,8 +44,8 @@ def evaluate(
         split scores MODEL on one part of a split. cv, the development cross-validation, scores a recipe: each
         of the folds 0 to 4 of the column fold is predicted by a model that is trained on all other rows, the
         rows with fold -1 among them; rows that are test in split_strict are left out. It adds the partner
-        AUROC, and intervals beside those of the training mean. MODEL, --split, --part, --baselines and
-        --truncate are not for cv.
+        AUROC, and intervals beside those of the training mean. MODEL, --split, --part and --truncate are not
+        for cv.
     data
         Table with columns id, ligand, receptor and pkd (or kd_molar); or `ppb-affinity`, the data set that
         ships in the package. Rows with a mark in the column censored are left out: their pkd is only a bound.
@@ -57,8 +57,8 @@ def evaluate(
     part
         Part of the split to score.
     baselines
-        all; sequence, without those over embeddings, for which training rows are embedded that the store
-        lacks; or none.
+        all (the default); sequence, without those over embeddings, for which training rows are embedded that
+        the store lacks; or none. For cv only sequence (the default) and none, which leaves the training mean.
     output
         File for the whole result, JSON.
     report
@@ -82,7 +82,6 @@ def evaluate(
         "MODEL": model != "default",
         "--split": split,
         "--part": part != "test",
-        "--baselines": baselines != "all",
         "--truncate": truncate,
     }
     for name, given in (others if protocol == "cv" else own).items():
@@ -90,7 +89,9 @@ def evaluate(
             remedy = "leave it out" if protocol == "cv" else "add --protocol cv, or leave it out"
             raise SettingsError(f"{name} is not for --protocol {protocol}; {remedy}")
     if protocol == "cv":
-        _cross_validate(config, data, work, output, report, device, store)
+        if baselines == "all":
+            raise SettingsError("--baselines all is not for --protocol cv; choose sequence or none")
+        _cross_validate(config, data, work, output, report, baselines or "sequence", device, store)
         return
 
     from ppi.evaluation.evaluate import evaluate as run
@@ -103,7 +104,7 @@ def evaluate(
                 data=data,
                 split=split,
                 part=part,
-                baselines=baselines,
+                baselines=baselines or "all",
                 output=output,
                 report=report,
                 truncate=truncate,
@@ -121,6 +122,7 @@ def _cross_validate(
     work: Path | None,
     output: Path | None,
     report: Path | None,
+    baselines: Literal["sequence", "none"],
     device: str,
     store: Path | None,
 ) -> None:
@@ -137,6 +139,7 @@ def _cross_validate(
         work=work,
         output=output,
         report=report,
+        baselines=baselines,
         device=device,
         store=store,
     )

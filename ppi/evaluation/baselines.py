@@ -17,9 +17,11 @@ from ppi.complexes import AMINO_ACIDS, Complex
 from ppi.evaluation.neighbours import nearest_neighbour
 from ppi.io.tables import ComplexTable
 
+#: What knows nothing of a complex.
+TRAIN_MEAN = "train mean"
 #: Over what the sequences themselves say.
 SEQUENCE_BASELINES = (
-    "train mean",
+    TRAIN_MEAN,
     "total length",
     "ridge on composition",
     "extra trees on composition",

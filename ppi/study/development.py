@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,13 @@ from data_curation.files import check_writable_file, check_writable_folder, refu
 from data_curation.leakage import similar_chains
 from ppi.datasets import SHIPPED_DATASET, open_dataset
 from ppi.devices import choose_device
-from ppi.errors import TrainingError
+from ppi.errors import InputError, TrainingError
 from ppi.evaluation.development import OutOfFold, describe_development
 from ppi.evaluation.partners import draw_partners
 from ppi.evaluation.report import PAGE_FILE, RESULT_FILE, ROWS_FILE, write_development_report, write_json
 from ppi.io.tables import ComplexTable
 from ppi.provenance import code_provenance, source_label, table_sha256
-from ppi.study.fold_run import FoldRun
+from ppi.study.fold_run import Baselines, FoldRun
 from ppi.study.folds import Fold, development_rows, make_folds
 from ppi.training.settings import TrainSettings
 
@@ -38,6 +38,7 @@ def cross_validate(
     work: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     report: str | os.PathLike[str] | None = None,
+    baselines: Baselines = "sequence",
     seed: int = 0,
     device: str = "auto",
     store: str | os.PathLike[str] | None = None,
@@ -61,6 +62,9 @@ def cross_validate(
     report
         Folder for ``report.html``, its figures, ``report.json`` and ``predictions.csv``; see
         `ppi.evaluation.report.write_development_report`.
+    baselines
+        ``sequence``, those over sequences, for which MMseqs2 searches similar chains; or ``none`` but the
+        training mean.
     seed
         Seed of the protocol: which clusters validate, and which partners are wrong. It is apart from that of
         the recipe, so that recipes are compared on the same rows.
@@ -89,9 +93,12 @@ def cross_validate(
         If the result cannot be written or MMseqs2 is absent (said before any work), or it fails.
     """
     settings = settings or TrainSettings()
+    if baselines not in get_args(Baselines):
+        raise InputError(f"baselines is {baselines!r}; it must be {' or '.join(get_args(Baselines))}")
     _check_outputs(data, output, report)
     place = choose_device(device)
-    mmseqs_version()
+    if baselines == "sequence":
+        mmseqs_version()
     rows = development_rows(open_dataset(data))
     folds = make_folds(rows, seed=seed)
     with _work_folder(work) as folder:
@@ -99,6 +106,7 @@ def cross_validate(
             FoldRun(
                 fold,
                 settings,
+                baselines,
                 draw_partners(fold.predicted, seed=seed),
                 folder / f"fold-{fold.number}",
             )
@@ -164,11 +172,16 @@ def _run(
     _LOG.info("%d of %d folds are finished", len(runs) - len(pending), len(runs))
     if not pending:
         return
-    searched = {chain for run in pending for item in run.fold.predicted.complexes for chain in item.chains}
-    hits = similar_chains(searched, {chain for item in rows.complexes for chain in item.chains})
+    hits = _similar(pending, rows) if pending[0].baselines == "sequence" else None
     for run in pending:
         _LOG.info("fold %d: %d complexes to predict", run.fold.number, len(run.fold.predicted))
         run.run(hits, device=device, store=store)
+
+
+def _similar(pending: Sequence[FoldRun], rows: ComplexTable) -> pd.DataFrame:
+    """Return the chains of all rows that are similar to those of the pending folds."""
+    searched = {chain for run in pending for item in run.fold.predicted.complexes for chain in item.chains}
+    return similar_chains(searched, {chain for item in rows.complexes for chain in item.chains})
 
 
 def _pooled(runs: Sequence[FoldRun]) -> tuple[OutOfFold, list[dict[str, Any]]]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ import pandas as pd
 from data_curation.files import atomic_file
 from ppi.complexes import Complex
 from ppi.errors import TrainingError
-from ppi.evaluation.baselines import SEQUENCE_BASELINES, sequence_baselines
+from ppi.evaluation.baselines import SEQUENCE_BASELINES, TRAIN_MEAN, entry_weights, sequence_baselines
 from ppi.evaluation.development import OutOfFold, constant_half_width
 from ppi.evaluation.partners import score_partners
 from ppi.models.folder import TrainedModel, load_model
@@ -28,6 +28,8 @@ from ppi.training.settings import TrainSettings
 
 #: Scores of a prediction that may tell a true pair from a wrong one, as far as a model gives them.
 PARTNER_SCORES = ("pkd", "partner_score")
+#: Which baselines a cross-validation fits.
+Baselines = Literal["sequence", "none"]
 TASK_FILE, RESULT_FILE, MODEL_FOLDER = "task.json", "result.json", "model"
 _ROWS_FILE, _WRONG_FILE = "rows.parquet", "partners.parquet"
 
@@ -42,6 +44,8 @@ class FoldRun:
         The rows.
     settings
         The recipe.
+    baselines
+        Which baselines are fitted: ``sequence``, or ``none`` but the training mean.
     drawn
         ``(N, K)`` wrong partners, from `ppi.evaluation.partners.draw_partners`.
     folder
@@ -50,6 +54,7 @@ class FoldRun:
 
     fold: Fold
     settings: TrainSettings
+    baselines: Baselines
     drawn: np.ndarray
     folder: Path
 
@@ -69,8 +74,8 @@ class FoldRun:
             If it cannot be written.
         """
         partners = hashlib.sha256(self.drawn.astype("<i8").tobytes()).hexdigest()
-        asked = {**self.settings.flat(), "data_sha256": self.fold.sha256, "partners_sha256": partners}
-        asked = json.loads(json.dumps(asked))
+        own = {"data_sha256": self.fold.sha256, "partners_sha256": partners, "baselines": self.baselines}
+        asked = json.loads(json.dumps(self.settings.flat() | own))
         task = self.folder / TASK_FILE
         if not task.exists():
             if self.folder.exists() and any(self.folder.iterdir()):
@@ -89,13 +94,14 @@ class FoldRun:
                     f"{asked.get(name)!r}; choose another --work folder, or delete this one"
                 )
 
-    def run(self, hits: pd.DataFrame, *, device: str, store: str | os.PathLike[str] | None) -> None:
+    def run(self, hits: pd.DataFrame | None, *, device: str, store: str | os.PathLike[str] | None) -> None:
         """Train the model, or load it if it is trained already; predict, and write the result last.
 
         Parameters
         ----------
         hits
-            From `data_curation.leakage.similar_chains`, of the chains that are predicted in all others.
+            From `data_curation.leakage.similar_chains`, of the chains that are predicted in all others; None
+            where no baseline needs them.
         device, store
             See `ppi.prediction.engine.predict_members`.
 
@@ -119,7 +125,10 @@ class FoldRun:
             predicted = predictor.predict(rows, truncate=self.settings.truncate)
             wrong = score_partners(rows.complexes, self.drawn, score)
         near = index.nearest(rows.complexes)
-        baselines = sequence_baselines(training, rows.complexes, hits)
+        mean = float(np.average(training.measured_pkd("training"), weights=entry_weights(training)))
+        baselines = {TRAIN_MEAN: np.full(len(rows), mean)}
+        if hits is not None:
+            baselines = sequence_baselines(training, rows.complexes, hits)
         own = ["pkd_std", *(name for name in PARTNER_SCORES if name in predicted)]
         found[own] = predicted[own]
         found["novelty"] = [item.novelty for item in near]
@@ -129,8 +138,8 @@ class FoldRun:
         found["half_width"] = trained.calibration.half_width(
             predicted["pkd_std"].to_numpy(), found["pair_identity"].to_numpy()
         )
-        found["training_mean"] = baselines["train mean"]
-        found["constant_half_width"] = constant_half_width(baselines["train mean"][0], validation)
+        found["training_mean"] = mean
+        found["constant_half_width"] = constant_half_width(mean, validation)
         _write_frame(self.folder / _ROWS_FILE, found.assign(**baselines))
         columns = {"row": self.drawn, **wrong}
         _write_frame(
@@ -152,7 +161,7 @@ class FoldRun:
         facts = _read_json(self.folder / RESULT_FILE)
         rows = _read_frame(self.folder / _ROWS_FILE)
         wrong = _read_frame(self.folder / _WRONG_FILE)
-        baselines = {name: rows.pop(name).to_numpy() for name in SEQUENCE_BASELINES}
+        baselines = {name: rows.pop(name).to_numpy() for name in SEQUENCE_BASELINES if name in rows}
         scores = {name: np.stack(list(wrong[name])) for name in PARTNER_SCORES if name in wrong}
         return OutOfFold(self.fold.predicted, rows, baselines, scores), facts
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from conftest import random_complex
 
+import ppi.study.development
 import ppi.study.fold_run
 from data_curation.clustering import search
 from data_curation.errors import OutputError
@@ -146,7 +147,7 @@ def test_the_result_is_of_the_rows(finished: Path) -> None:
     assert scores["rmse"]["value"] == pytest.approx(np.sqrt(((rows["pkd"] - rows["measured"]) ** 2).mean()))
     inside = (rows["measured"] >= rows["pkd_lower"]) & (rows["measured"] <= rows["pkd_upper"])
     assert result["coverage"]["strata"]["all"]["coverage"]["value"] == pytest.approx(inside.mean())
-    assert rows["training_mean"].tolist() == rows["train mean"].tolist()
+    assert rows["training_mean"].tolist() == pytest.approx(rows["train mean"].tolist())
     assert rows.groupby("fold")["constant_half_width"].nunique().tolist() == [1] * 5
     assert list(result["partners"]["auroc"]) == ["pkd"]
     (warning,) = result["warnings"]
@@ -186,6 +187,10 @@ def test_folds_of_other_settings_or_data_are_refused(
         cross_validate(SETTINGS, data=tmp_path / "other.csv", work=work)
     with pytest.raises(TrainingError, match="fold-0: this fold was begun with data_sha256"):
         cross_validate(SETTINGS, data=path, work=work, seed=1)
+    with pytest.raises(TrainingError, match="begun with baselines 'sequence', now it is 'none'"):
+        cross_validate(SETTINGS, data=path, work=work, baselines="none")
+    with pytest.raises(InputError, match="baselines is 'all'; it must be sequence or none"):
+        cross_validate(SETTINGS, data=path, work=work, baselines="all")  # type: ignore[arg-type]
     (work / "fold-0" / "result.json").write_text("{")
     with pytest.raises(TrainingError, match=r"result.json: cannot be read .*delete the folder of this fold"):
         cross_validate(SETTINGS, data=path, work=work)
@@ -201,23 +206,28 @@ def test_folds_of_other_settings_or_data_are_refused(
         cross_validate(SETTINGS, data=path, work=tmp_path / "mine")
 
 
-def test_a_partner_score_of_the_predictions_is_used(
+def test_without_baselines_and_with_a_partner_score_of_the_predictions(
     finished: Path, work: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_to_train(monkeypatch)
-    for result in work.glob("*/result.json"):
-        result.unlink()
+    for task in work.glob("*/task.json"):
+        task.write_text(json.dumps(json.loads(task.read_text()) | {"baselines": "none"}))
+        (task.parent / "result.json").unlink()
     predict = Predictor.predict
 
     def with_score(*arguments: Any, **options: Any) -> pd.DataFrame:
         return predict(*arguments, **options).assign(partner_score=lambda table: -table["pkd"])
 
-    def cheap(_: object, rows: list[Complex], __: object) -> dict[str, np.ndarray]:
-        return {name: np.full(len(rows), 7.0) for name in SEQUENCE_BASELINES}
+    def search_nothing(*_: object) -> None:
+        raise AssertionError("similar chains were searched")
 
     monkeypatch.setattr(Predictor, "predict", with_score)
-    monkeypatch.setattr(ppi.study.fold_run, "sequence_baselines", cheap)
-    found = cross_validate(SETTINGS, data=path, work=work)["partners"]["auroc"]
+    monkeypatch.setattr(ppi.study.development, "similar_chains", search_nothing)
+    result = cross_validate(SETTINGS, data=path, work=work, baselines="none")
+    assert list(result["scores"]) == ["residue-none-hp-x1", "train mean"]
+    mean = read(finished)["scores"]["train mean"]["all"]["rmse"]["value"]
+    assert result["scores"]["train mean"]["all"]["rmse"]["value"] == pytest.approx(mean)
+    found = result["partners"]["auroc"]
     assert found["pkd"]["value"] == pytest.approx(read(finished)["partners"]["auroc"]["pkd"]["value"])
     assert found["partner_score"]["value"] == pytest.approx(1 - found["pkd"]["value"])
 
@@ -274,7 +284,7 @@ def test_the_command_prints_the_tables(
         (["model", "--protocol", "cv"], "MODEL is not for --protocol cv; leave it out"),
         (["--protocol", "cv", "--split", "split"], "--split is not for --protocol cv"),
         (["--protocol", "cv", "--part", "train"], "--part is not for --protocol cv"),
-        (["--protocol", "cv", "--baselines", "none"], "--baselines is not for --protocol cv"),
+        (["--protocol", "cv", "--baselines", "all"], "--baselines all is not for --protocol cv; choose"),
         (["--protocol", "cv", "--truncate"], "--truncate is not for --protocol cv"),
         (["--config", "recipe.yaml"], "--config is not for --protocol split; add --protocol cv"),
         (["--work", "folds"], "--work is not for --protocol split; add --protocol cv"),
