@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,26 @@ def test_scores_are_over_complexes_entries_and_folds(result: dict[str, Any]) -> 
     within = result["within_target"]["<model>"]
     assert within["count"] == 1
     assert within["mean"]["value"] == pytest.approx(spearman(MEASURED[:8], PREDICTED[:8]))
+
+
+def test_series_of_one_cluster_are_drawn_together(pooled: OutOfFold) -> None:
+    columns = pd.concat([pooled.table.columns, pooled.table.columns.assign(pdb="2ABC")], ignore_index=True)
+    columns["cluster"] = ["s"] * 24
+    copies = [
+        Complex(f"d{i}", item.ligand, item.receptor, item.pkd)
+        for i, item in enumerate(pooled.table.complexes)
+    ]
+    twice = OutOfFold(
+        ComplexTable([*pooled.table.complexes, *copies], columns),
+        pd.concat([pooled.rows, pooled.rows], ignore_index=True),
+        {},
+        {"pkd": np.zeros((24, 1))},
+    )
+    within = describe_development(twice, "m", 0.9)["within_target"]["m"]
+    assert within["count"] == 2
+    assert within["mean"]["lower"] is None  # one cluster says nothing of another
+    apart = replace(twice, table=ComplexTable(twice.table.complexes, columns.assign(cluster=list(range(24)))))
+    assert describe_development(apart, "m", 0.9)["within_target"]["m"]["mean"]["lower"] is not None
 
 
 def test_coverage_is_by_novelty_beside_that_of_the_training_mean(result: dict[str, Any]) -> None:

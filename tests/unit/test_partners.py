@@ -34,6 +34,15 @@ def test_auroc_counts_ties_half_and_weighs_complexes() -> None:
     assert (found.lower, found.upper) == pytest.approx((0.625, 1.0))
 
 
+def test_resamples_weigh_complexes_too() -> None:
+    true, wrong = np.zeros(10), np.ones((10, 2))
+    wrong[9] = -1  # the only complex that wins has nearly all of the weight
+    weight = np.full(10, 1e-9)
+    weight[9] = 1
+    found = partner_auroc(true, wrong, weight, np.arange(10))
+    assert (found.lower, found.upper) == pytest.approx((0.0, 1.0), abs=1e-6)
+
+
 def test_auroc_of_a_score_without_partner_is_chance() -> None:
     true = np.arange(5.0)
     assert partner_auroc(true, np.repeat(true[:, None], 4, 1), np.ones(5), np.arange(5)).value == 0.5
