@@ -203,9 +203,7 @@ def test_a_shrunk_checkpoint_prolongs_a_run(tmp_path: Path, go: Any) -> None:
 
 def test_a_deeper_run_begins_where_a_trained_model_ended(tmp_path: Path, go: Any) -> None:
     trained = go(tmp_path / "trained")
-    settings = dataclasses.replace(
-        TINY, start_from=str(trained.model), precision="float32", learning_rate=1e-30
-    )
+    settings = dataclasses.replace(TINY, start_from=str(trained.model), precision="float32", learning_rate=1e-30)
     deeper = dataclasses.replace(settings, depth=5, steps=1)
     assert go(tmp_path / "same", deeper).validation.perplexity == pytest.approx(
         go(tmp_path / "untouched", dataclasses.replace(settings, steps=1)).validation.perplexity, rel=1e-6
