@@ -9,17 +9,22 @@ from typing import Literal
 def evaluate(
     model: str = "default",
     *,
+    protocol: Literal["split", "cv"] = "split",
     data: str = "ppb-affinity",
     split: str | None = None,
     part: str = "test",
-    baselines: Literal["all", "sequence", "none"] = "all",
+    baselines: Literal["all", "sequence", "none"] | None = None,
     output: Path | None = None,
     report: Path | None = None,
     truncate: bool = False,
     device: str = "auto",
     store: Path | None = None,
+    config: Path | None = None,
+    work: Path | None = None,
 ) -> None:
-    """Score a model on measured complexes: all, by how new they are to the model, and within targets.
+    """Score a model on measured complexes, or a recipe by cross-validation.
+
+    Scores are of all complexes, by how new they are to the model, and within targets.
 
     Beside it stand baselines fitted on the table's training rows, and what a perfect model could reach where
     the table has repeated measurements. Intervals are 95 % bootstrap over clusters, else PDB entries. The
@@ -28,15 +33,23 @@ def evaluate(
     ```
     ppi evaluate --report report
     ppi evaluate model --data my_complexes.csv --part validation --output report.json
+    ppi evaluate --protocol cv --config recipe.yaml --work folds --output cv.json --report cv
     ```
 
     Parameters
     ----------
     model
         Model folder; `default`, the model that ships in the package; or OWNER/NAME on the Hugging Face hub.
+    protocol
+        split scores MODEL on one part of a split. cv, the development cross-validation, scores a recipe: each
+        of the folds 0 to 4 of the column fold is predicted by a model that is trained on all other rows, the
+        rows with fold -1 among them; rows that are test in split_strict are left out. It adds the partner
+        AUROC, and intervals beside those of the training mean. MODEL, --split, --part and --truncate are not
+        for cv.
     data
         Table with columns id, ligand, receptor and pkd (or kd_molar); or `ppb-affinity`, the data set that
         ships in the package. Rows with a mark in the column censored are left out: their pkd is only a bound.
+        For cv with the columns fold, split_strict and cluster.
     split
         Column of the table, or CSV with the columns id and split; by default the column split, else
         split_strict. Where it holds folds, fold:0 tests on fold 0 and validates
@@ -44,8 +57,8 @@ def evaluate(
     part
         Part of the split to score.
     baselines
-        all; sequence, without those over embeddings, for which training rows are embedded that the store
-        lacks; or none.
+        all (the default); sequence, without those over embeddings, for which training rows are embedded that
+        the store lacks; or none. For cv only sequence (the default) and none, which leaves the training mean.
     output
         File for the whole result, JSON.
     report
@@ -56,7 +69,31 @@ def evaluate(
         auto, cpu, cuda or cuda:N.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
+    config
+        For cv: YAML file of settings, as `ppi train` takes them; by default its defaults.
+    work
+        For cv: folder that keeps the model and the predictions of each fold. The same command goes on after
+        a stop, and trains no finished fold again. By default nothing is kept.
     """
+    from ppi.errors import SettingsError
+
+    own = {"--config": config, "--work": work}
+    others = {
+        "MODEL": model != "default",
+        "--split": split,
+        "--part": part != "test",
+        "--truncate": truncate,
+    }
+    for name, given in (others if protocol == "cv" else own).items():
+        if given:
+            remedy = "leave it out" if protocol == "cv" else "add --protocol cv, or leave it out"
+            raise SettingsError(f"{name} is not for --protocol {protocol}; {remedy}")
+    if protocol == "cv":
+        if baselines == "all":
+            raise SettingsError("--baselines all is not for --protocol cv; choose sequence or none")
+        _cross_validate(config, data, work, output, report, baselines or "sequence", device, store)
+        return
+
     from ppi.evaluation.evaluate import evaluate as run
     from ppi.evaluation.markdown import format_report
 
@@ -67,7 +104,7 @@ def evaluate(
                 data=data,
                 split=split,
                 part=part,
-                baselines=baselines,
+                baselines=baselines or "all",
                 output=output,
                 report=report,
                 truncate=truncate,
@@ -77,3 +114,33 @@ def evaluate(
         ),
         end="",
     )
+
+
+def _cross_validate(
+    config: Path | None,
+    data: str,
+    work: Path | None,
+    output: Path | None,
+    report: Path | None,
+    baselines: Literal["sequence", "none"],
+    device: str,
+    store: Path | None,
+) -> None:
+    from data_curation.files import refuse_overwriting
+    from ppi.evaluation.development_tables import format_development
+    from ppi.study.development import cross_validate
+    from ppi.training.settings import settings_from_yaml
+
+    if config is not None and output is not None:
+        refuse_overwriting(output, [config])
+    result = cross_validate(
+        None if config is None else settings_from_yaml(config, {}),
+        data=data,
+        work=work,
+        output=output,
+        report=report,
+        baselines=baselines,
+        device=device,
+        store=store,
+    )
+    print(format_development(result), end="")

@@ -17,9 +17,11 @@ from ppi.complexes import AMINO_ACIDS, Complex
 from ppi.evaluation.neighbours import nearest_neighbour
 from ppi.io.tables import ComplexTable
 
+#: What knows nothing of a complex.
+TRAIN_MEAN = "train mean"
 #: Over what the sequences themselves say.
 SEQUENCE_BASELINES = (
-    "train mean",
+    TRAIN_MEAN,
     "total length",
     "ridge on composition",
     "extra trees on composition",
@@ -59,7 +61,7 @@ def sequence_baselines(
     dict
         ``(N,)`` pKd for each of `SEQUENCE_BASELINES`.
     """
-    labels, weight = train.measured_pkd("training"), _weights(train)
+    labels, weight = train.measured_pkd("training"), entry_weights(train)
     composition = _scaled(_composition(train.complexes), _composition(test), weight)
     length = (_total_length(train.complexes), _total_length(test))
     trees = ExtraTreesRegressor(300, min_samples_leaf=3, max_features=0.5, random_state=0, n_jobs=-1)
@@ -93,7 +95,7 @@ def embedding_baselines(train: ComplexTable, embedded: np.ndarray, test: np.ndar
     dict
         ``(N,)`` pKd for each of `EMBEDDING_BASELINES`.
     """
-    labels, weight = train.measured_pkd("training"), _weights(train)
+    labels, weight = train.measured_pkd("training"), entry_weights(train)
     x = _scaled(embedded, test, weight)
     reduced = x
     if min(x[0].shape) > _BOOSTED_COLUMNS:
@@ -101,6 +103,15 @@ def embedding_baselines(train: ComplexTable, embedded: np.ndarray, test: np.ndar
         reduced = (components.transform(x[0]), components.transform(x[1]))
     predictions = (_fitted(_ridge(), x, labels, weight), _fitted(_boosting(), reduced, labels, weight))
     return dict(zip(EMBEDDING_BASELINES, predictions, strict=True))
+
+
+def entry_weights(table: ComplexTable) -> np.ndarray:
+    """Return ``(N,)`` one over how many complexes the PDB entry has; 1 for a complex without an entry."""
+    if "pdb" not in table.columns:
+        return np.ones(len(table))
+    sizes = table.columns.groupby("pdb")["pdb"].transform("size")
+    weight: np.ndarray = 1 / sizes.fillna(1).to_numpy(dtype=np.float64)
+    return weight
 
 
 def _fitted(
@@ -117,14 +128,6 @@ def _ridge() -> _Regressor:
 def _boosting() -> _Regressor:
     # Early stopping would hold out rows at random, and with them mutants of complexes that stay.
     return HistGradientBoostingRegressor(early_stopping=False, random_state=0)
-
-
-def _weights(train: ComplexTable) -> np.ndarray:
-    if "pdb" not in train.columns:
-        return np.ones(len(train))
-    sizes = train.columns.groupby("pdb")["pdb"].transform("size")
-    weight: np.ndarray = 1 / sizes.fillna(1).to_numpy(dtype=np.float64)  # without an entry it stands alone
-    return weight
 
 
 def _scaled(train: np.ndarray, test: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -36,8 +36,8 @@ def coverage(
     dict
         For each stratum ``n``; ``coverage``, 0 to 1, with its 95 % bootstrap interval;
         ``coverage_of_groups``, in which each group has the same weight, as
-        `ppi.models.calibration.Calibration` promises it; ``mean_width`` of the whole intervals (twice the
-        half width), in pKd units.
+        `ppi.models.calibration.Calibration` promises it; ``mean_width`` and ``median_width`` of the whole
+        intervals (twice the half width), in pKd units.
     """
     inside = (np.abs(error) <= half_width).astype(np.float64)
     result = {}
@@ -50,6 +50,7 @@ def coverage(
             "coverage": with_interval(float(chosen.mean()), draws @ chosen / draws.sum(axis=1))._asdict(),
             "coverage_of_groups": float(np.average(chosen, weights=1 / sizes[group])),
             "mean_width": float(2 * half_width[stratum.rows].mean()),
+            "median_width": float(2 * np.median(half_width[stratum.rows])),
         }
     return result
 

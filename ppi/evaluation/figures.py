@@ -95,8 +95,18 @@ def residual_figure(rows: pd.DataFrame, result: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def calibration_figure(result: Mapping[str, Any]) -> Figure:
-    """Return nominal against observed coverage, coverage by stratum, and measured against predicted bins."""
+def calibration_figure(
+    result: Mapping[str, Any], kinds: tuple[str, ...] = ("all", "novelty bin", "wild types")
+) -> Figure:
+    """Return nominal against observed coverage, coverage by stratum, and measured against predicted bins.
+
+    Parameters
+    ----------
+    result
+        As above.
+    kinds
+        Of the strata that are shown.
+    """
     figure = Figure(figsize=(15, 4.4), layout="constrained")
     curve, strata, bins = figure.subplots(1, 3)
     found = result["coverage"]
@@ -117,7 +127,7 @@ def calibration_figure(result: Mapping[str, Any]) -> Figure:
     )
     curve.set(xlabel="nominal coverage, %", ylabel=f"observed coverage, % (n = {result['data']['n']:,})")
     curve.legend(loc="upper left", fontsize=9)
-    _coverage_bars(strata, result)
+    _coverage_bars(strata, result, kinds)
     _reliability(bins, found["reliability"])
     return figure
 
@@ -169,9 +179,9 @@ def _density(first: np.ndarray, second: np.ndarray, bins: int = 60, smooth: floa
     return density / density.max()
 
 
-def _coverage_bars(axes: Axes, result: Mapping[str, Any]) -> None:
+def _coverage_bars(axes: Axes, result: Mapping[str, Any], kinds: tuple[str, ...]) -> None:
     found = result["coverage"]
-    shown = [s for s in result["strata"] if s["kind"] in ("all", "novelty bin", "wild types")]
+    shown = [s for s in result["strata"] if s["kind"] in kinds]
     scores = [found["strata"][stratum["name"]]["coverage"] for stratum in shown]
     heights = [100 * score["value"] for score in scores]
     positions = np.arange(len(shown))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -55,6 +56,38 @@ def evaluation_page(result: Mapping[str, Any], images: Mapping[str, bytes]) -> s
     return html_page(title, "\n".join(_sections(title, result, images)))
 
 
+def series_table(result: Mapping[str, Any]) -> pd.DataFrame:
+    """Return one row a mutation series: how the model ranks it."""
+    series = result["within_target"][result["model"]["name"]]["series"]
+    return pd.DataFrame(
+        {"PDB": name, "n": found["n"], "Spearman": f"{found['spearman']:.2f}"}
+        for name, found in series.items()
+    )
+
+
+def facts_table(result: Mapping[str, Any]) -> pd.DataFrame:
+    """Return what was evaluated, on what and with what: one row a fact."""
+    facts = {f"model: {key}": value for key, value in result["model"].items()}
+    facts |= {f"data: {key}": value for key, value in result["data"].items()}
+    facts |= {"Python": result["python"], "git commit": result["git_commit"], **result["packages"]}
+    return pd.DataFrame(
+        {"what": [key.replace("_", " ") for key in facts], "value": [*map(str, facts.values())]}
+    )
+
+
+def html_table(frame: pd.DataFrame) -> str:
+    """Return a table as HTML, no cell cut short."""
+    with pd.option_context("display.max_colwidth", None):
+        return frame.to_html(index=False, border=0)
+
+
+def html_image(
+    name: str, images: Mapping[str, bytes], captions: Mapping[str, str] = MappingProxyType(CAPTIONS)
+) -> str:
+    """Return the HTML of one of the PNG images, with its caption."""
+    return html_figure(images[name], "png", name, captions[name])
+
+
 def _sections(title: str, result: Mapping[str, Any], images: Mapping[str, bytes]) -> Iterator[str]:
     yield f"<h1>{html.escape(title)}</h1>"
     for text in result["warnings"]:
@@ -63,17 +96,17 @@ def _sections(title: str, result: Mapping[str, Any], images: Mapping[str, bytes]
         yield f"<p>{html.escape(text)}</p>"
     yield "<p>RMSE and MAE in pKd units; Kendall is tau-b.</p>"
     yield from _scores(result)
-    yield _image("scatter", images)
-    yield _image("strata", images)
-    yield _image("residuals", images)
+    yield html_image("scatter", images)
+    yield html_image("strata", images)
+    yield html_image("residuals", images)
     yield "<h2>Intervals</h2>"
     level = f"{result['coverage']['level']:.0%}"
     yield (
         f"<p>Coverage of the {level} intervals, and their mean width in pKd units. The level is promised for "
         "one complex of each new group, so coverage with the groups counted alike is its test.</p>"
     )
-    yield _table(coverage_table(result))
-    yield _image("calibration", images)
+    yield html_table(coverage_table(result))
+    yield html_image("calibration", images)
     yield "<h2>Ranking within a target</h2>"
     yield from _within_target(result)
     yield "<h2>Capped labels</h2>"
@@ -83,7 +116,7 @@ def _sections(title: str, result: Mapping[str, Any], images: Mapping[str, bytes]
     )
     yield from _scores(result, capped=True)
     yield "<h2>What was evaluated</h2>"
-    yield _table(_facts(result))
+    yield html_table(facts_table(result))
 
 
 def _scores(result: Mapping[str, Any], *, capped: bool = False) -> Iterator[str]:
@@ -91,7 +124,7 @@ def _scores(result: Mapping[str, Any], *, capped: bool = False) -> Iterator[str]
         if stratum["scored"]:
             heading = f"{stratum['name']} (n = {stratum['n']:,} in {stratum['groups']:,} groups)"
             yield f"<h3>{html.escape(heading)}</h3>"
-            yield _table(score_table(result, stratum["name"], capped=capped))
+            yield html_table(score_table(result, stratum["name"], capped=capped))
 
 
 def _within_target(result: Mapping[str, Any]) -> Iterator[str]:
@@ -103,29 +136,6 @@ def _within_target(result: Mapping[str, Any]) -> Iterator[str]:
         f"<p>Spearman within each of {len(series)} PDB entries with at least 8 complexes (a complex and its "
         "mutants); intervals of the bootstrap over entries.</p>"
     )
-    yield _table(within_target_table(result))
+    yield html_table(within_target_table(result))
     yield "<p>Of the model, entry by entry:</p>"
-    yield _table(
-        pd.DataFrame(
-            {"PDB": name, "n": found["n"], "Spearman": f"{found['spearman']:.2f}"}
-            for name, found in series.items()
-        )
-    )
-
-
-def _facts(result: Mapping[str, Any]) -> pd.DataFrame:
-    facts = {f"model: {key}": value for key, value in result["model"].items()}
-    facts |= {f"data: {key}": value for key, value in result["data"].items()}
-    facts |= {"Python": result["python"], "git commit": result["git_commit"], **result["packages"]}
-    return pd.DataFrame(
-        {"what": [key.replace("_", " ") for key in facts], "value": [*map(str, facts.values())]}
-    )
-
-
-def _table(frame: pd.DataFrame) -> str:
-    with pd.option_context("display.max_colwidth", None):  # a hash is not to be cut
-        return frame.to_html(index=False, border=0)
-
-
-def _image(name: str, images: Mapping[str, bytes]) -> str:
-    return html_figure(images[name], "png", name, CAPTIONS[name])
+    yield html_table(series_table(result))

@@ -12,9 +12,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from data_curation.files import atomic_file, atomic_folder
+from ppi.evaluation.development_page import development_page
 from ppi.evaluation.figures import calibration_figure, residual_figure, scatter_figure, strata_figure
 from ppi.evaluation.page import evaluation_page
 
+#: Files of a report, beside its figures.
+PAGE_FILE, RESULT_FILE, ROWS_FILE = "report.html", "report.json", "predictions.csv"
 _DOTS_PER_INCH = 130
 
 
@@ -42,12 +45,35 @@ def write_report(folder: str | os.PathLike[str], result: Mapping[str, Any], rows
         "strata": strata_figure(result),
     }
     images = {name: _png(figure) for name, figure in figures.items()}
-    with atomic_folder(folder) as temporary:
-        (temporary / "report.html").write_text(evaluation_page(result, images), encoding="utf-8")
-        (temporary / "report.json").write_text(_as_json(result))
-        rows.to_csv(temporary / "predictions.csv", index=False)
-        for name, image in images.items():
-            (temporary / f"{name}.png").write_bytes(image)
+    _write_folder(folder, evaluation_page(result, images), result, rows, images)
+
+
+def write_development_report(
+    folder: str | os.PathLike[str], result: Mapping[str, Any], rows: pd.DataFrame
+) -> None:
+    """Write the same files for a development cross-validation, but for the figure of residuals.
+
+    Parameters
+    ----------
+    folder
+        Made if it is absent.
+    result
+        From `ppi.study.development.cross_validate`.
+    rows
+        From `ppi.evaluation.development.OutOfFold.frame`.
+
+    Raises
+    ------
+    data_curation.errors.OutputError
+        If the folder cannot be written.
+    """
+    figures = {
+        "scatter": scatter_figure(rows, result),
+        "strata": strata_figure(result),
+        "calibration": calibration_figure(result, ("all", "novelty")),
+    }
+    images = {name: _png(figure) for name, figure in figures.items()}
+    _write_folder(folder, development_page(result, images), result, rows, images)
 
 
 def write_json(path: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
@@ -60,6 +86,21 @@ def write_json(path: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
     """
     with atomic_file(path) as temporary:
         temporary.write_text(_as_json(result))
+
+
+def _write_folder(
+    folder: str | os.PathLike[str],
+    page: str,
+    result: Mapping[str, Any],
+    rows: pd.DataFrame,
+    images: Mapping[str, bytes],
+) -> None:
+    with atomic_folder(folder) as temporary:
+        (temporary / PAGE_FILE).write_text(page, encoding="utf-8")
+        (temporary / RESULT_FILE).write_text(_as_json(result))
+        rows.to_csv(temporary / ROWS_FILE, index=False)
+        for name, image in images.items():
+            (temporary / f"{name}.png").write_bytes(image)
 
 
 def _as_json(result: Mapping[str, Any]) -> str:

@@ -129,8 +129,8 @@ def describe(scored: Scored, level: float, whole: pd.DataFrame) -> dict[str, Any
             }
             for stratum in strata
         ],
-        "scores": _scores(measured, scored.predictors, large, groups.number),
-        "capped_scores": _scores(cap_labels(measured), scored.predictors, large, groups.number),
+        "scores": scores_by_stratum(measured, scored.predictors, large, groups.number),
+        "capped_scores": scores_by_stratum(cap_labels(measured), scored.predictors, large, groups.number),
         "within_target": {
             name: score_series(measured, values, series)
             for name, values in scored.predictors.items()
@@ -147,23 +147,30 @@ def describe(scored: Scored, level: float, whole: pd.DataFrame) -> dict[str, Any
     return {key: without_nan(value) for key, value in result.items()}
 
 
-def without_nan(value: Any) -> Any:
-    """Return a nested value with None for each number that is not finite."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_nan(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _scores(
+def scores_by_stratum(
     measured: np.ndarray,
     predictors: Mapping[str, np.ndarray],
     strata: Sequence[Stratum],
     groups: np.ndarray,
 ) -> dict[str, dict[str, Any]]:
+    """Score predictors within strata, all of them on the same resamples.
+
+    Parameters
+    ----------
+    measured
+        ``(N,)`` pKd.
+    predictors
+        ``(N,)`` pKd by name.
+    strata
+        Of the complexes.
+    groups
+        ``(N,)`` what the bootstrap draws whole; see `ppi.evaluation.bootstrap.resample`.
+
+    Returns
+    -------
+    dict
+        Predictor -> stratum -> ``n`` and, for each of `ppi.metrics.RESAMPLED`, ``value, lower, upper``.
+    """
     result: dict[str, dict[str, Any]] = {name: {} for name in predictors}
     for name, _, rows in strata:
         draws = resample(groups[rows])
@@ -174,6 +181,17 @@ def _scores(
                 **{metric: found._asdict() for metric, found in scores.items()},
             }
     return result
+
+
+def without_nan(value: Any) -> Any:
+    """Return a nested value with None for each number that is not finite."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def _ceiling(

@@ -35,7 +35,10 @@ def mutation_series(columns: pd.DataFrame, measured: np.ndarray) -> dict[str, np
 
 
 def score_series(
-    measured: np.ndarray, predicted: np.ndarray, series: dict[str, np.ndarray]
+    measured: np.ndarray,
+    predicted: np.ndarray,
+    series: dict[str, np.ndarray],
+    groups: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Score the ranking within each series.
 
@@ -45,16 +48,20 @@ def score_series(
         ``(N,)`` pKd.
     series
         From `mutation_series`, not empty.
+    groups
+        ``(N,)`` what the bootstrap draws whole; the group of a series is that of its first complex. By
+        default each series is drawn by itself.
 
     Returns
     -------
     dict
         ``count`` of series; ``mean`` and ``median`` of their Spearman, each with a 95 % interval of the
-        bootstrap over PDB entries; ``share_positive``; ``series``: the Spearman of each entry and its n.
+        bootstrap; ``share_positive``; ``series``: the Spearman of each entry and its n.
     """
     found = {name: spearman(measured[rows], predicted[rows]) for name, rows in series.items()}
     values = np.array([*found.values()])
-    draws = resample(np.arange(len(values))).astype(int)
+    own = np.arange(len(values)) if groups is None else groups[[rows[0] for rows in series.values()]]
+    draws = resample(own).astype(int)
     samples = [np.repeat(values, counts) for counts in draws]
     return {
         "count": len(values),
