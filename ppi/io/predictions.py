@@ -33,6 +33,8 @@ COLUMNS = {
     "identities",
     "nearest_complex": "the training complex that has it; empty where it is 0",
     "nearest_pkd": "what was measured for that complex",
+    "anchors": "how many measured complexes, a few substitutions away at most, the prediction starts from; 0 "
+    "for a prediction of the model alone",
     "warnings": "what looks odd about the chains, and what was changed in them",
     "truncated": "whether the complex was shortened",
     "model": "name of the model",

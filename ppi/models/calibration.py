@@ -59,6 +59,9 @@ class Calibration:
         calibrated it, so this is no test.
     validation_median_width
         Of their whole intervals, in pKd units.
+    anchored_quantile
+        Of the errors, in units of the predicted standard deviation, where a prediction starts from measured
+        neighbours (`ppi.prediction.anchoring`); None for a model whose predictions do not.
     """
 
     level: Annotated[float, Field(gt=0, lt=1)]
@@ -70,6 +73,7 @@ class Calibration:
     groups: _Count
     validation_coverage: Annotated[float, Field(ge=0, le=1)]
     validation_median_width: _NotNegative
+    anchored_quantile: _NotNegative | None = None
 
     def half_width(self, spread: np.ndarray, identity: np.ndarray) -> np.ndarray:
         """Return ``(N,)`` half widths of intervals, in pKd units.

@@ -14,17 +14,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from ppi.complexes import Complex
+from ppi.models.calibration import group_quantile, needed_groups
 from ppi.prediction.placement import place
 
 #: A complex is anchored to measured ones that are at most so many substitutions away.
 MOST_SUBSTITUTIONS = 8
+#: Pair identity to a measured complex from which a complex is laid onto it where chains differ in length.
+MIN_PLACED_IDENTITY = 0.9
 #: Most measured complexes that one prediction starts from, the nearest first.
 MOST_NEIGHBOURS = 200
-#: Standard deviations in pKd units: of the level around the model's prediction, of what one position adds to
-#: the predicted effects, and of a measurement.
-LEVEL_SD, POSITION_SD, MEASUREMENT_SD = 1.7, 1.0, 0.45
+#: Standard deviations in pKd units: of the level around the model's prediction, and of a measurement.
+LEVEL_SD, MEASUREMENT_SD = 2.0, 0.3
+#: How much a changed position adds to the predicted effects, as a standard deviation: what explains the
+#: neighbours best is taken.
+POSITION_SDS = (0.5, 1.0, 2.0)
 #: Part of what a position adds that does not depend on the new residue.
 SHARED_PART = 0.5
+#: Beside what a position adds, and in units of it: what every changed position adds alike, and what a
+#: combination of changes adds as a whole.
+COMMON_PART, OWN_PART = 0.7, 0.7
+#: Complexes of a group that are left out, one by one, to calibrate the interval.
+_SCORED = 10
+#: Change of pKd by one substitution, where no effects are predicted.
+MEAN_EFFECT = -0.5
 
 #: Gives ``(N,)`` pKd of complexes minus that of the first argument, which differs by substitutions alone.
 Effects = Callable[[Complex, Sequence[Complex]], np.ndarray]
@@ -101,13 +113,11 @@ class Anchors:
         numbers, known, item = found
         reference = int((known[:, None] != known).sum(axis=2).sum(axis=1).argmin())
         everyone = np.vstack([known, _residues(item)])
-        covariance = _covariance(everyone, known[reference])
-        mean = prior + self._predicted_effects(numbers, reference, item)
-        among, to_own = covariance[:-1, :-1].copy(), covariance[-1, :-1]
-        among[np.diag_indices(len(known))] += MEASUREMENT_SD**2
-        solved = np.linalg.solve(among, np.stack([self._pkd[numbers] - mean[:-1], to_own], axis=1))
-        variance = covariance[-1, -1] - to_own @ solved[:, 1] + MEASUREMENT_SD**2
-        return Anchored(float(mean[-1] + to_own @ solved[:, 0]), float(np.sqrt(variance)), len(known))
+        mean = prior + self._mean_effects(numbers, everyone != known[reference], reference, item)
+        shared = _shared(everyone, known[reference])
+        processes = (_Process.fit(shared, mean, self._pkd[numbers], sd) for sd in POSITION_SDS)
+        best = max(processes, key=lambda process: process.likelihood)
+        return Anchored(best.pkd, best.std, len(known))
 
     def _placed(self, item: Complex, onto: Complex) -> Complex | None:
         either = (place(order, onto, most=MOST_SUBSTITUTIONS) for order in (item, _exchanged(item)))
@@ -134,16 +144,39 @@ class Anchors:
                 best = numbers[kept], known[kept], order
         return best
 
-    def _predicted_effects(self, numbers: np.ndarray, reference: int, item: Complex) -> np.ndarray:
-        """Return ``(N + 1,)``: predicted pKd of neighbours and complex, minus that of the reference."""
+    def _mean_effects(
+        self, numbers: np.ndarray, changed: np.ndarray, reference: int, item: Complex
+    ) -> np.ndarray:
+        """Return ``(N + 1,)``: expected pKd of neighbours and complex, minus that of the reference."""
         if self._effects is None:
-            return np.zeros(len(numbers) + 1)
+            return MEAN_EFFECT * _diminishing(changed.sum(axis=1))
         chosen = [self._complexes[number] for number in numbers]
         return self._effects(chosen[reference], [*chosen, item])
 
 
-def _covariance(residues: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return ``(N, N)``: how alike complexes of ``(N, L)`` residues deviate from what is predicted."""
+@dataclass(frozen=True)
+class _Process:
+    """A Gaussian process after the neighbours have been seen: how likely they were, and what it predicts."""
+
+    likelihood: float
+    pkd: float
+    std: float
+
+    @classmethod
+    def fit(cls, shared: np.ndarray, mean: np.ndarray, measured: np.ndarray, position_sd: float) -> _Process:
+        """Condition on ``(N,)`` measured neighbours; the last of the ``N + 1`` complexes is predicted."""
+        covariance = LEVEL_SD**2 + position_sd**2 * shared
+        among, to_own = covariance[:-1, :-1].copy(), covariance[-1, :-1]
+        among[np.diag_indices(len(measured))] += MEASUREMENT_SD**2
+        lower = np.linalg.cholesky(among)
+        residual, towards = np.linalg.solve(lower, np.stack([measured - mean[:-1], to_own], axis=1)).T
+        likelihood = -0.5 * residual @ residual - np.log(np.diag(lower)).sum()
+        variance = covariance[-1, -1] - towards @ towards + MEASUREMENT_SD**2
+        return cls(float(likelihood), float(mean[-1] + towards @ residual), float(np.sqrt(variance)))
+
+
+def _shared(residues: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return ``(N, N)``: how alike complexes of ``(N, L)`` residues deviate from what is expected."""
     changed = residues != reference
     columns = np.flatnonzero(changed.any(axis=0))
     residues, changed = residues[:, columns], changed[:, columns]
@@ -153,9 +186,20 @@ def _covariance(residues: np.ndarray, reference: np.ndarray) -> np.ndarray:
     for residue in np.unique(residues[changed]):
         having = (changed & (residues == residue)).astype(np.float64)
         same_residue += having @ having.T
-    shared = SHARED_PART * same_position + (1 - SHARED_PART) * same_residue
-    covariance: np.ndarray = LEVEL_SD**2 + POSITION_SD**2 * shared
-    return covariance
+    counts = positions.sum(axis=1)
+    equal = (counts[:, None] == counts) & (same_residue == counts)
+    shared: np.ndarray = (
+        SHARED_PART * same_position
+        + (1 - SHARED_PART) * same_residue
+        + COMMON_PART**2 * np.outer(_diminishing(counts), _diminishing(counts))
+        + OWN_PART**2 * equal
+    )
+    return shared
+
+
+def _diminishing(counts: np.ndarray) -> np.ndarray:
+    """Return what so many changes count for: 1 for one, 2 for three, 3 for seven."""
+    return np.log2(1 + counts)
 
 
 def _exchanged(item: Complex) -> Complex:
@@ -176,3 +220,34 @@ def _lengths(item: Complex) -> tuple[tuple[int, ...], ...]:
 
 def _residues(item: Complex) -> np.ndarray:
     return np.frombuffer("".join(item.chains).encode("ascii"), dtype=np.uint8)
+
+
+def anchored_quantile(complexes: Sequence[Complex], groups: np.ndarray, level: float) -> float | None:
+    """Return the quantile of errors in units of the predicted SD, each complex left out in turn.
+
+    Parameters
+    ----------
+    complexes
+        ``N`` measured ones.
+    groups
+        ``(N,)`` the group of each; see `ppi.models.calibration`.
+    level
+        Of the interval.
+
+    Returns
+    -------
+    float or None
+        None if too few groups have complexes with neighbours.
+    """
+    anchors, mean = Anchors(complexes), float(np.mean([item.pkd for item in complexes]))
+    scores, scored = [], []
+    for group in np.unique(groups):
+        for number in np.random.default_rng(0).permutation(np.flatnonzero(groups == group))[:_SCORED]:
+            found = anchors.predict(complexes[number], mean, without=int(number))
+            if found is not None:
+                scores.append(abs(found.pkd - float(complexes[number].pkd or 0)) / found.std)
+                scored.append(group)
+    _, group_number, sizes = np.unique(scored, return_inverse=True, return_counts=True)
+    if len(sizes) < needed_groups(level):
+        return None
+    return group_quantile(np.array(scores), 1 / sizes[group_number], level)

@@ -30,13 +30,9 @@ def place(item: Complex, onto: Complex, *, most: int) -> Complex | None:
     most
         Most substitutions.
     """
-    sides = []
-    for own, theirs in ((item.ligand, onto.ligand), (item.receptor, onto.receptor)):
-        placed = _place_side(own, theirs, most)
-        if placed is None:
-            return None
-        sides.append(placed)
-    return Complex(item.id, *sides)
+    ligand = _place_side(item.ligand, onto.ligand, most)
+    receptor = None if ligand is None else _place_side(item.receptor, onto.receptor, most)
+    return None if ligand is None or receptor is None else Complex(item.id, ligand, receptor)
 
 
 def _place_side(own: tuple[str, ...], onto: tuple[str, ...], most: int) -> tuple[str, ...] | None:

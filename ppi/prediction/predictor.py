@@ -19,6 +19,7 @@ from ppi.io.inputs import Inputs, read_inputs
 from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_from_pkd
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
+from ppi.prediction.anchoring import MIN_PLACED_IDENTITY, Anchors
 from ppi.prediction.engine import predict_with
 from ppi.prediction.novelty import NearestComplex, NoveltyIndex
 from ppi.prediction.oddities import oddities_of
@@ -115,11 +116,14 @@ class Predictor:
         table = read_inputs(complexes)
         temperatures = _temperatures(table, temperature_kelvin)
         predicted = predict_with(self._model, table.complexes, self._cache, truncate=truncate)
-        pkd = pd.Series(predicted.mean)
         found = self._nearest(table.complexes)
-        half_width = self.trained.calibration.half_width(
+        alone = self.trained.calibration.half_width(
             predicted.spread, found["pair_identity"].to_numpy(dtype=np.float64)
         )
+        anchored = self._anchored(table.complexes, predicted.mean, found)
+        pkd = anchored["pkd"].fillna(pd.Series(predicted.mean))
+        spread = anchored["std"].fillna(pd.Series(predicted.spread))
+        half_width = anchored["half_width"].fillna(pd.Series(alone))
         odd = [
             "; ".join(oddities_of(item) + ["shortened"] * cut)
             for item, cut in zip(table.complexes, predicted.truncated, strict=True)
@@ -128,13 +132,14 @@ class Predictor:
             {
                 "id": [item.id for item in table.complexes],
                 "pkd": pkd,
-                "pkd_std": predicted.spread,
+                "pkd_std": spread,
                 "pkd_lower": pkd - half_width,
                 "pkd_upper": pkd + half_width,
                 "kd_molar": kd_from_pkd(pkd),
                 "dg_kcal_mol": dg_from_pkd(pkd, temperatures),
                 "partner_score": predicted.partner,
                 **found,
+                "anchors": anchored["neighbours"],
                 "warnings": odd,
                 "truncated": predicted.truncated,
                 "model": self.trained.name,
@@ -146,6 +151,28 @@ class Predictor:
         index = self._index if self.novelty else None
         nearest = [None] * len(complexes) if index is None else index.nearest(complexes)
         return pd.DataFrame([_nearest_columns(found) for found in nearest])
+
+    def _anchored(self, complexes: list[Complex], prior: np.ndarray, found: pd.DataFrame) -> pd.DataFrame:
+        """Return what starts from measured neighbours; NaN, and 0 neighbours, for what does not."""
+        quantile = self.trained.calibration.anchored_quantile
+        rows = []
+        for item, mean, name, identity in zip(
+            complexes, prior, found["nearest_complex"], found["pair_identity"], strict=True
+        ):
+            like = name if identity >= MIN_PLACED_IDENTITY else None
+            near = None if quantile is None else self._anchors.predict(item, float(mean), like=like)
+            rows.append((np.nan, np.nan, 0) if near is None else (near.pkd, near.std, near.neighbours))
+        table = pd.DataFrame(rows, columns=["pkd", "std", "neighbours"])
+        return table.assign(half_width=table["std"] * (quantile or np.nan))
+
+    @property
+    def _anchors(self) -> Anchors:
+        with self._lock:
+            return self._made_anchors
+
+    @cached_property
+    def _made_anchors(self) -> Anchors:
+        return Anchors(self.trained.training_complexes)
 
     @property
     def _index(self) -> NoveltyIndex | None:

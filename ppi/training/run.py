@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -32,6 +33,7 @@ from ppi.models.calibration import check_groups, fit_calibration, needed_groups
 from ppi.models.config import ModelConfig
 from ppi.models.folder import TrainedModel, load_model, save_model
 from ppi.models.readouts.names import NETWORK
+from ppi.prediction.anchoring import anchored_quantile
 from ppi.prediction.engine import MemberPredictions, predict_members
 from ppi.prediction.novelty import pair_identities
 from ppi.provenance import code_provenance, table_sha256
@@ -325,6 +327,8 @@ def _save(
     calibration = fit_calibration(
         measured, predicted.mean, predicted.spread, identity, validation_part.targets()
     )
+    quantile = anchored_quantile(train_part.complexes, train_part.targets(), calibration.level)
+    calibration = replace(calibration, anchored_quantile=quantile)
     chosen = settings.model
     manifest = {
         "name": _name(chosen),

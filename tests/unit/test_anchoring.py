@@ -1,0 +1,129 @@
+"""Predictions that start from measured neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from ppi.complexes import Complex
+from ppi.prediction.anchoring import MOST_SUBSTITUTIONS, Anchors, anchored_quantile
+
+LIGAND = "KKAVINGEQIRSISDLHQTLKKELALPEYYGENLDALWDALTG"
+RECEPTOR = "VINTFDGVADYLQTYHKLPDNYITKSEAQALGWVASK"
+PRIOR = 7.0
+
+
+def mutant(name: str, pkd: float | None, *changes: tuple[int, str]) -> Complex:
+    chain = list(LIGAND)
+    for position, residue in changes:
+        assert chain[position] != residue
+        chain[position] = residue
+    return Complex(name, ("".join(chain),), (RECEPTOR,), pkd)
+
+
+WILD = mutant("wild", 9.0)
+SERIES = [
+    WILD,
+    mutant("a", 5.0, (3, "A")),
+    mutant("b", 5.2, (3, "G")),
+    mutant("c", 8.9, (10, "W")),
+    mutant("d", 8.8, (20, "W")),
+]
+OTHER = Complex("other", ("ACDEFGHIKLMNPQRSTVWY",), (RECEPTOR,), 4.0)
+
+
+def test_a_measured_complex_gets_about_what_was_measured() -> None:
+    found = Anchors(SERIES).predict(mutant("new", None), PRIOR)
+    assert found is not None
+    assert found.neighbours == len(SERIES)
+    assert found.pkd == pytest.approx(9.0, abs=0.2)
+    assert found.std < 0.6
+
+
+def test_a_mutant_is_like_those_at_its_position() -> None:
+    anchors = Anchors(SERIES)
+    hot, cold = (
+        anchors.predict(mutant("h", None, (3, "D")), 7.0),
+        anchors.predict(mutant("c", None, (10, "D")), 7.0),
+    )
+    elsewhere = anchors.predict(mutant("e", None, (30, "D")), 7.0)
+    assert hot is not None
+    assert cold is not None
+    assert elsewhere is not None
+    assert hot.pkd < 6.5 < 7.5 < cold.pkd
+    assert elsewhere.std > hot.std > 0.3
+
+
+def test_role_and_chain_order_do_not_matter() -> None:
+    two = [Complex(item.id, (*item.ligand, "ACDEFGHIK"), item.receptor, item.pkd) for item in SERIES]
+    anchors, new = Anchors(two), mutant("new", None, (3, "D"))
+    first = anchors.predict(Complex("x", ("ACDEFGHIK", *new.ligand), new.receptor), PRIOR)
+    second = anchors.predict(Complex("x", new.receptor, (*new.ligand, "ACDEFGHIK")), PRIOR)
+    assert first == second is not None
+
+
+def test_what_is_far_or_of_another_length_has_no_neighbours() -> None:
+    anchors = Anchors([*SERIES, OTHER])
+    letters = "ACDEFGHIKLMNPQRSTVWY"
+    changes = [
+        (number, letters[(letters.index(LIGAND[number]) + 1) % 20])
+        for number in range(MOST_SUBSTITUTIONS + 1)
+    ]
+    assert anchors.predict(mutant("far", None, *changes), PRIOR) is None
+    near = anchors.predict(mutant("near", None, *changes[1:]), PRIOR)
+    assert near is not None
+    assert near.neighbours >= 1
+    assert anchors.predict(Complex("short", (LIGAND[1:],), (RECEPTOR,)), PRIOR) is None
+
+
+def test_chains_of_other_lengths_are_laid_onto_the_complex_they_are_like() -> None:
+    anchors, direct = Anchors(SERIES), Anchors(SERIES).predict(mutant("new", None, (3, "D")), PRIOR)
+    longer = Complex("long", (RECEPTOR[2:],), ("GS" + mutant("new", None, (3, "D")).ligand[0],))
+    assert anchors.predict(longer, PRIOR, like="wild") == direct
+    assert anchors.predict(longer, PRIOR, like="unknown") is None
+
+
+def test_predicted_effects_move_what_nothing_was_measured_of() -> None:
+    def effects(reference: Complex, items: Sequence[Complex]) -> np.ndarray:
+        return np.array([-2.0 if item.ligand[0][30] == "D" else 0.0 for item in items])
+
+    new = mutant("e", None, (30, "D"))
+    without, with_effects = Anchors(SERIES).predict(new, PRIOR), Anchors(SERIES, effects).predict(new, PRIOR)
+    assert without is not None
+    assert with_effects is not None
+    assert with_effects.pkd < without.pkd - 0.5
+
+
+def test_a_complex_can_be_left_out() -> None:
+    anchors = Anchors([WILD, mutant("far", 3.0, (5, "W"), (6, "W"), (7, "W"))])
+    kept, left_out = anchors.predict(WILD, PRIOR), anchors.predict(WILD, PRIOR, without=0)
+    assert kept is not None
+    assert left_out is not None
+    assert kept.neighbours == 2
+    assert left_out.neighbours == 1
+    assert left_out.pkd < kept.pkd - 1
+
+
+def test_the_quantile_covers_complexes_that_are_left_out() -> None:
+    random = np.random.default_rng(0)
+    complexes, groups = list[Complex](), list[int]()
+    for series in range(12):
+        receptor = "".join(random.choice(list("ACDEFGHIKLMNPQRSTVWY"), 40))
+        for number, position in enumerate(random.permutation(len(LIGAND))[:10]):
+            change = (int(position), "W" if LIGAND[position] != "W" else "Y")
+            own = mutant(f"{series}-{number}", 7 + float(random.normal()), change)
+            complexes.append(Complex(own.id, own.ligand, (receptor,), own.pkd))
+            groups.append(series)
+    quantile = anchored_quantile(complexes, np.array(groups), 0.9)
+    assert quantile is not None
+    assert 0.5 < quantile < 3.5
+    anchors = Anchors(complexes)
+    inside = []
+    for number, item in enumerate(complexes):
+        found = anchors.predict(item, PRIOR, without=number)
+        assert found is not None
+        inside.append(abs(found.pkd - float(item.pkd or 0)) <= quantile * found.std)
+    assert 0.85 <= np.mean(inside) <= 1
+    assert anchored_quantile(complexes[:80], np.array(groups[:80]), 0.9) is None
