@@ -51,7 +51,10 @@ class Features:
         scale[scale < 1e-6] = 1.0  # a column that never changes says nothing
         count = min(components, *rows.shape)
         found = PCA(count, svd_solver="randomized", random_state=0).fit((rows - centre) / scale)
-        return cls(*(array.astype(np.float32) for array in (centre, scale, found.components_)))
+        # Columns may depend on each other: what is left for the last components is rounding alone.
+        kept = found.explained_variance_ > 1e-6 * found.explained_variance_[0]
+        arrays = (centre, scale, found.components_[kept])
+        return cls(*(np.ascontiguousarray(array, dtype=np.float32) for array in arrays))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Features:
