@@ -17,8 +17,9 @@ from ppi.complexes import Complex
 from ppi.models.calibration import group_quantile, needed_groups
 from ppi.prediction.placement import place
 
-#: A complex is anchored to measured ones that are at most so many substitutions away.
-MOST_SUBSTITUTIONS = 8
+#: A complex is anchored if a measured one is at most so many substitutions away; all that are at most so many
+#: away then count.
+MOST_SUBSTITUTIONS, FARTHEST_NEIGHBOUR = 8, 20
 #: Pair identity to a measured complex from which a complex is laid onto it where chains differ in length.
 MIN_PLACED_IDENTITY = 0.9
 #: Most measured complexes that one prediction starts from, the nearest first.
@@ -136,9 +137,9 @@ class Anchors:
             own, known = _residues(order), self._residues[_lengths(order)]
             distance = (known != own).sum(axis=1)
             if without is not None:
-                distance = np.where(numbers == without, MOST_SUBSTITUTIONS + 1, distance)
+                distance = np.where(numbers == without, FARTHEST_NEIGHBOUR + 1, distance)
             kept = np.argsort(distance, kind="stable")[:MOST_NEIGHBOURS]
-            kept = kept[distance[kept] <= MOST_SUBSTITUTIONS]
+            kept = kept[distance[kept] <= FARTHEST_NEIGHBOUR]
             if len(kept) and distance[kept[0]] < nearest:
                 nearest = int(distance[kept[0]])
                 best = numbers[kept], known[kept], order
