@@ -106,7 +106,7 @@ def obtain(
         If the weights cannot be had or are not those of this model.
     """
     if source.path is not None:
-        model = _load(load, source.path, source.path, source.dtype, unused)
+        model = load_checked(load, source.path, source.path, source.dtype, unused)
         return model, source.spec, f"{model.config.model_type} {content_hash(source.path)}"
     checkpoint = source.checkpoint
     assert checkpoint is not None
@@ -116,7 +116,7 @@ def obtain(
     repository = checkpoint.repository
     folder = _fetch_folder(repository, source.revision)
     spec = pinned(source, folder)
-    return _load(load, repository, folder, source.dtype, unused), spec, spec
+    return load_checked(load, repository, folder, source.dtype, unused), spec, spec
 
 
 def fetch(repository: str, file: str, revision: str | None) -> Path:
@@ -159,9 +159,29 @@ def _fetch_folder(repository: str, revision: str | None) -> Path:
     raise unavailable(repository, lacking) from lacking
 
 
-def _load(
+def load_checked(
     load: Callable[..., Any], place: str | Path, folder: Path, dtype: torch.dtype, unused: tuple[str, ...]
 ) -> Any:
+    """Load a model of the `transformers` library in evaluation mode, without any message of the library.
+
+    Parameters
+    ----------
+    load
+        The library's ``from_pretrained``.
+    place
+        What a message names: a repository, or the folder itself.
+    folder
+        With the weights.
+    dtype
+        Of the weights.
+    unused
+        How the names of tensors begin that may be missing.
+
+    Raises
+    ------
+    BackboneError
+        If the weights cannot be read or are not those of this model.
+    """
     try:
         with _quiet():
             model, info = load(

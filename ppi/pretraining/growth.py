@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import EsmConfig, EsmForMaskedLM
 
 from ppi.backbones.checkpoints import CHECKPOINTS, shipped_folder
+from ppi.backbones.loading import load_checked
 from ppi.errors import ModelError
 from ppi.pretraining.model import MaskedLanguageModel
 
@@ -39,6 +40,8 @@ def grown_weights(name: str, config: EsmConfig) -> dict[str, Tensor]:
     ------
     ModelError
         If there is no such model, or its shape does not fit.
+    BackboneError
+        If its weights cannot be read or are not those of an ESM-2.
     """
     trained = _read(name)
     for which in ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads"):
@@ -68,8 +71,7 @@ def _read(name: str) -> EsmForMaskedLM:
     folder = shipped_folder(name) if ships else Path(name)
     if not (folder / "config.json").is_file():
         raise ModelError(f"{name} is neither ppi-mini nor a folder with the config.json of an ESM-2")
-    try:
-        model = EsmForMaskedLM.from_pretrained(folder, dtype=torch.float32)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{name}: the weights of an ESM-2 cannot be read from it ({error})") from error
-    return model.eval()
+    model: EsmForMaskedLM = load_checked(
+        EsmForMaskedLM.from_pretrained, folder, folder, torch.float32, ("esm.contact_head", "esm.pooler")
+    )
+    return model
