@@ -44,15 +44,6 @@ def test_arrays_make_the_same_forest() -> None:
     np.testing.assert_array_equal(again.predict(ROWS), forest.predict(ROWS))
 
 
-def test_parts_of_a_forest_hold_its_trees() -> None:
-    forest = Forest.from_trees(fitted().estimators_)
-    parts = forest.split(5)
-    assert [len(part) for part in parts] == [3, 3, 2, 2, 2]
-    np.testing.assert_array_equal(
-        np.concatenate([part.by_tree(ROWS) for part in parts]), forest.by_tree(ROWS)
-    )
-
-
 def test_a_tree_of_one_leaf_predicts_it() -> None:
     forest = Forest.from_trees(ExtraTreesRegressor(2).fit(ROWS, np.ones(300)).estimators_)
     np.testing.assert_array_equal(forest.predict(ROWS[:3]), 1.0)

@@ -38,7 +38,8 @@ class TreeReadOut(ReadOut):
     ) -> None:
         super().__init__(**options)
         self.trees, self.leaf, self.columns = trees, leaf, columns
-        self._forests: list[Forest] = []
+        self._forest: Forest | None = None
+        self._members = 1
 
     def _fit(
         self, features: np.ndarray, labels: np.ndarray, weights: np.ndarray, members: int, seed: int
@@ -53,19 +54,19 @@ class TreeReadOut(ReadOut):
             n_jobs=-1,
         )
         model.fit(features, labels, sample_weight=weights)
-        self._share_out(Forest.from_trees(model.estimators_), members)
+        self._forest, self._members = Forest.from_trees(model.estimators_), members
 
     def _predict(self, features: np.ndarray) -> np.ndarray:
-        return np.stack([forest.predict(features) for forest in self._forests])
+        assert self._forest is not None
+        of_members = np.array_split(self._forest.by_tree(features), self._members)
+        return np.stack([trees.mean(axis=0, dtype=np.float64) for trees in of_members])
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        return Forest.joined(self._forests).arrays()
+        assert self._forest is not None
+        return self._forest.arrays()
 
     def _load(self, arrays: Mapping[str, np.ndarray], width: int, members: int) -> None:
         forest = Forest.from_arrays(arrays, width)
         if len(forest) < members:
             raise ModelError(f"the read-out has {len(forest)} trees for {members} members")
-        self._share_out(forest, members)
-
-    def _share_out(self, forest: Forest, members: int) -> None:
-        self._forests = forest.split(members)
+        self._forest, self._members = forest, members
