@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppi.complexes import Complex
-from ppi.errors import ModelError
+from ppi.errors import ModelError, SettingsError
 from ppi.models.readouts.base import Pooled, ReadOut, build_readout
 from ppi.models.readouts.descriptors import described_sides
 from ppi.models.readouts.names import READOUTS, register_readout
@@ -120,7 +120,7 @@ def test_complexes_of_a_large_group_weigh_less() -> None:
 def test_wrong_names_and_options_are_refused() -> None:
     with pytest.raises(ValueError, match="there is no read-out 'forest'; choose one of trees, ridge, gp"):
         build_readout("forest")
-    with pytest.raises(ValueError, match="read-out trees has no option 'tree'; its options: columns"):
+    with pytest.raises(ValueError, match="read-out trees has no option 'tree'; its options: blocks, columns"):
         build_readout("trees", {"tree": 3})
     with pytest.raises(ValueError, match="columns"):
         build_readout("trees", {"columns": 1.5})
@@ -132,3 +132,16 @@ def test_a_readout_of_another_package_is_found_by_its_name() -> None:
     register_readout("no-read-out")(type("NoReadOut", (), {}))
     with pytest.raises(TypeError, match="derive its class from"):
         build_readout("no-read-out")
+
+
+def test_each_block_gets_components_of_its_own() -> None:
+    given = pooled(100)
+    readout = build_readout("ridge", {"components": 6, "blocks": 3})
+    ones = np.ones(100)
+    readout.fit(given, labels_of(given), ones, ones, members=1, seed=0)
+    of_block = readout.arrays()["components"].reshape(6, 3, 4)
+    used = np.abs(of_block).sum(axis=2) > 0
+    np.testing.assert_array_equal(used, np.repeat(np.eye(3, dtype=bool), 2, axis=0))
+    uneven = build_readout("ridge", {"components": 6, "blocks": 5})
+    with pytest.raises(SettingsError, match="6 components and 5 blocks, but the head pools vectors of width 12"):
+        uneven.fit(given, labels_of(given), ones, ones, members=1, seed=0)

@@ -41,15 +41,22 @@ class ReadOut(ABC):
     ----------
     components
         Most principal components of what is pooled.
+    blocks
+        Equal parts of the pooled vector that get as many components each: 3 for the pooling ``statistics``
+        (mean, standard deviation, maximum), times the number of layers.
     group_power
         A training complex weighs one over the size of its group to this power: 0 counts complexes alike,
         1 counts groups alike.
     """
 
     def __init__(
-        self, *, components: AtLeastOne = 160, group_power: Annotated[float, Range(0, 1)] = 0.5
+        self,
+        *,
+        components: AtLeastOne = 160,
+        blocks: AtLeastOne = 1,
+        group_power: Annotated[float, Range(0, 1)] = 0.5,
     ) -> None:
-        self.components, self.group_power = components, group_power
+        self.components, self.blocks, self.group_power = components, blocks, group_power
         self._features: Features | None = None
         self._partners: Forest | None = None
 
@@ -81,7 +88,7 @@ class ReadOut(ABC):
             Of all that is drawn.
         """
         weights = weights * np.asarray(group_sizes, dtype=np.float64) ** -self.group_power
-        self._features = Features.fit(pooled.vectors, weights, self.components)
+        self._features = Features.fit(pooled.vectors, weights, self.components, self.blocks)
         self._fit(self._features.of(*pooled), labels, weights, members, seed)
 
     def fit_partners(self, true: Pooled, wrong: Pooled, *, seed: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppi.errors import ModelError
+from ppi.errors import ModelError, SettingsError
 from ppi.models.readouts.descriptors import WIDTH
 
 _ARRAYS = ("centre", "scale", "components")
@@ -22,7 +22,7 @@ class Features:
     centre, scale
         ``(W,)`` float32: what is taken from a column, and what it is then divided by.
     components
-        ``(C, W)`` float32 principal components of the columns.
+        ``(C, W)`` float32 principal components, each of one block of neighbouring columns and 0 elsewhere.
     """
 
     centre: np.ndarray
@@ -30,7 +30,7 @@ class Features:
     components: np.ndarray
 
     @classmethod
-    def fit(cls, pooled: np.ndarray, weights: np.ndarray, components: int) -> Features:
+    def fit(cls, pooled: np.ndarray, weights: np.ndarray, components: int, blocks: int = 1) -> Features:
         """Find the principal components of training sides.
 
         Parameters
@@ -40,21 +40,31 @@ class Features:
         weights
             ``(N,)`` of them.
         components
-            Most components.
+            Most components, shared evenly by the blocks.
+        blocks
+            Equal parts of the columns.
+
+        Raises
+        ------
+        SettingsError
+            If the columns cannot be cut into so many blocks, or there are fewer components than blocks.
         """
-        from sklearn.decomposition import PCA
+        width = pooled.shape[2]
+        if width % blocks or components < blocks:
+            raise SettingsError(
+                f"the read-out has {components} components and {blocks} blocks, but the head pools vectors of "
+                f"width {width}; choose blocks that divide the width, no more than there are components"
+            )
+        from scipy.linalg import block_diag
 
         rows, places = np.unique(pooled.reshape(-1, pooled.shape[2]), axis=0, return_inverse=True)
         weight = np.bincount(places.ravel(), np.repeat(weights, pooled.shape[1]), len(rows))
         centre = np.average(rows, axis=0, weights=weight)
         scale = np.sqrt(np.average((rows - centre) ** 2, axis=0, weights=weight))
         scale[scale < 1e-6] = 1.0  # a column that never changes says nothing
-        count = min(components, *rows.shape)
-        found = PCA(count, svd_solver="randomized", random_state=0).fit((rows - centre) / scale)
-        # Columns may depend on each other: what is left for the last components is rounding alone.
-        kept = found.explained_variance_ > 1e-6 * found.explained_variance_[0]
-        arrays = (centre, scale, found.components_[kept])
-        return cls(*(np.ascontiguousarray(array, dtype=np.float32) for array in arrays))
+        parts = np.split((rows - centre) / scale, blocks, axis=1)
+        found = block_diag(*(_components(part, components // blocks) for part in parts))
+        return cls(*(np.ascontiguousarray(array, dtype=np.float32) for array in (centre, scale, found)))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Features:
@@ -99,6 +109,16 @@ class Features:
         projected = np.stack([((one - self.centre) / self.scale) @ self.components.T for one in pooled])
         symmetric = _symmetric(projected) if projected.shape[1] == 2 else projected[:, 0]
         return np.concatenate([_symmetric(described), symmetric], axis=1, dtype=np.float32)
+
+
+def _components(rows: np.ndarray, most: int) -> np.ndarray:
+    """Return the ``(C, W)`` principal components of ``(N, W)`` rows."""
+    from sklearn.decomposition import PCA
+
+    found = PCA(min(most, *rows.shape), svd_solver="randomized", random_state=0).fit(rows)
+    # Columns may depend on each other: what is left for the last components is rounding alone.
+    kept: np.ndarray = found.components_[found.explained_variance_ > 1e-6 * found.explained_variance_[0]]
+    return kept
 
 
 def _symmetric(sides: np.ndarray) -> np.ndarray:
