@@ -143,5 +143,5 @@ def test_each_block_gets_components_of_its_own() -> None:
     used = np.abs(of_block).sum(axis=2) > 0
     np.testing.assert_array_equal(used, np.repeat(np.eye(3, dtype=bool), 2, axis=0))
     uneven = build_readout("ridge", {"components": 6, "blocks": 5})
-    with pytest.raises(SettingsError, match="6 components and 5 blocks, but the head pools vectors of width 12"):
+    with pytest.raises(SettingsError, match="6 components and 5 blocks, .* of width 12; choose"):
         uneven.fit(given, labels_of(given), ones, ones, members=1, seed=0)

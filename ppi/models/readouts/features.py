@@ -52,8 +52,8 @@ class Features:
         width = pooled.shape[2]
         if width % blocks or components < blocks:
             raise SettingsError(
-                f"the read-out has {components} components and {blocks} blocks, but the head pools vectors of "
-                f"width {width}; choose blocks that divide the width, no more than there are components"
+                f"the read-out has {components} components and {blocks} blocks, but the head pools vectors "
+                f"of width {width}; choose blocks that divide the width, no more than there are components"
             )
         from scipy.linalg import block_diag
 
