@@ -41,6 +41,7 @@ MEAN_EFFECT = -0.5
 
 #: Gives ``(N,)`` pKd of complexes minus that of the first argument, which differs by substitutions alone.
 Effects = Callable[[Complex, Sequence[Complex]], np.ndarray]
+_Sides = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -73,20 +74,17 @@ class Anchors:
 
     def __init__(self, complexes: Sequence[Complex], effects: Effects | None = None) -> None:
         self._effects = effects
-        self._complexes = [_canonical(item) for item in complexes if item.pkd is not None]
-        self._number = {item.id: number for number, item in enumerate(self._complexes)}
-        self._pkd = np.array([item.pkd for item in self._complexes], dtype=np.float64)
-        rows = defaultdict[tuple[tuple[int, ...], ...], list[int]](list)
-        for number, item in enumerate(self._complexes):
-            rows[_lengths(item)].append(number)
-        self._rows = {key: np.array(numbers) for key, numbers in rows.items()}
-        self._residues = {
-            key: np.stack([_residues(self._complexes[number]) for number in numbers])
-            for key, numbers in rows.items()
-        }
+        measured = [item for item in complexes if item.pkd is not None]
+        self._sides = [_sides(item.ligand, item.receptor) for item in measured]
+        self._number = {item.id: number for number, item in enumerate(measured)}
+        self._pkd = np.array([item.pkd for item in measured], dtype=np.float64)
+        self._rows = defaultdict[tuple[tuple[int, ...], ...], list[int]](list)
+        for number, sides in enumerate(self._sides):
+            self._rows[_lengths(sides)].append(number)
+        self._residues: dict[tuple[tuple[int, ...], ...], np.ndarray] = {}
 
     def __len__(self) -> int:
-        return len(self._complexes)
+        return len(self._sides)
 
     def predict(
         self, item: Complex, prior: float, *, like: str | None = None, without: int | None = None
@@ -107,34 +105,28 @@ class Anchors:
         """
         found = self._neighbours(item, without)
         if found is None and like in self._number:
-            placed = self._placed(item, self._complexes[self._number[like]])
+            placed = _placed(item, Complex("measured", *self._sides[self._number[like]]))
             found = None if placed is None else self._neighbours(placed, without)
         if found is None:
             return None
-        numbers, known, item = found
+        numbers, known, sides = found
         reference = int((known[:, None] != known).sum(axis=2).sum(axis=1).argmin())
-        everyone = np.vstack([known, _residues(item)])
-        mean = prior + self._mean_effects(numbers, everyone != known[reference], reference, item)
+        everyone = np.vstack([known, _residues(sides)])
+        mean = prior + self._mean_effects(numbers, everyone != known[reference], reference, sides)
         shared = _shared(everyone, known[reference])
         processes = (_Process.fit(shared, mean, self._pkd[numbers], sd) for sd in POSITION_SDS)
         best = max(processes, key=lambda process: process.likelihood)
         return Anchored(best.pkd, best.std, len(known))
 
-    def _placed(self, item: Complex, onto: Complex) -> Complex | None:
-        either = (place(order, onto, most=MOST_SUBSTITUTIONS) for order in (item, _exchanged(item)))
-        return next((placed for placed in either if placed is not None), None)
-
-    def _neighbours(
-        self, item: Complex, without: int | None
-    ) -> tuple[np.ndarray, np.ndarray, Complex] | None:
+    def _neighbours(self, item: Complex, without: int | None) -> tuple[np.ndarray, np.ndarray, _Sides] | None:
         """Return numbers and ``(N, L)`` residues of the neighbours, and the complex in their order."""
-        best: tuple[np.ndarray, np.ndarray, Complex] | None = None
+        best: tuple[np.ndarray, np.ndarray, _Sides] | None = None
         nearest = MOST_SUBSTITUTIONS + 1
-        for order in (_canonical(item), _canonical(_exchanged(item))):
-            numbers = self._rows.get(_lengths(order))
-            if numbers is None:
+        for sides in (_sides(item.ligand, item.receptor), _sides(item.receptor, item.ligand)):
+            if _lengths(sides) not in self._rows:
                 continue
-            own, known = _residues(order), self._residues[_lengths(order)]
+            numbers, known = self._of_lengths(_lengths(sides))
+            own = _residues(sides)
             distance = (known != own).sum(axis=1)
             if without is not None:
                 distance = np.where(numbers == without, FARTHEST_NEIGHBOUR + 1, distance)
@@ -142,17 +134,25 @@ class Anchors:
             kept = kept[distance[kept] <= FARTHEST_NEIGHBOUR]
             if len(kept) and distance[kept[0]] < nearest:
                 nearest = int(distance[kept[0]])
-                best = numbers[kept], known[kept], order
+                best = numbers[kept], known[kept], sides
         return best
 
+    def _of_lengths(self, lengths: tuple[tuple[int, ...], ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Return numbers and ``(N, L)`` residues of the complexes whose chains have these lengths."""
+        numbers = self._rows[lengths]
+        if lengths not in self._residues:
+            self._residues[lengths] = np.stack([_residues(self._sides[number]) for number in numbers])
+        return np.array(numbers), self._residues[lengths]
+
     def _mean_effects(
-        self, numbers: np.ndarray, changed: np.ndarray, reference: int, item: Complex
+        self, numbers: np.ndarray, changed: np.ndarray, reference: int, sides: _Sides
     ) -> np.ndarray:
         """Return ``(N + 1,)``: expected pKd of neighbours and complex, minus that of the reference."""
         if self._effects is None:
             return MEAN_EFFECT * _diminishing(changed.sum(axis=1))
-        chosen = [self._complexes[number] for number in numbers]
-        return self._effects(chosen[reference], [*chosen, item])
+        known = [self._sides[number] for number in numbers]
+        items = [Complex(str(number), *both) for number, both in enumerate([*known, sides])]
+        return self._effects(items[reference], items)
 
 
 @dataclass(frozen=True)
@@ -203,24 +203,27 @@ def _diminishing(counts: np.ndarray) -> np.ndarray:
     return np.log2(1 + counts)
 
 
-def _exchanged(item: Complex) -> Complex:
-    return Complex(item.id, item.receptor, item.ligand)
+def _placed(item: Complex, onto: Complex) -> Complex | None:
+    """Lay a complex onto a measured one in the role order that fits; None if neither does."""
+    exchanged = Complex(item.id, item.receptor, item.ligand)
+    either = (place(order, onto, most=MOST_SUBSTITUTIONS) for order in (item, exchanged))
+    return next((placed for placed in either if placed is not None), None)
 
 
-def _canonical(item: Complex) -> Complex:
-    """Return the complex with the chains of each side in order of length."""
-    ligand, receptor = (
-        tuple(sorted(side, key=lambda chain: (len(chain), chain))) for side in (item.ligand, item.receptor)
-    )
-    return Complex(item.id, ligand, receptor, item.pkd)
+def _sides(ligand: tuple[str, ...], receptor: tuple[str, ...]) -> _Sides:
+    """Return both sides with their chains in order of length."""
+    ordered = (tuple(sorted(side, key=lambda chain: (len(chain), chain))) for side in (ligand, receptor))
+    first, second = ordered
+    return first, second
 
 
-def _lengths(item: Complex) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(map(len, side)) for side in (item.ligand, item.receptor))
+def _lengths(sides: _Sides) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(map(len, side)) for side in sides)
 
 
-def _residues(item: Complex) -> np.ndarray:
-    return np.frombuffer("".join(item.chains).encode("ascii"), dtype=np.uint8)
+def _residues(sides: _Sides) -> np.ndarray:
+    text = "".join(chain for side in sides for chain in side)
+    return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
 
 
 def anchored_quantile(complexes: Sequence[Complex], groups: np.ndarray, level: float) -> float | None:
