@@ -1,0 +1,163 @@
+"""Decision trees as plain arrays: stored without pickles, read without scikit-learn, and fast for one row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ppi.errors import ModelError
+
+if TYPE_CHECKING:
+    from sklearn.tree import DecisionTreeRegressor
+
+#: Places of trees in rows that are followed at once.
+_AT_ONCE = 4_000_000
+_ARRAYS = ("feature", "number", "right", "starts")
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Regression trees over rows of ``F`` features, all their ``K`` nodes one after another.
+
+    The left child of a node is the next node, as scikit-learn numbers nodes depth first.
+
+    Attributes
+    ----------
+    feature
+        ``(K,)`` int32: which feature a node asks for; -1 for a leaf.
+    number
+        ``(K,)`` float32: a row goes left where its feature is at most this; the prediction of a leaf.
+    right
+        ``(K,)`` int32: how many nodes after it the right child of a node is; 0 for a leaf.
+    starts
+        ``(T,)`` int64: the first node of each tree.
+    """
+
+    feature: np.ndarray
+    number: np.ndarray
+    right: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def from_trees(cls, trees: Iterable[DecisionTreeRegressor]) -> Forest:
+        """Take over fitted trees of one output.
+
+        Predictions are those of scikit-learn to float32: a row is float32 there, too, so that a threshold can
+        be rounded down to float32 without any row going another way.
+        """
+        feature, number, right, sizes = [], [], [], []
+        for tree in trees:
+            nodes = tree.tree_
+            leaf = nodes.children_left < 0
+            places = np.arange(nodes.node_count)
+            assert (nodes.children_left[~leaf] == places[~leaf] + 1).all()
+            feature.append(np.where(leaf, -1, nodes.feature).astype(np.int32))
+            number.append(np.where(leaf, nodes.value[:, 0, 0], _rounded_down(nodes.threshold)))
+            right.append(np.where(leaf, 0, nodes.children_right - places).astype(np.int32))
+            sizes.append(nodes.node_count)
+        starts = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
+        numbers = np.concatenate(number).astype(np.float32)
+        return cls(np.concatenate(feature), numbers, np.concatenate(right), starts)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], features: int) -> Forest:
+        """Take over what `arrays` gave.
+
+        Parameters
+        ----------
+        arrays
+            By name.
+        features
+            Width of the rows, ``F``.
+
+        Raises
+        ------
+        ModelError
+            If an array is missing, or they are not those of trees over so many features.
+        """
+        missing = [name for name in _ARRAYS if name not in arrays]
+        if missing:
+            raise ModelError(f"the trees are incomplete: {', '.join(missing)} is missing")
+        forest = cls(*(np.asarray(arrays[name]) for name in _ARRAYS))
+        forest._check(features)
+        return forest
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name, to be saved."""
+        return {name: getattr(self, name) for name in _ARRAYS}
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def by_tree(self, rows: np.ndarray) -> np.ndarray:
+        """Return ``(T, N)``: what each tree predicts for each of ``(N, F)`` rows."""
+        rows = np.ascontiguousarray(rows, dtype=np.float32)
+        found = np.empty((len(self), len(rows)), dtype=np.float32)
+        size = max(1, _AT_ONCE // len(self))
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            found[:, start : start + size] = self.number[self._leaves(part)].reshape(len(self), len(part))
+        return found
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Return ``(N,)`` float64: the mean of all trees for each of ``(N, F)`` rows."""
+        return self.by_tree(rows).mean(axis=0, dtype=np.float64)
+
+    def split(self, parts: int) -> list[Forest]:
+        """Share out the trees, in order, to so many forests of nearly equal size."""
+        ends = np.append(self.starts, len(self.feature))
+        found = []
+        for places in np.array_split(np.arange(len(self)), parts):
+            first, last = places[0], places[-1] + 1
+            nodes = slice(ends[first], ends[last])
+            starts = ends[first:last] - ends[first]
+            found.append(Forest(self.feature[nodes], self.number[nodes], self.right[nodes], starts))
+        return found
+
+    @classmethod
+    def joined(cls, forests: Sequence[Forest]) -> Forest:
+        """Put the trees of several forests into one."""
+        before = np.cumsum([0, *(len(forest.feature) for forest in forests[:-1])], dtype=np.int64)
+        starts = [forest.starts + first for forest, first in zip(forests, before, strict=True)]
+        feature, number, right = (
+            np.concatenate([getattr(forest, name) for forest in forests]) for name in _ARRAYS[:-1]
+        )
+        return cls(feature, number, right, np.concatenate(starts))
+
+    def _leaves(self, rows: np.ndarray) -> np.ndarray:
+        """Return ``(T * N,)``, the node in which each row ends in each tree."""
+        node = np.repeat(self.starts, len(rows))
+        row = np.tile(np.arange(len(rows)), len(self))
+        moving = np.flatnonzero(self.feature[node] >= 0)
+        while len(moving):
+            at = node[moving]
+            goes_left = rows[row[moving], self.feature[at]] <= self.number[at]
+            node[moving] = at + np.where(goes_left, 1, self.right[at])
+            moving = moving[self.feature[node[moving]] >= 0]
+        return node
+
+    def _check(self, features: int) -> None:
+        """Raise unless every walk through the trees ends in a leaf of the same tree."""
+        count = len(self.feature)
+        one_length = len(self.number) == len(self.right) == count > 0
+        if not (one_length and len(self.starts) and self.starts[0] == 0 and (np.diff(self.starts) > 0).all()):
+            raise ModelError("the trees are damaged: their arrays do not fit each other")
+        if self.starts[-1] >= count:
+            raise ModelError("the trees are damaged: a tree begins after the last node")
+        ends = np.append(self.starts[1:], count)
+        end = np.repeat(ends, ends - self.starts)
+        leaf, place = self.feature < 0, np.arange(count)
+        inside = (self.right > 1) & (place + self.right < end)
+        if not (inside | leaf).all() or (self.feature >= features).any():
+            raise ModelError("the trees are damaged: a node leads out of its tree or asks for no feature")
+        if not np.isfinite(self.number).all():
+            raise ModelError("the trees are damaged: a number in them is NaN or infinite")
+
+
+def _rounded_down(numbers: np.ndarray) -> np.ndarray:
+    """Return the largest float32 that is at most each number."""
+    nearest = numbers.astype(np.float32)
+    return np.where(nearest > numbers, np.nextafter(nearest, np.float32(-np.inf)), nearest)
