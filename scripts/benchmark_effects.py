@@ -87,7 +87,7 @@ def main() -> None:
     else:
         head = LanguageHead.read(given.backbone)
     with closing(EmbeddingCache(backbone, "cpu", store=given.store)) as cache:
-        embedded = embed(cache, head, interfaces, effects, training, seed=given.seed)
+        embedded = embed(cache, head, interfaces, effects, seed=given.seed)
     similar = Similarity(effects.complexes, interfaces)
     sizes = effects.table["structure"].value_counts().to_dict()
     by_complex = dict(zip(effects.structures, effects.table["fold_by_complex"], strict=True))

@@ -11,11 +11,10 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from ppi.effects.card import model_card
-
 from data_curation.files import check_writable_folder, sha256_of
 from ppi.backbones.registry import build_backbone
 from ppi.effects.benchmark import read_effects
+from ppi.effects.card import model_card
 from ppi.effects.fit import EffectTraining, fit_effects
 from ppi.effects.interfaces import read_interfaces
 from ppi.effects.likelihood import LanguageHead

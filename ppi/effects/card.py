@@ -12,22 +12,23 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     files = "\n".join(f"- `{name}` (SHA-256 `{digest}`)" for name, digest in trained["files"].items())
     return f"""# Mutation effects
 
-Predicts ddG = dG(mutant) - dG(wild type) of binding in kcal/mol for point mutations of a protein complex, from
-the sequences of its chains alone. Positive means weaker binding.
+Predicts ddG = dG(mutant) - dG(wild type) of binding in kcal/mol for point mutations of a protein complex,
+from the sequences of its chains alone. Positive means weaker binding.
 
-Networks predict for each residue whether it is at the interface with this partner, and how exposed it is. They
-were trained on {trained["interfaces"]} complexes of known structure. Extremely randomised trees over the
-exchange, its surroundings and the predicted location were trained on {trained["variants"]} measured variants of
-{trained["structures"]} complexes.
+Networks predict for each residue whether it is at the interface with this partner, and how exposed it is.
+They were trained on {trained["interfaces"]} complexes of known structure. Extremely randomised trees over
+the exchange, its surroundings and the predicted location were trained on {trained["variants"]} measured
+variants of {trained["structures"]} complexes.
 
 Trained on:
 
 {files}
 
-The measured effects come from SKEMPI 2.0 (Jankauskaite et al., Bioinformatics 2019), which is free for academic
-and commercial use with citation; the structures come from the Protein Data Bank (CC0).
+The measured effects come from SKEMPI 2.0 (Jankauskaite et al., Bioinformatics 2019), which is free for
+academic and commercial use with citation; the structures come from the Protein Data Bank (CC0).
 
-Use it to rank mutations of one complex and to choose what to measure. Predictions come without an interval, are
-worse for complexes unlike any of known structure, and say little of the size of an effect: predicted effects are
-drawn towards the mean. A few measurements of the complex in question are worth more than this model.
+Use it to rank mutations of one complex and to choose what to measure. Predictions come without an interval,
+are worse for complexes unlike any of known structure, and say little of the size of an effect: predicted
+effects are drawn towards the mean. A few measurements of the complex in question are worth more than this
+model.
 """

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
 from ppi.effects.benchmark import MeasuredEffects
-from ppi.effects.encoding import ResidueEncoder, encode_chains, sample_rows
+from ppi.effects.crossing import crossed_contexts, embed, location_networks
 from ppi.effects.features import Context, rows
-from ppi.effects.folds import apart
+from ppi.effects.folder import EffectConfig, EffectParts
 from ppi.effects.interfaces import Interface
 from ppi.effects.likelihood import LanguageHead
-from ppi.effects.location import LocationNetwork, predict_location
-from ppi.effects.location_training import LocationTraining, train_location
-from ppi.effects.model import EffectConfig, EffectModel, antisymmetric, combine
-from ppi.effects.projection import Projection
+from ppi.effects.location_training import LocationTraining
+from ppi.effects.model import EffectModel, antisymmetric, combine
 from ppi.embedding.cache import EmbeddingCache
 from ppi.models.forest import Forest
-
-_LOG = logging.getLogger(__name__)
-#: Residues from which the projection of embeddings is learnt.
-_PROJECTION_ROWS = 30_000
-_CROWDING_GRID = tuple(step / 10 for step in range(8))
 
 
 @dataclass(frozen=True)
@@ -35,13 +26,13 @@ class EffectTraining:
 
     Attributes
     ----------
-    components
-        Numbers to which an embedding is reduced.
     trees, leaf, features
         Extremely randomised trees (Geurts et al. 2006): how many, fewest rows of a leaf (mutations and
         reverses), and the part of the features that a split looks at.
     most_mutations
         Variants with more mutations are not learnt from.
+    crowding
+        See `ppi.effects.folder.EffectConfig`.
     structure_power
         A row of a structure with ``n`` variants has the weight ``n`` to minus this power.
     lowest, highest
@@ -50,7 +41,6 @@ class EffectTraining:
         Of the location networks.
     """
 
-    components: int = 192
     trees: int = 150
     leaf: int = 4
     features: float = 0.3
@@ -60,100 +50,6 @@ class EffectTraining:
     lowest: float = -4.0
     highest: float = 6.0
     location: LocationTraining = field(default_factory=LocationTraining)
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """Encoded residues of all chains that training needs.
-
-    Attributes
-    ----------
-    encoder
-        Its projection is learnt from some of them; it has seen no label.
-    chains
-        ``(length, D + 20)`` of each chain; see `ppi.effects.encoding`.
-    """
-
-    encoder: ResidueEncoder
-    chains: Mapping[str, Tensor]
-
-
-def embed(
-    cache: EmbeddingCache,
-    head: LanguageHead,
-    interfaces: Sequence[Interface],
-    effects: MeasuredEffects,
-    training: EffectTraining,
-    *,
-    seed: int,
-) -> Embedded:
-    """Embed all chains, and reduce the embeddings to their leading components."""
-    chains = {chain for item in interfaces for chain in item.chains}
-    chains |= {chain for item in effects.complexes.values() for chain in item.chains}
-    sample = sample_rows(cache, chains, rows=_PROJECTION_ROWS, seed=seed)
-    encoder = ResidueEncoder(Projection.fit(sample, training.components), head)
-    return Embedded(encoder, encode_chains(cache, chains, encoder))
-
-
-def contexts_of(
-    networks: Sequence[LocationNetwork], names: Sequence[str], effects: MeasuredEffects, embedded: Embedded
-) -> dict[str, Context]:
-    """Return the contexts of structures by name, with locations that these networks predict."""
-    found = {}
-    for name in names:
-        sides = effects.complexes[name].ligand, effects.complexes[name].receptor
-        embeddings = [[embedded.chains[chain].float() for chain in side] for side in sides]
-        found[name] = Context(sides, embeddings, predict_location(networks, sides, embeddings))
-    return found
-
-
-def crossed_contexts(
-    effects: MeasuredEffects,
-    interfaces: Sequence[Interface],
-    embedded: Embedded,
-    training: LocationTraining,
-    folds: Mapping[str, int],
-    *,
-    seed: int,
-    chains_near: Callable[[Sequence[str]], set[str]] | None = None,
-) -> dict[str, Context]:
-    """Return the contexts of all structures, each with locations of networks that have not seen it.
-
-    Parameters
-    ----------
-    effects
-        Whose structures.
-    interfaces
-        What the networks learn from: those of other entries than the fold's.
-    embedded
-        Of all chains.
-    training
-        Of the networks.
-    folds
-        By structure.
-    seed
-        Of the first network; the next ones have the next seeds.
-    chains_near
-        Where it is given, interfaces with one of the chains that it returns are left out, too.
-    """
-    found: dict[str, Context] = {}
-    for fold in sorted(set(folds.values())):
-        names = [name for name in effects.complexes if folds[name] == fold]
-        others = apart(interfaces, names, chains_near(names) if chains_near else None)
-        _LOG.info("fold %d: locations of %d structures from %d interfaces", fold, len(names), len(others))
-        networks = location_networks(others, embedded, training, seed=seed)
-        found |= contexts_of(networks, names, effects, embedded)
-    return found
-
-
-def location_networks(
-    interfaces: Sequence[Interface], embedded: Embedded, training: LocationTraining, *, seed: int
-) -> list[LocationNetwork]:
-    """Train the members of an ensemble."""
-    return [
-        train_location(interfaces, embedded.chains, training, seed=seed + member)
-        for member in range(training.members)
-    ]
 
 
 @dataclass(frozen=True)
@@ -264,11 +160,11 @@ def fit_effects(
     seed
         Of everything that is drawn.
     """
-    embedded = embed(cache, head, interfaces, effects, training, seed=seed)
+    embedded = embed(cache, head, interfaces, effects, seed=seed)
     crossed = crossed_contexts(effects, interfaces, embedded, training.location, folds, seed=seed)
     table = Rows.of(effects, crossed)
     forest = fit_forest(table, effects, np.ones(len(effects.ddg), bool), training, seed=seed)
-    networks = location_networks(interfaces, embedded, training.location, seed=seed)
+    networks = tuple(location_networks(interfaces, embedded, training.location, seed=seed))
     config = EffectConfig(
         backbone=cache.backbone.spec,
         layers=cache.backbone.layers,
@@ -276,4 +172,4 @@ def fit_effects(
         networks=len(networks),
         crowding=training.crowding,
     )
-    return EffectModel(config, embedded.encoder, networks, forest, cache)
+    return EffectModel(EffectParts(config, embedded.encoder, networks, forest), cache)
