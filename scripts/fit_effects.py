@@ -44,12 +44,11 @@ def main() -> None:
     check_writable_folder(given.out)
     interfaces = read_interfaces(given.interfaces)
     effects = read_effects(given.effects, interfaces, given.structures)
-    folds = dict(zip(effects.structures, effects.table["fold_by_complex"], strict=True))
     training = EffectTraining()
     backbone = build_backbone(given.backbone, layers=given.layers)
     with closing(EmbeddingCache(backbone, "cpu", store=given.store)) as cache:
         head = LanguageHead.read(given.backbone)
-        model = fit_effects(cache, head, interfaces, effects, folds, training, seed=given.seed)
+        model = fit_effects(cache, head, interfaces, effects, training, seed=given.seed)
         sources = (given.interfaces, given.effects, given.structures)
         model.manifest |= {
             "trained_on": {

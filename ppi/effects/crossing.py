@@ -80,7 +80,7 @@ def crossed_contexts(
     seed: int,
     chains_near: Callable[[Sequence[str]], set[str]] | None = None,
 ) -> dict[str, Context]:
-    """Return the contexts of all structures, each with locations of networks that have not seen it.
+    """Return the contexts of all structures, each with locations of a network that has not seen it.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def crossed_contexts(
     folds
         By structure.
     seed
-        Of the first network; the next ones have the next seeds.
+        Of every network.
     chains_near
         Where it is given, interfaces with one of the chains that it returns are left out, too.
     """
@@ -104,16 +104,6 @@ def crossed_contexts(
         names = [name for name in effects.complexes if folds[name] == fold]
         others = apart(interfaces, names, chains_near(names) if chains_near else None)
         _LOG.info("fold %d: locations of %d structures from %d interfaces", fold, len(names), len(others))
-        networks = location_networks(others, embedded, training, seed=seed)
-        found |= contexts_of(networks, names, effects, embedded)
+        network = train_location(others, embedded.chains, training, seed=seed)
+        found |= contexts_of([network], names, effects, embedded)
     return found
-
-
-def location_networks(
-    interfaces: Sequence[Interface], embedded: Embedded, training: LocationTraining, *, seed: int
-) -> list[LocationNetwork]:
-    """Train the members of an ensemble."""
-    return [
-        train_location(interfaces, embedded.chains, training, seed=seed + member)
-        for member in range(training.members)
-    ]

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from ppi.effects.benchmark import MeasuredEffects
-from ppi.effects.crossing import crossed_contexts, embed, location_networks
+from ppi.effects.crossing import crossed_contexts, embed
 from ppi.effects.features import Context, rows
 from ppi.effects.folder import EffectConfig, EffectParts
+from ppi.effects.folds import folds_by_entry
 from ppi.effects.interfaces import Interface
 from ppi.effects.likelihood import LanguageHead
-from ppi.effects.location_training import LocationTraining
+from ppi.effects.location_training import LocationTraining, train_location
 from ppi.effects.model import EffectModel, antisymmetric, combine
 from ppi.embedding.cache import EmbeddingCache
 from ppi.models.forest import Forest
@@ -37,11 +38,15 @@ class EffectTraining:
         A row of a structure with ``n`` variants has the weight ``n`` to minus this power.
     lowest, highest
         Effects per mutation are cut to this range, in kcal/mol.
+    crossing_folds
+        Folds of PDB entries, each of which gets its locations from a network that has not seen it.
+    networks
+        Location networks that stay, which differ by seed.
     location
         Of the location networks.
     """
 
-    trees: int = 150
+    trees: int = 100
     leaf: int = 4
     features: float = 0.3
     most_mutations: int = 4
@@ -49,6 +54,8 @@ class EffectTraining:
     structure_power: float = 0.5
     lowest: float = -4.0
     highest: float = 6.0
+    crossing_folds: int = 3
+    networks: int = 2
     location: LocationTraining = field(default_factory=LocationTraining)
 
 
@@ -135,7 +142,6 @@ def fit_effects(
     head: LanguageHead,
     interfaces: Sequence[Interface],
     effects: MeasuredEffects,
-    folds: Mapping[str, int],
     training: EffectTraining,
     *,
     seed: int,
@@ -153,18 +159,20 @@ def fit_effects(
         Of the backbone.
     interfaces, effects
         What is learnt from.
-    folds
-        Fold of each structure of `effects`.
     training
         How.
     seed
         Of everything that is drawn.
     """
     embedded = embed(cache, head, interfaces, effects, seed=seed)
+    folds = folds_by_entry(list(effects.complexes), training.crossing_folds)
     crossed = crossed_contexts(effects, interfaces, embedded, training.location, folds, seed=seed)
     table = Rows.of(effects, crossed)
     forest = fit_forest(table, effects, np.ones(len(effects.ddg), bool), training, seed=seed)
-    networks = tuple(location_networks(interfaces, embedded, training.location, seed=seed))
+    networks = tuple(
+        train_location(interfaces, embedded.chains, training.location, seed=seed + number)
+        for number in range(training.networks)
+    )
     config = EffectConfig(
         backbone=cache.backbone.spec,
         layers=cache.backbone.layers,

@@ -90,3 +90,9 @@ def apart(
     entries = {entry_of(name) for name in structures}
     unwanted = chains or set()
     return [item for item in interfaces if not (item.entries & entries) and unwanted.isdisjoint(item.chains)]
+
+
+def folds_by_entry(structures: Sequence[str], folds: int) -> dict[str, int]:
+    """Deal structures into folds by their PDB entries, in the order of their names."""
+    entries = sorted({entry_of(name) for name in structures})
+    return {name: entries.index(entry_of(name)) % folds for name in structures}

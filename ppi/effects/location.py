@@ -1,9 +1,9 @@
 """Where a residue lies: at the interface with this partner, buried or exposed, learnt from structures.
 
 A small network reads the residue embeddings of both sides of a complex. Convolutions look along each chain,
-cross-attention looks at the other side with the same weights in both directions, so that exchanging ligand
-and receptor exchanges the results and changes nothing else. The classes core, rim and support are those of
-Levy (J. Mol. Biol. 2010).
+and each residue is told what the other side is like, with the same weights in both directions, so that
+exchanging ligand and receptor exchanges the results and changes nothing else. The classes core, rim and
+support are those of Levy (J. Mol. Biol. 2010).
 """
 
 from __future__ import annotations
@@ -45,16 +45,12 @@ class LocationSettings:
         Numbers per residue: the projected embedding and `EXTRA_FEATURES`.
     width
         Of the hidden layers.
-    heads, head_width
-        Of the cross-attention.
     kernel
         Residues that a convolution sees.
     """
 
     inputs: int
     width: int = 64
-    heads: int = 4
-    head_width: int = 16
     kernel: int = 5
 
 
@@ -73,7 +69,7 @@ class LocationNetwork(nn.Module):
         self.enter = nn.Linear(settings.inputs, width)
         self.dropout = nn.Dropout(0.2)
         self.along = nn.Sequential(*(_Convolution(width, settings.kernel, spread) for spread in (1, 2)))
-        self.across = _CrossAttention(width, settings.heads, settings.head_width)
+        self.across = _Partner(width)
         self.after = _Convolution(width, settings.kernel, 1)
         self.norm = nn.LayerNorm(width)
         self.leave = nn.Linear(width, len(LOCATION_NAMES))
@@ -110,30 +106,19 @@ class _Convolution(nn.Module):
         return values + self.dropout(self.out(gelu(mixed)))
 
 
-class _CrossAttention(nn.Module):
-    """Residues of one side look at those of the other: ``(L, D), (M, D) -> (L, D)``.
+class _Partner(nn.Module):
+    """Tells the residues of one side what the other is like: ``(L, D), (M, D) -> (L, D)``."""
 
-    Beside what it attends to, a residue gets its best score and how many residues score high, which a softmax
-    would take away.
-    """
-
-    def __init__(self, width: int, heads: int, head_width: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.shape = (heads, head_width)
         self.norm = nn.LayerNorm(width)
-        self.query, self.key, self.value = (nn.Linear(width, heads * head_width) for _ in range(3))
-        self.out = nn.Linear(heads * (head_width + 2), width)
+        self.mix = nn.Linear(3 * width, width)
+        self.out = nn.Linear(width, width)
 
     def forward(self, values: Tensor, others: Tensor) -> Tensor:
         own, other = self.norm(values), self.norm(others)
-        query, key, value = (
-            part.unflatten(1, self.shape).transpose(0, 1)
-            for part in (self.query(own), self.key(other), self.value(other))
-        )
-        scores = query @ key.transpose(1, 2) / math.sqrt(self.shape[1])
-        attended = (scores.softmax(-1) @ value).transpose(0, 1).flatten(1)
-        many = scores.logsumexp(-1) - math.log(len(others))
-        return values + self.out(torch.cat([attended, scores.amax(-1).T, many.T], dim=1))
+        summary = torch.cat([other.mean(0), other.amax(0)]).expand(len(own), -1)
+        return values + self.out(gelu(self.mix(torch.cat([own, summary], dim=1))))
 
 
 def chain_features(chain: str, embedding: Tensor, chains: int, partner_residues: int) -> Tensor:

@@ -39,18 +39,15 @@ class LocationTraining:
         A complex of a group of ``n`` near-duplicates is drawn in an epoch with this probability over ``n``.
     source_share
         By source: the part of it that is drawn, where it is not all.
-    members
-        Networks of the ensemble, which differ by seed.
     """
 
-    epochs: int = 2
+    epochs: int = 1
     batch: int = 2
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.02
     warmup_steps: int = 100
-    group_share: float = 1.5
+    group_share: float = 1.2
     source_share: tuple[tuple[str, float], ...] = (("tcrdock_pmhc", 0.3),)
-    members: int = 2
 
 
 def train_location(
