@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import lzma
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -94,7 +94,8 @@ def read_effects(
         for mutation in variant:
             _put(chains[name], mutation)
     complexes = {
-        name: Complex(name, *(tuple(side.values()) for side in sides)) for name, sides in chains.items()
+        name: Complex(name, tuple(sides[0].values()), tuple(sides[1].values()))
+        for name, sides in chains.items()
     }
     return MeasuredEffects(complexes, list(table["structure"]), read, table["ddg_kcal_mol"].to_numpy(), table)
 
@@ -140,10 +141,11 @@ def _read_archive(path: str | os.PathLike[str], entries: set[str]) -> dict[str, 
         raise InputError(f"{Path(path).name}: not an archive of structures: {error}") from error
 
 
-def _read_chains(file: io.BufferedReader | None) -> Iterator[tuple[str, str]]:
+def _read_chains(file: IO[bytes] | None) -> Iterator[tuple[str, str]]:
     """Yield name and residues of each chain of the ATOM records of a PDB file."""
     residues: dict[tuple[str, str], str] = {}
-    for line in () if file is None else io.TextIOWrapper(file, "ascii"):
+    for raw in () if file is None else file:
+        line = raw.decode("ascii")
         if line.startswith("ATOM"):
             residues.setdefault((line[21], line[22:27]), line[17:20])
     for chain in dict.fromkeys(chain for chain, _ in residues):
@@ -158,7 +160,7 @@ def _read_variant(structure: str, text: str, sides: _Sides) -> tuple[Mutation, .
     return tuple(dict.fromkeys(_read_mutation(structure, part, sides) for part in text.split(",")))
 
 
-def _read_mutation(structure: str, text: str, sides: Mapping[int, dict[str, str]] | _Sides) -> Mutation:
+def _read_mutation(structure: str, text: str, sides: _Sides) -> Mutation:
     found = _MUTATION.fullmatch(text)
     if found is None:
         raise InputError(

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ppi.complexes import AMINO_ACIDS
@@ -77,12 +76,13 @@ class Context:
         own, other = self.sides[side], self.sides[1 - side]
         residues = own[chain]
         encoded = self.embeddings[side][chain][place].float()
-        parts = [
+        likely = encoded[LIKELIHOODS]
+        parts: list[np.ndarray] = [
             _surroundings(residues, place),
             _position(own, other, residues, place),
             _composition(other)[: _SOME + 1],
             _composition(own)[: _SOME + 1],
-            [torch.special.entr(encoded[LIKELIHOODS].exp()).sum().item()],
+            -(likely.exp() * likely).sum(dim=0, keepdim=True).numpy(),
             encoded[:EMBEDDING_COMPONENTS].numpy(),
             _location(self.locations[side], sum(map(len, own[:chain])), len(residues), place),
         ]
@@ -91,19 +91,21 @@ class Context:
 
 def rows(context: Context, mutations: Sequence[Mutation]) -> tuple[np.ndarray, np.ndarray]:
     """Return ``(N, F)`` features of each mutation and of its reverse, by `FEATURE_NAMES`."""
-    forward, backward = [], []
+    forward: list[np.ndarray] = []
+    backward: list[np.ndarray] = []
     for item in mutations:
         side, chain, place = SIDES.index(item.side), item.chain - 1, item.position - 1
         site = context.at(side, chain, place)
         likely = context.embeddings[side][chain][place, LIKELIHOODS].float().numpy()
-        wild, mutant = (likely[AMINO_ACIDS.index(residue)] for residue in (item.wild, item.mutant))
-        forward.append([exchange(item.wild, item.mutant), [mutant - wild, wild, mutant], site])
-        backward.append([exchange(item.mutant, item.wild), [wild - mutant, mutant, wild], site])
-    first, second = (
-        np.array([np.concatenate(parts) for parts in listed], dtype=np.float32)
-        for listed in (forward, backward)
-    )
-    return first, second
+        for described, first, second in (
+            (forward, item.wild, item.mutant),
+            (backward, item.mutant, item.wild),
+        ):
+            before, after = (likely[AMINO_ACIDS.index(residue)] for residue in (first, second))
+            described.append(
+                np.concatenate([exchange(first, second), np.array([after - before, before, after]), site])
+            )
+    return np.array(forward, dtype=np.float32), np.array(backward, dtype=np.float32)
 
 
 def _surroundings(residues: str, place: int) -> np.ndarray:

@@ -37,7 +37,9 @@ class Similarity:
         queries = {chain for item in complexes.values() for chain in item.chains}
         pairs = similar_chains(queries, queries | {chain for item in interfaces for chain in item.chains})
         near = pairs[pairs.identity >= LEAST_IDENTITY]
-        self._near: dict[str, set[str]] = near.groupby("query").target.agg(set).to_dict()
+        self._near: dict[str, set[str]] = {}
+        for query, target in zip(near["query"], near.target, strict=True):
+            self._near.setdefault(query, set()).add(target)
 
     def chains_near(self, names: Sequence[str]) -> set[str]:
         """Return all chains that resemble a chain of these complexes, their own included."""
@@ -70,7 +72,7 @@ class Similarity:
         ]
         clusters.sort(key=lambda cluster: (-sum(sizes[name] for name in cluster), cluster))
         filled = np.zeros(folds, dtype=int)
-        dealt = {}
+        dealt: dict[str, int] = {}
         for cluster in clusters:
             fold = int(filled.argmin())
             filled[fold] += sum(sizes[name] for name in cluster)

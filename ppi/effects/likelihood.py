@@ -19,6 +19,7 @@ from ppi.errors import BackboneError
 #: Tokens before those of residues in the vocabulary of ESM-2.
 _SPECIAL_TOKENS = 4
 _EPSILON = 1e-5
+_HEAD_TENSORS = ("dense.weight", "dense.bias", "layer_norm.weight", "layer_norm.bias", "bias")
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,8 @@ class LanguageHead:
         try:
             with safe_open(path, framework="pt") as file:
                 table = file.get_tensor("esm.embeddings.word_embeddings.weight").float()
-                dense, norm, bias = (
-                    [file.get_tensor(f"lm_head.{name}").float() for name in names]
-                    for names in (
-                        ("dense.weight", "dense.bias"),
-                        ("layer_norm.weight", "layer_norm.bias"),
-                        ("bias",),
-                    )
+                dense, dense_bias, norm, norm_bias, bias = (
+                    file.get_tensor(f"lm_head.{name}").float() for name in _HEAD_TENSORS
                 )
         except (OSError, SafetensorError) as error:
             raise BackboneError(
@@ -75,7 +71,7 @@ class LanguageHead:
                 f"ppi-mini or the folder of an ESM-2 has one: {error}"
             ) from error
         tokens = [ESM_TOKENS.strip(".").index(residue) + _SPECIAL_TOKENS for residue in AMINO_ACIDS]
-        return cls(*dense, *norm, table[tokens], bias[0][tokens])
+        return cls(dense, dense_bias, norm, norm_bias, table[tokens], bias[tokens])
 
     @classmethod
     def random(cls, width: int, seed: int) -> LanguageHead:

@@ -65,6 +65,7 @@ class LocationNetwork(nn.Module):
 
     def __init__(self, settings: LocationSettings) -> None:
         super().__init__()
+        self.settings = settings
         width = settings.width
         self.enter = nn.Linear(settings.inputs, width)
         self.dropout = nn.Dropout(0.2)
@@ -198,7 +199,6 @@ def predict_location(
     with torch.inference_mode():
         outputs = [network(ligand, receptor) for network in networks]
     left, right = (
-        np.mean([as_location(output[side]) for output in outputs], axis=0, dtype=np.float32)
-        for side in (0, 1)
+        np.stack([as_location(output[side]) for output in outputs]).mean(axis=0) for side in (0, 1)
     )
     return left, right
