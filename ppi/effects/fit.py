@@ -46,7 +46,7 @@ class EffectTraining:
         Of the location networks.
     """
 
-    trees: int = 100
+    trees: int = 90
     leaf: int = 4
     features: float = 0.3
     most_mutations: int = 4
