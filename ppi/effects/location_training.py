@@ -41,7 +41,7 @@ class LocationTraining:
         By source: the part of it that is drawn, where it is not all.
     """
 
-    epochs: int = 1
+    epochs: int = 3
     batch: int = 2
     learning_rate: float = 2e-3
     weight_decay: float = 0.02

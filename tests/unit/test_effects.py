@@ -25,7 +25,7 @@ from ppi.effects.scores import interface_auroc, score_effects
 from ppi.errors import InputError, ModelError
 from ppi.io.inputs import read_inputs
 
-#: Residues of barnase and of barstar within 5 angstrom of the other one in 1BRS, by their place in the example.
+#: Residues of barnase and barstar within 5 angstrom of the other one in 1BRS, by their place in the example.
 INTERFACE = (
     (25, 33, 35, 36, 53, 54, 55, 56, 57, 58, 60, 71, 80, 81, 82, 83, 85, 99, 100, 101, 102),
     (27, 29, 30, 31, 33, 34, 35, 36, 38, 39, 40, 42, 43, 44, 45, 46, 47, 71, 74),
