@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -24,16 +25,9 @@ from ppi.backbones.registry import build_backbone
 from ppi.complexes import AMINO_ACIDS
 from ppi.effects.benchmark import MeasuredEffects, read_effects
 from ppi.effects.chemistry import EXCHANGE_NAMES, exchange
+from ppi.effects.crossing import Embedded, crossed_contexts, embed
 from ppi.effects.features import FEATURE_NAMES, LOCATION_FEATURES, Context
-from ppi.effects.fit import (
-    EffectTraining,
-    Embedded,
-    Rows,
-    crossed_contexts,
-    embed,
-    fit_forest,
-    predict_variants,
-)
+from ppi.effects.fit import EffectTraining, Rows, fit_forest, predict_variants
 from ppi.effects.folds import Similarity
 from ppi.effects.interfaces import Interface, read_interfaces
 from ppi.effects.likelihood import LanguageHead
@@ -179,7 +173,7 @@ def summed_kinds(variant: tuple[Mutation, ...]) -> np.ndarray:
     return counts.ravel()
 
 
-def summed(effects: MeasuredEffects, number_of) -> np.ndarray:
+def summed(effects: MeasuredEffects, number_of: Callable[[Mutation], float]) -> np.ndarray:
     """Return the sum of a number of each mutation over the mutations of each variant."""
     return np.array([sum(number_of(item) for item in variant) for variant in effects.mutations], dtype=float)
 
