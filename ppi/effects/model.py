@@ -88,7 +88,7 @@ class EffectModel:
         folder = shipped_folder(DEFAULT_EFFECTS) if str(model) == DEFAULT_EFFECTS else Path(model)
         parts, manifest = read_parts(folder)
         backbone = build_backbone(parts.config.backbone, layers=parts.config.layers)
-        if backbone.identity != manifest.get(_IDENTITY):
+        if _weights_of(backbone.identity) != _weights_of(str(manifest.get(_IDENTITY))):
             raise ModelError(
                 f"{folder}: trained on the embeddings of {manifest.get(_IDENTITY)!r}, but the backbone here "
                 f"is {backbone.identity!r}"
@@ -190,6 +190,11 @@ def combine(effects: Iterable[float], crowding: float) -> float:
     """Return the effect of several mutations together; see `ppi.effects.folder.EffectConfig`."""
     listed = list(effects)
     return fsum(listed) / max(1, len(listed)) ** crowding
+
+
+def _weights_of(identity: str) -> str:
+    """Return an identity without its last word, the data type, which is a matter of the hardware."""
+    return identity.rpartition(" ")[0]
 
 
 def _check_lengths(wild: Complex, context: Complex) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -170,6 +171,19 @@ def test_a_damaged_folder_is_refused(model: EffectModel, tmp_path: Path) -> None
         EffectModel.load(tmp_path / "model")
     shutil.rmtree(tmp_path / "model")
     with pytest.raises(ModelError, match=r"config.json: cannot be read"):
+        EffectModel.load(tmp_path / "model")
+
+
+def test_another_backbone_is_refused_but_not_another_data_type(model: EffectModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "model", card="A model.\n")
+    manifest = tmp_path / "model" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    weights, _, dtype = content["backbone_identity"].rpartition(" ")
+    other = "float32" if dtype == "bfloat16" else "bfloat16"
+    manifest.write_text(json.dumps({**content, "backbone_identity": f"{weights} {other}"}))
+    EffectModel.load(tmp_path / "model", device="cpu", store=tmp_path / "store")
+    manifest.write_text(json.dumps({**content, "backbone_identity": f"another {weights} {dtype}"}))
+    with pytest.raises(ModelError, match="trained on the embeddings of 'another"):
         EffectModel.load(tmp_path / "model")
 
 
