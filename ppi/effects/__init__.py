@@ -1,0 +1,1 @@
+"""Effects of mutations on binding: where they lie, what they change, and by how much (ddG)."""

@@ -1,0 +1,34 @@
+"""The model card of a model of mutation effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def model_card(manifest: Mapping[str, Any]) -> str:
+    """Return the card, in Markdown, for a manifest with the key ``trained_on``."""
+    trained = manifest["trained_on"]
+    files = "\n".join(f"- `{name}` (SHA-256 `{digest}`)" for name, digest in trained["files"].items())
+    return f"""# Mutation effects
+
+Predicts ddG = dG(mutant) - dG(wild type) of binding in kcal/mol for point mutations of a protein complex,
+from the sequences of its chains alone. Positive means weaker binding.
+
+Networks predict for each residue whether it is at the interface with this partner, and how exposed it is.
+They were trained on {trained["interfaces"]} complexes of known structure. Extremely randomised trees over
+the exchange, its surroundings and the predicted location were trained on {trained["variants"]} measured
+variants of {trained["structures"]} complexes.
+
+Trained on:
+
+{files}
+
+The measured effects come from SKEMPI 2.0 (Jankauskaite et al., Bioinformatics 2019), which is free for
+academic and commercial use with citation; the structures come from the Protein Data Bank (CC0).
+
+Use it to rank mutations of one complex and to choose what to measure. Predictions come without an interval,
+are worse for complexes unlike any of known structure, and say little of the size of an effect: predicted
+effects are drawn towards the mean. A few measurements of the complex in question are worth more than this
+model.
+"""

@@ -1,0 +1,166 @@
+"""The folder of a model of mutation effects: arrays, a configuration and a manifest; no pickles."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from data_curation.files import atomic_folder, sha256_of
+from ppi.effects.encoding import ResidueEncoder
+from ppi.effects.features import FEATURE_NAMES
+from ppi.effects.likelihood import LanguageHead
+from ppi.effects.location import LocationNetwork, LocationSettings
+from ppi.effects.projection import Projection
+from ppi.errors import ModelError
+from ppi.models.files import CARD_FILE, CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE, WEIGHTS_HASH
+from ppi.models.forest import Forest
+
+_PROJECTION, _HEAD, _FOREST, _NETWORK = "projection.", "head.", "forest.", "location.{}."
+
+
+@dataclass(frozen=True)
+class EffectConfig:
+    """What a model is, beside its weights.
+
+    Attributes
+    ----------
+    backbone
+        Spec of the language model.
+    layers
+        Hidden layers of it that are read side by side.
+    location
+        Shape of the networks that predict locations.
+    networks
+        How many there are.
+    crowding
+        The effects of ``n`` mutations are added up and divided by ``n`` to this power: 0 where they add up.
+    features
+        Names of the numbers that the trees read.
+    """
+
+    backbone: str
+    layers: tuple[int, ...]
+    location: LocationSettings
+    networks: int
+    crowding: float
+    features: tuple[str, ...] = FEATURE_NAMES
+
+
+@dataclass(frozen=True)
+class EffectParts:
+    """What a model is made of.
+
+    Attributes
+    ----------
+    config
+        What it is, beside its weights.
+    encoder
+        Of the backbone's embeddings.
+    networks
+        Predict where residues lie; in evaluation mode.
+    forest
+        Trees over `ppi.effects.features.FEATURE_NAMES`.
+    """
+
+    config: EffectConfig
+    encoder: ResidueEncoder
+    networks: tuple[LocationNetwork, ...]
+    forest: Forest
+
+
+def write_parts(
+    path: str | os.PathLike[str], parts: EffectParts, manifest: Mapping[str, Any], card: str
+) -> None:
+    """Write a model folder that `read_parts` reads; the manifest gets the hash of the weights.
+
+    Raises
+    ------
+    data_curation.errors.OutputError
+        If it cannot be written.
+    """
+    projection = parts.encoder.projection
+    tensors = {f"{_PROJECTION}shift": projection.shift, f"{_PROJECTION}matrix": projection.matrix}
+    tensors |= {_HEAD + name: tensor for name, tensor in parts.encoder.head.tensors().items()}
+    for number, network in enumerate(parts.networks):
+        prefix = _NETWORK.format(number)
+        tensors |= {prefix + name: weight for name, weight in network.state_dict().items()}
+    tensors |= {_FOREST + name: torch.from_numpy(array) for name, array in parts.forest.arrays().items()}
+    with atomic_folder(path) as folder:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS_FILE)
+        (folder / CONFIG_FILE).write_text(json.dumps(asdict(parts.config), indent=1) + "\n")
+        hashed = {**manifest, WEIGHTS_HASH: sha256_of(folder / WEIGHTS_FILE)}
+        (folder / MANIFEST_FILE).write_text(json.dumps(hashed, indent=1) + "\n")
+        (folder / CARD_FILE).write_text(card)
+
+
+def read_parts(folder: Path) -> tuple[EffectParts, dict[str, Any]]:
+    """Return the parts of a model, and its manifest.
+
+    Raises
+    ------
+    ModelError
+        If the folder is missing, incomplete, damaged, or of another version.
+    """
+    config, manifest = _read_config(folder), _read_json(folder / MANIFEST_FILE)
+    path = folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise ModelError(f"{folder}: {WEIGHTS_FILE} is missing; copy the model folder again")
+    found = sha256_of(path)
+    if found != manifest.get(WEIGHTS_HASH):
+        raise ModelError(
+            f"{path}: the weights are damaged or were replaced: their SHA-256 is {found}, but "
+            f"{MANIFEST_FILE} has {manifest.get(WEIGHTS_HASH)}; copy the model folder again"
+        )
+    try:
+        tensors = load_file(path)
+        projection = Projection(tensors[f"{_PROJECTION}shift"], tensors[f"{_PROJECTION}matrix"])
+        encoder = ResidueEncoder(projection, LanguageHead.from_tensors(_under(tensors, _HEAD)))
+        networks = tuple(_network(config, tensors, number) for number in range(config.networks))
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{path}: not the weights that {CONFIG_FILE} describes: {error}") from error
+    arrays = {name: tensor.numpy() for name, tensor in _under(tensors, _FOREST).items()}
+    forest = Forest.from_arrays(arrays, len(config.features))
+    return EffectParts(config, encoder, networks, forest), manifest
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: a JSON object was expected")
+    return content
+
+
+def _read_config(folder: Path) -> EffectConfig:
+    content = _read_json(folder / CONFIG_FILE)
+    try:
+        location = LocationSettings(**content.pop("location"))
+        layers, features = tuple(content.pop("layers")), tuple(content.pop("features"))
+        config = EffectConfig(location=location, layers=layers, features=features, **content)
+    except (KeyError, TypeError) as error:
+        raise ModelError(
+            f"{folder / CONFIG_FILE}: not the configuration of an effect model: {error}"
+        ) from error
+    if config.features != FEATURE_NAMES:
+        raise ModelError(f"{folder}: made by another version of ppi, whose features differ; train it again")
+    return config
+
+
+def _under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _network(config: EffectConfig, tensors: Mapping[str, torch.Tensor], number: int) -> LocationNetwork:
+    network = LocationNetwork(config.location)
+    network.load_state_dict(_under(tensors, _NETWORK.format(number)))
+    return network.eval()
