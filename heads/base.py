@@ -151,7 +151,7 @@ class Head(nn.Module, ABC):
         return vectors
 
     def drop_read_out(self) -> None:
-        """Forget all that comes after `pooled`; scores cannot be had afterwards."""
+        """Remove all layers after `pooled`; the head can then no longer score."""
         for name in self.read_out_parts:
             setattr(self, name, nn.Identity())
 

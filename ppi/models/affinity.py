@@ -115,11 +115,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         heads = [cast(Head, head) for head in self.heads]
         outputs = torch.stack([head.all_outputs(batch) for head in heads])
         pkd = outputs[..., 0] * scale + self.config.label_mean
-        if not torch.isfinite(pkd).all():
-            raise ModelError(
-                f"the model predicts a pKd that is NaN or infinite (its label_std is {scale:g}); it is "
-                "damaged, or its training diverged"
-            )
+        _check_finite(pkd, self.config)
         unknown = torch.full_like(pkd, torch.nan)
         if not self.config.heteroscedastic:
             return Outputs(pkd, unknown, unknown[0])
@@ -144,7 +140,10 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         if self.readout is None:
             return self(batch)
         pooled = Pooled(self.head.represent(batch).float().cpu().numpy(), described_sides(complexes))
+        # Trees give a number even for what is no number.
+        _check_finite(torch.from_numpy(pooled.vectors), self.config)
         pkd = torch.from_numpy(self.readout.predict(pooled))
+        _check_finite(pkd, self.config)
         partner = torch.from_numpy(self.readout.partner_score(pooled))
         return Outputs(pkd, torch.full_like(pkd, torch.nan), partner)
 
@@ -183,6 +182,9 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         fitted = {name: tensor for name, tensor in state.items() if name.startswith(_READOUT)}
         if self.readout is not None:
             self.head.drop_read_out()
+            _check_weights(fitted)
+            if self.config.partner_score and not any("partners." in name for name in fitted):
+                raise ModelError("the read-out is incomplete: partner_score is on, but its trees are missing")
             self.readout.load(
                 {name.removeprefix(_READOUT): tensor.numpy() for name, tensor in fitted.items()},
                 sides=1 if self.encoding_unit == "complex" else 2,
@@ -214,12 +216,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         if state.keys() != expected:
             odd = ", ".join(sorted(state.keys() ^ expected)[:3])
             raise RuntimeError(f"the weights are of another architecture: {odd} ... on one side only")
-        for name, tensor in state.items():
-            if not torch.isfinite(tensor).all():
-                raise ModelError(
-                    f"the weights {name} hold values that are NaN or infinite; the file is damaged, or the "
-                    "training diverged"
-                )
+        _check_weights(state)
         self.load_state_dict(dict(state), strict=False)
         self._tuned = {name: state[name] for name in sorted(state) if name.startswith("backbone.")}
         if self._tuned:
@@ -242,3 +239,20 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         model = cls(config)
         model.load_trained_state(load_file(folder / WEIGHTS_FILE))
         return model.eval()
+
+
+def _check_finite(values: Tensor, config: ModelConfig) -> None:
+    if not torch.isfinite(values).all():
+        raise ModelError(
+            f"the model predicts a pKd that is NaN or infinite (its label_std is {config.label_std:g}); it is "
+            "damaged, or its training diverged"
+        )
+
+
+def _check_weights(state: Mapping[str, Tensor]) -> None:
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise ModelError(
+                f"the weights {name} hold values that are NaN or infinite; the file is damaged, or the "
+                "training diverged"
+            )

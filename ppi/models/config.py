@@ -123,6 +123,8 @@ class ModelConfig(BaseModel):
             raise ValueError("readout_options are given, but the read-out is the head's network")
         if self.readout == NETWORK and self.partner_score:
             raise ValueError("partner_score needs --readout trees, ridge or gp; the head's network has none")
+        if self.readout in ("ridge", "gp") and self.members > 1:
+            raise ValueError(f"readout {self.readout} fits one member, but members is {self.members}; give 1")
         return self
 
     @property

@@ -129,7 +129,7 @@ def check_members(folder: Path, config: ModelConfig) -> None:
     # Below a read-out a head may have no weights of its own.
     if found != set(range(config.heads)) and (config.readout == NETWORK or found):
         raise ModelError(
-            f"{folder}: {CONFIG_FILE} says {config.members} member(s), but {WEIGHTS_FILE} has the heads of "
+            f"{folder}: {CONFIG_FILE} says {config.heads} head(s), but {WEIGHTS_FILE} has the heads of "
             f"{len(found)}; the two files are not of one model"
         )
 

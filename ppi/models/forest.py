@@ -13,7 +13,7 @@ from ppi.errors import ModelError
 if TYPE_CHECKING:
     from sklearn.tree import DecisionTreeRegressor
 
-#: Places of trees in rows that are followed at once.
+#: Most pairs of a tree and a row that are followed at once.
 _AT_ONCE = 4_000_000
 _ARRAYS = ("feature", "number", "right", "starts")
 
@@ -51,6 +51,8 @@ class Forest:
         feature, number, right, sizes = [], [], [], []
         for tree in trees:
             nodes = tree.tree_
+            if nodes.n_features > np.iinfo(np.int16).max:
+                raise ModelError(f"trees over {nodes.n_features} features cannot be kept; 32,767 can")
             leaf = nodes.children_left < 0
             places = np.arange(nodes.node_count)
             assert (nodes.children_left[~leaf] == places[~leaf] + 1).all()
@@ -69,7 +71,7 @@ class Forest:
         Parameters
         ----------
         arrays
-            By name.
+            The arrays by name.
         features
             Width of the rows, ``F``.
 

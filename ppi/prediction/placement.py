@@ -7,12 +7,10 @@ from itertools import permutations
 
 from Bio.Align import Alignment, PairwiseAligner
 
-from ppi.complexes import Complex
+from ppi.complexes import UNKNOWN, Complex
 
-#: A residue that was not seen in the structure.
-UNKNOWN = "X"
 #: Most chains of a side whose orders are all tried.
-_MOST_CHAINS = 4
+MOST_CHAINS = 4
 
 
 def place(item: Complex, onto: Complex, *, most: int) -> Complex | None:
@@ -37,7 +35,7 @@ def place(item: Complex, onto: Complex, *, most: int) -> Complex | None:
 
 def _place_side(own: tuple[str, ...], onto: tuple[str, ...], most: int) -> tuple[str, ...] | None:
     """Return the best placement of a side over all orders of its chains."""
-    if len(own) != len(onto) or len(own) > _MOST_CHAINS:
+    if len(own) != len(onto) or len(own) > MOST_CHAINS:
         return None
     best, fewest = None, most + 1
     for order in permutations(own):
@@ -55,8 +53,9 @@ def _place_side(own: tuple[str, ...], onto: tuple[str, ...], most: int) -> tuple
 
 
 def substitutions(chain: str, other: str) -> int:
-    """Return in how many places two chains of one length have different residues."""
-    return sum(mine != theirs for mine, theirs in zip(chain, other, strict=True))
+    """Return at how many positions two chains of one length differ; an unknown residue differs from none."""
+    pairs = zip(chain, other, strict=True)
+    return sum(mine != theirs and UNKNOWN not in (mine, theirs) for mine, theirs in pairs)
 
 
 @cache
@@ -81,7 +80,7 @@ def _place_chain(chain: str, onto: str, most: int) -> str | None:
         if before is not None and (own_start != before[1] or set(onto[before[0] : start]) - {UNKNOWN}):
             return None
         residues = zip(onto[start:end], chain[own_start:own_end], strict=True)
-        placed[start:end] = [theirs if theirs == UNKNOWN else mine for theirs, mine in residues]
+        placed[start:end] = [theirs if UNKNOWN in (theirs, mine) else mine for theirs, mine in residues]
         before, covered = (end, own_end), covered + end - start
     # Chance aligns a few residues of any two chains.
     return "".join(placed) if covered >= 0.7 * max(len(chain), len(onto)) else None

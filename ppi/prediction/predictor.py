@@ -19,10 +19,12 @@ from ppi.io.inputs import Inputs, read_inputs
 from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_from_pkd
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
-from ppi.prediction.anchoring import MIN_PLACED_IDENTITY, Anchors
+from ppi.prediction.anchoring import Anchors
 from ppi.prediction.engine import predict_with
+from ppi.prediction.neighbours import MIN_PLACED_IDENTITY
 from ppi.prediction.novelty import NearestComplex, NoveltyIndex
 from ppi.prediction.oddities import oddities_of
+from ppi.prediction.predicted_effects import PredictedEffects
 
 _KELVIN = f"give {LOWEST_KELVIN} to {HIGHEST_KELVIN} kelvin"
 
@@ -71,6 +73,7 @@ class Predictor:
         self.trained = model if isinstance(model, TrainedModel) else load_model(model)
         self._model = self.trained.model.eval().to(self.device)
         self._cache = EmbeddingCache(self._model.backbone, self.device, store=store)
+        self._store = store
         self._lock = threading.Lock()
 
     def __enter__(self) -> Predictor:
@@ -172,7 +175,7 @@ class Predictor:
 
     @cached_property
     def _made_anchors(self) -> Anchors:
-        return Anchors(self.trained.training_complexes)
+        return Anchors(self.trained.training_complexes, PredictedEffects.load(self.device, self._store))
 
     @property
     def _index(self) -> NoveltyIndex | None:

@@ -47,7 +47,9 @@ def grown_weights(name: str, config: EsmConfig) -> dict[str, Tensor]:
     for which in ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads"):
         there, here = getattr(trained.config, which), getattr(config, which)
         if there != here:
-            raise ModelError(f"{name} has {which} {there}, this run has {here}; they must be equal")
+            raise ModelError(
+                f"{name} has {which} {there}, but this run has {here}; give the same --width and --heads"
+            )
     before, now = trained.config.num_hidden_layers, config.num_hidden_layers
     if now < before:
         raise ModelError(f"{name} has {before} layers, this run has {now}; give --depth {before} or more")
@@ -70,7 +72,9 @@ def _read(name: str) -> EsmForMaskedLM:
     ships = name in CHECKPOINTS and CHECKPOINTS[name].ships
     folder = shipped_folder(name) if ships else Path(name)
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{name} is neither ppi-mini nor a folder with the config.json of an ESM-2")
+        raise ModelError(
+            f"{name}: there is no such model; give ppi-mini or a folder with the weights of an ESM-2"
+        )
     model: EsmForMaskedLM = load_checked(
         EsmForMaskedLM.from_pretrained, folder, folder, torch.float32, ("esm.contact_head", "esm.pooler")
     )

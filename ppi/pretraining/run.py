@@ -86,6 +86,8 @@ def pretrain(
     """
     options = options or RunOptions()
     settings.check_end()
+    if settings.start_from is not None and options.decay_from is not None:
+        raise SettingsError("--start-from and --decay-from exclude each other: a run begins from one of them")
     check_writable_folder(output)
     if (output / CHECKPOINT).exists() and not options.resume:
         raise SettingsError(f"{output} holds a run; --resume goes on with it, another --output begins anew")

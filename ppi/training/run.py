@@ -42,7 +42,7 @@ from ppi.training.data import AffinityData, Examples, make_examples, row_groups,
 from ppi.training.losses import RANKING
 from ppi.training.member import Hardware, Member, Strategy, restore_best, train_member
 from ppi.training.module import MONITOR, AffinityModule
-from ppi.training.readout import fit_readout
+from ppi.training.readout import fit_readout, partner_pairs
 from ppi.training.settings import TrainSettings
 from ppi.training.workspace import Workspace
 
@@ -126,6 +126,8 @@ def train(
             f"{hardware.processes} processes, but {len(validation_part)} validation complexes: each needs one"
         )
     groups, draws = row_groups(train_part, settings)
+    if settings.model.partner_score:
+        partner_pairs(train_part, seed=settings.seed)  # raises now if there are no wrong partners
     weights = row_weights(train_part)
     config = _scaled(settings, labels, draws)
     trained: TrainedModel | None = None

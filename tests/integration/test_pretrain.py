@@ -217,9 +217,9 @@ def test_a_deeper_run_begins_where_a_trained_model_ended(tmp_path: Path, go: Any
     assert all(layer.output.dense.weight.abs().max() > 1e-3 for layer in layers)
     with pytest.raises(ModelError, match=r"has 2 layers, this run has 1; give --depth 2 or more"):
         go(tmp_path / "no", dataclasses.replace(settings, depth=1))
-    with pytest.raises(ModelError, match=r"has hidden_size 32, this run has 64; they must be equal"):
+    with pytest.raises(ModelError, match=r"has hidden_size 32, but this run has 64; give the same"):
         go(tmp_path / "no", dataclasses.replace(settings, width=64))
-    with pytest.raises(ModelError, match="neither ppi-mini nor a folder with the config.json of an ESM-2"):
+    with pytest.raises(ModelError, match="there is no such model; give ppi-mini or a folder"):
         go(tmp_path / "no", dataclasses.replace(settings, start_from=str(tmp_path)))
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ppi.complexes import Complex
-from ppi.prediction.anchoring import MOST_SUBSTITUTIONS, Anchors, anchored_quantile
+from ppi.prediction.anchoring import Anchors, anchored_quantile
+from ppi.prediction.neighbours import MOST_SUBSTITUTIONS
 
 LIGAND = "KKAVINGEQIRSISDLHQTLKKELALPEYYGENLDALWDALTG"
 RECEPTOR = "VINTFDGVADYLQTYHKLPDNYITKSEAQALGWVASK"
@@ -87,7 +88,8 @@ def test_chains_of_other_lengths_are_laid_onto_the_complex_they_are_like() -> No
 
 def test_predicted_effects_move_what_nothing_was_measured_of() -> None:
     def effects(reference: Complex, items: Sequence[Complex]) -> np.ndarray:
-        return np.array([-2.0 if item.ligand[0][30] == "D" else 0.0 for item in items])
+        chains = [next(chain for chain in item.chains if len(chain) == len(LIGAND)) for item in items]
+        return np.array([-2.0 if chain[30] == "D" else 0.0 for chain in chains])
 
     new = mutant("e", None, (30, "D"))
     without, with_effects = Anchors(SERIES).predict(new, PRIOR), Anchors(SERIES, effects).predict(new, PRIOR)
@@ -127,3 +129,36 @@ def test_the_quantile_covers_complexes_that_are_left_out() -> None:
         inside.append(abs(found.pkd - float(item.pkd or 0)) <= quantile * found.std)
     assert 0.85 <= np.mean(inside) <= 1
     assert anchored_quantile(complexes[:80], np.array(groups[:80]), 0.9) is None
+
+
+def test_a_training_set_with_both_role_orders_predicts_the_same_for_both() -> None:
+    other_way = Complex("exchanged", (RECEPTOR,), SERIES[1].ligand, 6.5)
+    anchors, new = Anchors([*SERIES, other_way]), mutant("new", None, (3, "D"))
+    found = anchors.predict(new, PRIOR)
+    assert found == anchors.predict(Complex("x", new.receptor, new.ligand), PRIOR)
+    assert found is not None
+    assert found.neighbours == len(SERIES) + 1
+
+
+def test_chains_of_one_length_are_tried_in_each_order() -> None:
+    first, second = LIGAND, "Y" + LIGAND[1:][::-1]
+    anchors = Anchors([Complex("wild", (first, second), (RECEPTOR,), 9.0)])
+    changed = "A" + first[1:]  # in the order of letters it would change places with the other chain
+    for ligand in ((changed, second), (second, changed)):
+        found = anchors.predict(Complex("new", ligand, (RECEPTOR,)), PRIOR)
+        assert found is not None
+        assert found.pkd > 8
+
+
+def test_a_third_of_a_side_may_change_and_no_more() -> None:
+    anchors = Anchors([Complex("peptide", ("GILGFVFTL",), (RECEPTOR,), 9.0)])
+    assert anchors.predict(Complex("near", ("GILAFVATL",), (RECEPTOR,)), PRIOR) is not None
+    assert anchors.predict(Complex("far", ("GAAAFVATL",), (RECEPTOR,)), PRIOR) is None
+
+
+def test_unknown_residues_are_no_substitutions() -> None:
+    anchors = Anchors([WILD])
+    unseen = Complex("unseen", ("X" * 10 + LIGAND[10:],), (RECEPTOR,))
+    found, of_wild = anchors.predict(unseen, PRIOR), anchors.predict(WILD, PRIOR)
+    assert found == of_wild is not None
+    assert anchors.predict(Complex("unknown", ("X" * len(LIGAND),), (RECEPTOR,)), PRIOR) is None

@@ -68,7 +68,7 @@ def test_members_are_counted_before_a_head_is_built(
 ) -> None:
     monkeypatch.setattr(ModelConfig, "build_head", lambda *_: pytest.fail("a head was built"))
     rewrite(folder / "config.json", members=members)
-    with pytest.raises(ModelError, match=rf"says {members} member\(s\), but .* has the heads of 2"):
+    with pytest.raises(ModelError, match=rf"says {members} head\(s\), but .* has the heads of 2"):
         load_model(folder)
 
 

@@ -15,7 +15,7 @@ from ppi.models.readouts.features import Features
 from ppi.models.readouts.names import READOUTS
 from ppi.models.readouts.partners import fit_partners
 
-#: How the names of the arrays begin that tell partners.
+#: Prefix of the arrays of the partner score.
 _PARTNERS = "partners."
 
 

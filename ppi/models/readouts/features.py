@@ -79,7 +79,8 @@ class Features:
             features = cls(*(np.asarray(arrays[name], dtype=np.float32) for name in _ARRAYS))
         except KeyError as error:
             raise ModelError(f"the read-out is incomplete: {error.args[0]} is missing") from error
-        if features.centre.shape != features.scale.shape != features.components.shape[1:]:
+        width = features.centre.shape
+        if len(width) != 1 or features.scale.shape != width or features.components.shape[1:] != width:
             raise ModelError("the read-out is damaged: its arrays do not fit each other")
         return features
 

@@ -1,0 +1,188 @@
+"""Measured complexes that differ from a complex by a few substitutions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+
+import numpy as np
+
+from ppi.complexes import UNKNOWN, Complex
+from ppi.prediction.placement import MOST_CHAINS, place
+
+#: A complex has neighbours if the nearest is at most so many substitutions away; all that are at most so many
+#: away then count.
+MOST_SUBSTITUTIONS, FARTHEST_NEIGHBOUR = 8, 20
+#: Most substitutions in a side, and least residues of it that both know, as parts of its length.
+_MOST_CHANGED, _LEAST_KNOWN = 1 / 3, 0.7
+#: Pair identity to a measured complex from which a complex is laid onto it where chains differ in length.
+MIN_PLACED_IDENTITY = 0.9
+
+#: Chains of both sides, those of a side in order of length.
+_Sides = tuple[tuple[str, ...], tuple[str, ...]]
+_Lengths = tuple[tuple[int, ...], ...]
+_X = ord(UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Measured complexes around one, all with chains of the same lengths in the same order.
+
+    Attributes
+    ----------
+    numbers
+        ``(N,)`` numbers of the measured complexes, the nearest first.
+    residues
+        ``(N + 1, L)`` ASCII codes of all residues of each, and in the last row of the complex itself.
+    lengths
+        Of the chains of both sides.
+    """
+
+    numbers: np.ndarray
+    residues: np.ndarray
+    lengths: _Lengths
+
+    def medoid(self) -> int:
+        """Return the row of the measured complex with the fewest differences from all others."""
+        known = self.residues[:-1]
+        varying = known[:, (known != known[0]).any(axis=0)]
+        return int(_differ(varying[:, None], varying).sum(axis=(1, 2)).argmin())
+
+    def changed(self, reference: int) -> np.ndarray:
+        """Return ``(N + 1, L)``: which residues differ from those of one row."""
+        return _differ(self.residues, self.residues[reference])
+
+    def complexes(self) -> list[Complex]:
+        """Return the ``N + 1`` complexes; which side comes first does not depend on the query."""
+        sides = [_cut(row, self.lengths) for row in self.residues]
+        if (self.lengths[0], sides[0][0]) > (self.lengths[1], sides[0][1]):
+            sides = [(second, first) for first, second in sides]
+        return [Complex(str(number), *both) for number, both in enumerate(sides)]
+
+
+class NeighbourIndex:
+    """Complexes by the lengths of their chains.
+
+    Parameters
+    ----------
+    complexes
+        Numbered from 0.
+    """
+
+    def __init__(self, complexes: Sequence[Complex]) -> None:
+        self._complexes = complexes
+        self._number = {item.id: number for number, item in enumerate(complexes)}
+        self._rows = defaultdict[_Lengths, list[tuple[int, _Sides]]](list)
+        for number, item in enumerate(complexes):
+            first, second = _by_length(item.ligand), _by_length(item.receptor)
+            # In both role orders, so that a complex and its exchanged form have the same neighbours.
+            for sides in {(first, second), (second, first)}:
+                self._rows[_lengths(sides)].append((number, sides))
+        self._tables: dict[_Lengths, tuple[np.ndarray, np.ndarray]] = {}
+
+    def find(
+        self, item: Complex, *, most: int, like: str | None = None, without: int | None = None
+    ) -> Neighbours | None:
+        """Return the neighbours of a complex; None if none is near enough.
+
+        Parameters
+        ----------
+        item
+            Any complex.
+        most
+            Most neighbours.
+        like
+            Name of a complex of the index that it may be laid onto.
+        without
+            Number of a complex that is left out.
+        """
+        found = self._near(item, most, without)
+        if found is None and like in self._number:
+            onto = self._complexes[self._number[like]]
+            exchanged = Complex(item.id, item.receptor, item.ligand)
+            either = (place(order, onto, most=MOST_SUBSTITUTIONS) for order in (item, exchanged))
+            placed = next((order for order in either if order is not None), None)
+            found = None if placed is None else self._near(placed, most, without)
+        return found
+
+    def _near(self, item: Complex, most: int, without: int | None) -> Neighbours | None:
+        lengths = _lengths((_by_length(item.ligand), _by_length(item.receptor)))
+        if lengths not in self._rows:
+            return None
+        numbers, known = self._table(lengths)
+        best, nearest = None, MOST_SUBSTITUTIONS + 1
+        for sides in _orders(item):
+            own = _residues(sides)
+            distance = _distances(known, own, sum(lengths[0]))
+            distance[numbers == without] = FARTHEST_NEIGHBOUR + 1
+            order = np.lexsort((numbers, distance))
+            # A complex that was measured in both role orders counts once, in the nearer one.
+            order = order[np.sort(np.unique(numbers[order], return_index=True)[1])][:most]
+            order = order[distance[order] <= FARTHEST_NEIGHBOUR]
+            if len(order) and distance[order[0]] < nearest:
+                nearest = int(distance[order[0]])
+                best = Neighbours(numbers[order], np.vstack([known[order], own]), lengths)
+        return best
+
+    def _table(self, lengths: _Lengths) -> tuple[np.ndarray, np.ndarray]:
+        """Return numbers and ``(N, L)`` residues of the complexes whose chains have these lengths."""
+        if lengths not in self._tables:
+            rows = self._rows[lengths]
+            residues = np.stack([_residues(sides) for _, sides in rows])
+            self._tables[lengths] = np.array([number for number, _ in rows]), residues
+        return self._tables[lengths]
+
+
+def _differ(residues: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Say where residues differ; an unknown one differs from none."""
+    return (residues != others) & (residues != _X) & (others != _X)
+
+
+def _distances(known: np.ndarray, own: np.ndarray, ligand: int) -> np.ndarray:
+    """Return the ``(N,)`` substitutions between rows of residues, too many where a side is another one."""
+    distance = np.zeros(len(known), dtype=np.int64)
+    for side in (slice(0, ligand), slice(ligand, None)):
+        length = own[side].size
+        changed = _differ(known[:, side], own[side]).sum(axis=1)
+        both = ((known[:, side] != _X) & (own[side] != _X)).sum(axis=1)
+        distance += changed
+        distance[(changed > _MOST_CHANGED * length) | (both < _LEAST_KNOWN * length)] = FARTHEST_NEIGHBOUR + 1
+    return distance
+
+
+def _by_length(side: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(side, key=len))
+
+
+def _orders(item: Complex) -> Iterator[_Sides]:
+    """Return a complex with its chains in order of length, once for each order of chains of one length."""
+
+    def of_side(side: tuple[str, ...]) -> list[tuple[str, ...]]:
+        if len(side) > MOST_CHAINS:
+            return [_by_length(side)]
+        wanted = sorted(map(len, side))
+        return [order for order in sorted(set(permutations(side))) if list(map(len, order)) == wanted]
+
+    yield from product(of_side(item.ligand), of_side(item.receptor))
+
+
+def _lengths(sides: _Sides) -> _Lengths:
+    return tuple(tuple(map(len, side)) for side in sides)
+
+
+def _residues(sides: _Sides) -> np.ndarray:
+    text = "".join(chain for side in sides for chain in side)
+    return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+
+
+def _cut(residues: np.ndarray, lengths: _Lengths) -> _Sides:
+    """Return the chains of a row of residues."""
+    text = residues.tobytes().decode("ascii")
+    chains = []
+    for length in (length for side in lengths for length in side):
+        chains.append(text[:length])
+        text = text[length:]
+    ligand = len(lengths[0])
+    return tuple(chains[:ligand]), tuple(chains[ligand:])
