@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ class Forest:
     Attributes
     ----------
     feature
-        ``(K,)`` int32: which feature a node asks for; -1 for a leaf.
+        ``(K,)`` int16: which feature a node asks for; -1 for a leaf.
     number
         ``(K,)`` float32: a row goes left where its feature is at most this; the prediction of a leaf.
     right
@@ -46,7 +46,7 @@ class Forest:
         """Take over fitted trees of one output.
 
         Predictions are those of scikit-learn to float32: a row is float32 there, too, so that a threshold can
-        be rounded down to float32 without any row going another way.
+        be rounded down to float32 without any row going another way. There are at most 32,767 features.
         """
         feature, number, right, sizes = [], [], [], []
         for tree in trees:
@@ -54,7 +54,7 @@ class Forest:
             leaf = nodes.children_left < 0
             places = np.arange(nodes.node_count)
             assert (nodes.children_left[~leaf] == places[~leaf] + 1).all()
-            feature.append(np.where(leaf, -1, nodes.feature).astype(np.int32))
+            feature.append(np.where(leaf, -1, nodes.feature).astype(np.int16))
             number.append(np.where(leaf, nodes.value[:, 0, 0], _rounded_down(nodes.threshold)))
             right.append(np.where(leaf, 0, nodes.children_right - places).astype(np.int32))
             sizes.append(nodes.node_count)
@@ -105,27 +105,6 @@ class Forest:
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Return ``(N,)`` float64: the mean of all trees for each of ``(N, F)`` rows."""
         return self.by_tree(rows).mean(axis=0, dtype=np.float64)
-
-    def split(self, parts: int) -> list[Forest]:
-        """Share out the trees, in order, to so many forests of nearly equal size."""
-        ends = np.append(self.starts, len(self.feature))
-        found = []
-        for places in np.array_split(np.arange(len(self)), parts):
-            first, last = places[0], places[-1] + 1
-            nodes = slice(ends[first], ends[last])
-            starts = ends[first:last] - ends[first]
-            found.append(Forest(self.feature[nodes], self.number[nodes], self.right[nodes], starts))
-        return found
-
-    @classmethod
-    def joined(cls, forests: Sequence[Forest]) -> Forest:
-        """Put the trees of several forests into one."""
-        before = np.cumsum([0, *(len(forest.feature) for forest in forests[:-1])], dtype=np.int64)
-        starts = [forest.starts + first for forest, first in zip(forests, before, strict=True)]
-        feature, number, right = (
-            np.concatenate([getattr(forest, name) for forest in forests]) for name in _ARRAYS[:-1]
-        )
-        return cls(feature, number, right, np.concatenate(starts))
 
     def _leaves(self, rows: np.ndarray) -> np.ndarray:
         """Return ``(T * N,)``, the node in which each row ends in each tree."""
