@@ -244,8 +244,8 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
 def _check_finite(values: Tensor, config: ModelConfig) -> None:
     if not torch.isfinite(values).all():
         raise ModelError(
-            f"the model predicts a pKd that is NaN or infinite (its label_std is {config.label_std:g}); it is "
-            "damaged, or its training diverged"
+            f"the model predicts a pKd that is NaN or infinite (its label_std is {config.label_std:g}); it "
+            "is damaged, or its training diverged"
         )
 
 

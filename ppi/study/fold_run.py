@@ -116,28 +116,23 @@ class FoldRun:
         identity = np.array([near.pair_identity for near in index.nearest(validation.complexes)])
         trained = self._trained(identity, device, store)
         found = rows.frame()[["id", "fold"]]
+        with Predictor(trained, device=device, store=store) as predictor:
+            predicted = predictor.predict(rows, truncate=self.settings.truncate)
+        scores = [name for name in PARTNER_SCORES if predicted[name].notna().all()]
         with Predictor(trained, device=device, store=store, novelty=False) as predictor:
 
             def score(complexes: Sequence[Complex]) -> dict[str, np.ndarray]:
                 table = predictor.predict(complexes, truncate=self.settings.truncate)
-                return {name: table[name].to_numpy() for name in PARTNER_SCORES if name in table}
+                return {name: table[name].to_numpy() for name in scores}
 
-            predicted = predictor.predict(rows, truncate=self.settings.truncate)
             wrong = score_partners(rows.complexes, self.drawn, score)
-        near = index.nearest(rows.complexes)
         mean = float(np.average(training.measured_pkd("training"), weights=entry_weights(training)))
         baselines = {TRAIN_MEAN: np.full(len(rows), mean)}
         if hits is not None:
             baselines = sequence_baselines(training, rows.complexes, hits)
-        own = ["pkd_std", *(name for name in PARTNER_SCORES if name in predicted)]
+        own = ["pkd_std", *scores, "novelty", "pair_identity", "nearest_complex", "nearest_pkd", "anchors"]
         found[own] = predicted[own]
-        found["novelty"] = [item.novelty for item in near]
-        found["pair_identity"] = [item.pair_identity for item in near]
-        found["nearest_complex"] = [item.id for item in near]
-        found["nearest_pkd"] = [np.nan if item.pkd is None else item.pkd for item in near]
-        found["half_width"] = trained.calibration.half_width(
-            predicted["pkd_std"].to_numpy(), found["pair_identity"].to_numpy()
-        )
+        found["half_width"] = (predicted["pkd_upper"] - predicted["pkd_lower"]) / 2
         found["training_mean"] = mean
         found["constant_half_width"] = constant_half_width(mean, validation)
         _write_frame(self.folder / _ROWS_FILE, found.assign(**baselines))

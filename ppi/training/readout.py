@@ -38,13 +38,13 @@ def fit_readout(
     Parameters
     ----------
     model
-        With a trained head, or one that has nothing to learn; changed in place, and moved to the device.
+        The model; its head is trained or has nothing to learn. It is changed and moved to the device.
     part
         Training complexes.
     labels
         ``(N,)`` their pKd.
     settings
-        Of the run: its `balance` says which complexes share the weight of a group.
+        Settings of the run; `balance` names the groups whose complexes share a weight.
     device, store
         See `ppi.prediction.engine.predict_members`.
 

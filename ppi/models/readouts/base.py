@@ -75,7 +75,7 @@ class ReadOut(ABC):
         Parameters
         ----------
         pooled
-            Of ``N`` complexes.
+            What the head pools of ``N`` complexes.
         labels
             ``(N,)`` what is to be predicted.
         weights
@@ -85,7 +85,7 @@ class ReadOut(ABC):
         members
             How many predictions are wanted for each complex.
         seed
-            Of all that is drawn.
+            Seed of the random numbers.
         """
         weights = weights * np.asarray(group_sizes, dtype=np.float64) ** -self.group_power
         self._features = Features.fit(pooled.vectors, weights, self.components, self.blocks)
@@ -99,7 +99,7 @@ class ReadOut(ABC):
         true, wrong
             Of pairs that are known to bind, and of sides that were put together at random.
         seed
-            Of all that is drawn.
+            Seed of the random numbers.
         """
         self._partners = fit_partners(self._fitted.of(*true), self._fitted.of(*wrong), seed=seed)
 

@@ -21,7 +21,7 @@ def fit_partners(true: np.ndarray, wrong: np.ndarray, *, seed: int) -> Forest:
     true, wrong
         ``(N, F)`` and ``(K, F)`` features of pairs; see `ppi.models.readouts.features.Features`.
     seed
-        Of the trees.
+        Seed of the trees.
     """
     from sklearn.ensemble import ExtraTreesRegressor
 
