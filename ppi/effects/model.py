@@ -66,6 +66,7 @@ class EffectModel:
         *,
         device: str = "auto",
         store: str | os.PathLike[str] | None = None,
+        on_disk: bool = True,
     ) -> EffectModel:
         """Load a model folder.
 
@@ -77,6 +78,8 @@ class EffectModel:
             For the language model: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         store
             Folder of the stores that keep embeddings on disk; by default in the user's cache.
+        on_disk
+            Whether embeddings are kept on disk at all.
 
         Raises
         ------
@@ -94,7 +97,7 @@ class EffectModel:
                 f"is {backbone.identity!r}"
             )
         chosen = choose_device(device)
-        cache = EmbeddingCache(backbone.to(chosen), chosen, store=store)
+        cache = EmbeddingCache(backbone.to(chosen), chosen, store=store, on_disk=on_disk)
         return cls(parts, cache, name=folder.name, manifest=manifest)
 
     def save(self, path: str | os.PathLike[str], *, card: str) -> None:

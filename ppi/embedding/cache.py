@@ -39,6 +39,8 @@ class EmbeddingCache:
         ``cpu`` or ``cuda:N``.
     store
         Folder of the stores; by default in the user's cache. A backbone that costs nothing has none.
+    on_disk
+        Whether there is a store at all.
     memory_bytes
         Most bytes that are kept in memory; what was used last stays.
     """
@@ -49,10 +51,11 @@ class EmbeddingCache:
         device: str,
         *,
         store: str | os.PathLike[str] | None = None,
+        on_disk: bool = True,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self.backbone, self.device, self.memory_bytes = backbone, device, memory_bytes
-        self._store = _open_store(store, backbone) if backbone.costly else None
+        self._store = _open_store(store, backbone) if on_disk and backbone.costly else None
         self._kept: OrderedDict[Unit, Tensor] = OrderedDict()
         self._bytes = 0
         self._lock = threading.RLock()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,15 @@ from ppi.io.predictions import GAS_CONSTANT, STANDARD_TEMPERATURE
 
 #: kcal/mol of dG a unit of pKd.
 _KCAL = math.log(10) * GAS_CONSTANT * STANDARD_TEMPERATURE
-#: Complexes whose embeddings and locations are kept.
+#: Complexes whose embeddings, locations and effects are kept.
 _KEPT = 64
+
+
+class _Known(NamedTuple):
+    """What is known of a complex: its context, and effects of mutations that were asked for before."""
+
+    context: Context
+    effects: dict[Mutation, float]
 
 
 class PredictedEffects:
@@ -32,33 +39,33 @@ class PredictedEffects:
 
     def __init__(self, model: EffectModel) -> None:
         self._model = model
-        self._context = lru_cache(_KEPT)(self._described)
+        self._known = lru_cache(_KEPT)(self._described)
 
     @classmethod
-    def load(cls, device: str, store: str | os.PathLike[str] | None) -> PredictedEffects:
-        """Load the model in the package.
+    def load(cls, device: str) -> PredictedEffects:
+        """Load the model in the package; embeddings of the few complexes that it sees stay in memory.
 
         Raises
         ------
         ModelError
             If it is damaged.
         """
-        return cls(EffectModel.load(device=device, store=store))
+        return cls(EffectModel.load(device=device, on_disk=False))
 
     def __call__(self, reference: Complex, items: Sequence[Complex]) -> np.ndarray:
         """Return the ``(N,)`` differences in pKd units; see `ppi.prediction.anchoring.Effects`."""
         variants = [_substitutions(reference, item) for item in items]
-        singles = sorted({mutation for variant in variants for mutation in variant})
-        if not singles:
-            return np.zeros(len(items))
-        context = self._context(reference.ligand, reference.receptor)
-        effect = dict(zip(singles, self._model.effects_in(context, singles), strict=True))
+        known = self._known(reference.ligand, reference.receptor)
+        new = sorted({mutation for variant in variants for mutation in variant} - known.effects.keys())
+        if new:
+            found = self._model.effects_in(known.context, new)
+            known.effects.update(zip(new, found.tolist(), strict=True))
         crowding = self._model.parts.config.crowding
-        ddg = [combine([effect[mutation] for mutation in variant], crowding) for variant in variants]
-        return np.array(ddg) / -_KCAL
+        effects = [[known.effects[mutation] for mutation in variant] for variant in variants]
+        return np.array([combine(each, crowding) for each in effects]) / -_KCAL
 
-    def _described(self, ligand: tuple[str, ...], receptor: tuple[str, ...]) -> Context:
-        return self._model.context(Complex("reference", ligand, receptor))
+    def _described(self, ligand: tuple[str, ...], receptor: tuple[str, ...]) -> _Known:
+        return _Known(self._model.context(Complex("reference", ligand, receptor)), {})
 
 
 def _substitutions(reference: Complex, item: Complex) -> list[Mutation]:

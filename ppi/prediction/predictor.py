@@ -73,7 +73,6 @@ class Predictor:
         self.trained = model if isinstance(model, TrainedModel) else load_model(model)
         self._model = self.trained.model.eval().to(self.device)
         self._cache = EmbeddingCache(self._model.backbone, self.device, store=store)
-        self._store = store
         self._lock = threading.Lock()
 
     def __enter__(self) -> Predictor:
@@ -175,7 +174,7 @@ class Predictor:
 
     @cached_property
     def _made_anchors(self) -> Anchors:
-        return Anchors(self.trained.training_complexes, PredictedEffects.load(self.device, self._store))
+        return Anchors(self.trained.training_complexes, PredictedEffects.load(self.device))
 
     @property
     def _index(self) -> NoveltyIndex | None:

@@ -40,6 +40,7 @@ def test_each_head_below_each_readout_is_saved_and_symmetric(
     tmp_path: Path, table_path: Path, head: str, readout: str
 ) -> None:
     options = {"symmetric": True} if head == "sc" else {}
+    members = 2 if readout == "trees" else 1
     settings = TrainSettings(
         head=head,
         mixer="none",
@@ -47,7 +48,7 @@ def test_each_head_below_each_readout_is_saved_and_symmetric(
         head_options=options,
         readout=readout,
         max_epochs=1,
-        members=2,
+        members=members,
     )
     trained = ppi.train(table_path, output=tmp_path / "model", settings=settings)
     assert trained.model.swap_invariant
@@ -55,7 +56,7 @@ def test_each_head_below_each_readout_is_saved_and_symmetric(
     expected = predict_members(trained.model, complexes)
     loaded = predict_members(load_model(tmp_path / "model").model, complexes)
     np.testing.assert_array_equal(loaded.pkd, expected.pkd)
-    assert expected.pkd.shape == (2, 8)
+    assert expected.pkd.shape == (members, 8)
     assert np.ptp(expected.pkd) > 0
     exchanged = [Complex(item.id, item.receptor, item.ligand) for item in complexes]
     np.testing.assert_allclose(predict_members(trained.model, exchanged).pkd, expected.pkd, atol=1e-4)
@@ -106,7 +107,10 @@ def test_damaged_and_foreign_trees_are_refused(tmp_path: Path, trees: Path) -> N
     refused({name: array for name, array in good.items() if name != "readout.right"}, "right is missing")
     refused(good | {"readout.right": good["readout.right"] * 0}, "the trees are damaged")
     refused(good | {"readout.partners.starts": good["readout.partners.starts"] + 1}, "the trees are damaged")
-    refused({name: array for name, array in good.items() if "readout" not in name}, "is missing")
+    refused({name: array for name, array in good.items() if "partners" not in name}, "its trees are missing")
+    refused({name: array for name, array in good.items() if name != "readout.centre"}, "centre is missing")
+    refused(good | {"readout.centre": good["readout.centre"] * np.nan}, "NaN or infinite")
+    refused(good | {"readout.centre": good["readout.centre"][:-1]}, "do not fit each other")
 
 
 def test_impossible_readouts_are_refused(tmp_path: Path, table_path: Path) -> None:
@@ -116,6 +120,8 @@ def test_impossible_readouts_are_refused(tmp_path: Path, table_path: Path) -> No
         SettingsError, match="readout_options are given, but the read-out is the head's network"
     ):
         checked_settings({"readout_options": {"trees": 3}}, "flags")
+    with pytest.raises(SettingsError, match="readout ridge fits one member, but members is 2; give 1"):
+        checked_settings({"readout": "ridge", "members": 2}, "flags")
     with pytest.raises(SettingsError, match="partner_score needs --readout trees, ridge or gp"):
         checked_settings({"partner_score": True}, "flags")
     settings = TrainSettings(**FIXED, readout="trees", readout_options={"leafs": 3})
