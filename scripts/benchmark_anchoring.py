@@ -20,6 +20,7 @@ from scipy.stats import spearmanr
 from ppi.complexes import Complex
 from ppi.datasets import open_dataset
 from ppi.prediction.anchoring import Anchors
+from ppi.prediction.neighbours import by_length
 
 FOLDS = 5
 #: A series has so many complexes, and its Spearman counts with so many predictions.
@@ -37,7 +38,7 @@ def main() -> None:
     print(f"{len(series)} series, {sum(map(len, series))} complexes\n")
     print("| left out | RMSE of the mean | RMSE | ratio | Spearman within series |")
     print("| --- | --- | --- | --- | --- |")
-    for name, folds_of in (("random mutants", random_folds), ("whole positions", position_folds)):
+    for name, folds_of in (("random mutants", random_folds), ("all mutants of a position", position_folds)):
         errors, of_mean, ranks = list[float](), list[float](), list[float]()
         for number, one in enumerate(series):
             folds = folds_of(one, np.random.default_rng([given.seed, number]))
@@ -69,18 +70,17 @@ def random_folds(series: list[Complex], random: np.random.Generator) -> np.ndarr
 
 def position_folds(series: list[Complex], random: np.random.Generator) -> np.ndarray:
     """Return the ``(N,)`` folds by the first position that differs from the most frequent residue."""
-    rows = np.stack([np.frombuffer("".join(sorted_chains(item)).encode(), dtype=np.uint8) for item in series])
+    rows = np.stack([residues(item) for item in series])
     usual = np.array([np.bincount(column).argmax() for column in rows.T])
     differs = np.column_stack([rows != usual, np.ones(len(rows), dtype=bool)])
     positions, place = np.unique(differs.argmax(axis=1), return_inverse=True)
     return (random.permutation(len(positions)) % FOLDS)[place]
 
 
-def sorted_chains(item: Complex) -> list[str]:
-    """Return the chains, those of a side in order of length."""
-    return [
-        chain for side in (item.ligand, item.receptor) for chain in sorted(side, key=lambda c: (len(c), c))
-    ]
+def residues(item: Complex) -> np.ndarray:
+    """Return the ``(L,)`` residues of a complex, the chains of each side in order of length."""
+    chains = (*by_length(item.ligand), *by_length(item.receptor))
+    return np.frombuffer("".join(chains).encode("ascii"), dtype=np.uint8)
 
 
 def left_out(

@@ -17,7 +17,7 @@ from ppi.complexes import AMINO_ACIDS, Complex
 from ppi.evaluation.neighbours import nearest_neighbour
 from ppi.io.tables import ComplexTable
 
-#: What knows nothing of a complex.
+#: The baseline that ignores the complex.
 TRAIN_MEAN = "train mean"
 #: Over what the sequences themselves say.
 SEQUENCE_BASELINES = (

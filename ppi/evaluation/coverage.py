@@ -29,7 +29,7 @@ def coverage(
     strata
         Of the complexes; each is listed, however small.
     groups
-        ``(N,)`` what the bootstrap draws whole; see `ppi.evaluation.bootstrap.resample`.
+        ``(N,)`` the groups that the bootstrap draws; see `ppi.evaluation.bootstrap.resample`.
 
     Returns
     -------

@@ -37,7 +37,7 @@ class OutOfFold:
     rows
         One row a complex, in the same order: ``id``, ``fold`` (number), ``pkd``, ``pkd_std`` and
         ``half_width`` of the model that was trained without this fold, ``training_mean`` and
-        ``constant_half_width`` of the interval that knows nothing, ``novelty`` (one of `NOVELTIES`) to the
+        ``constant_half_width`` of the interval around the training mean, ``novelty`` (one of `NOVELTIES`) to the
         training rows of the fold, and each score of `wrong` of the true pair; ``pair_identity``,
         ``nearest_complex``, ``nearest_pkd``.
     baselines
@@ -94,7 +94,7 @@ def describe_development(pooled: OutOfFold, name: str, level: float) -> dict[str
     Returns
     -------
     dict
-        - ``bootstrap``: ``column`` whose groups are drawn whole, ``groups``, ``resamples``;
+        - ``bootstrap``: ``column`` of the groups that are drawn, ``groups``, ``resamples``;
         - ``strata``: a list of ``name, kind, n, groups, scored``; those below 10 rows are not scored;
         - ``scores``: predictor -> stratum -> ``n`` and, for each metric, ``value, lower, upper``;
         - ``entry_scores``: predictor -> the same over the means of PDB entries;
@@ -104,7 +104,7 @@ def describe_development(pooled: OutOfFold, name: str, level: float) -> dict[str
         - ``partners``: ``count`` of wrong partners a complex, and ``auroc``: score -> ``value, lower,
           upper``;
         - ``coverage``: ``level``, ``strata`` of the model (see `ppi.evaluation.coverage.coverage`),
-          ``constant``, the same of the interval that knows nothing, ``curve`` and ``reliability``.
+          ``constant``, the same of the interval around the training mean, ``curve`` and ``reliability``.
 
         It can be written as JSON: what is not known is None, never NaN.
     """
@@ -169,7 +169,7 @@ def describe_development(pooled: OutOfFold, name: str, level: float) -> dict[str
 
 
 def constant_half_width(mean: float, validation: ComplexTable) -> float:
-    """Return the half width of the interval that knows nothing but the mean of the training, in pKd units.
+    """Return the half width of the interval around the training mean, in pKd units.
 
     Parameters
     ----------

@@ -41,16 +41,16 @@ def development_page(result: Mapping[str, Any], images: Mapping[str, bytes]) -> 
 
 
 def _sections(result: Mapping[str, Any], images: Mapping[str, bytes]) -> Iterator[str]:
-    said = development_sentences(result)
+    texts = development_sentences(result)
     yield f"<h1>{html.escape(development_title(result))}</h1>"
     for text in result["warnings"]:
         yield f'<p class="warning">{html.escape(text)}.</p>'
-    yield from _section("", said["scores"], development_table(result))
+    yield from _section("", texts["scores"], development_table(result))
     yield html_image("scatter", images, _CAPTIONS)
-    yield from _section("By novelty", said["unscored"], novelty_table(result))
+    yield from _section("By novelty", texts["unscored"], novelty_table(result))
     yield html_image("strata", images, _CAPTIONS)
-    yield from _section("Partners", said["partners"], partner_table(result))
-    yield from _section("Intervals", said["intervals"], interval_table(result))
+    yield from _section("Partners", texts["partners"], partner_table(result))
+    yield from _section("Intervals", texts["intervals"], interval_table(result))
     yield html_image("calibration", images, _CAPTIONS)
     if result["within_target"]:
         yield from _section("Series of the model", "", series_table(result))

@@ -115,12 +115,12 @@ def development_sentences(result: Mapping[str, Any]) -> dict[str, str]:
 
 def format_development(result: Mapping[str, Any]) -> str:
     """Return the result of `ppi.study.development.cross_validate` as Markdown."""
-    said = development_sentences(result)
+    texts = development_sentences(result)
     lines = [f"# {development_title(result)}", ""]
     lines += [f"**{text}.**\n" for text in result["warnings"]]
-    lines += [said["scores"], "", *markdown_table(development_table(result))]
+    lines += [texts["scores"], "", *markdown_table(development_table(result))]
     lines += ["## by novelty", "", *markdown_table(novelty_table(result))]
-    lines += ["## partners", "", said["partners"], "", *markdown_table(partner_table(result))]
-    lines += ["## intervals", "", said["intervals"], "", *markdown_table(interval_table(result))]
+    lines += ["## partners", "", texts["partners"], "", *markdown_table(partner_table(result))]
+    lines += ["## intervals", "", texts["intervals"], "", *markdown_table(interval_table(result))]
     lines += ["## folds", "", *markdown_table(fold_table(result))]
-    return "\n".join([*lines, said["unscored"], ""] if said["unscored"] else lines)
+    return "\n".join([*lines, texts["unscored"], ""] if texts["unscored"] else lines)

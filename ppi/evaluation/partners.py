@@ -104,7 +104,7 @@ def partner_auroc(true: np.ndarray, wrong: np.ndarray, weight: np.ndarray, group
     weight
         ``(N,)`` of the complexes.
     groups
-        ``(N,)`` what the bootstrap draws whole.
+        ``(N,)`` the groups that the bootstrap draws.
 
     Returns
     -------

@@ -94,7 +94,7 @@ def describe(scored: Scored, level: float, whole: pd.DataFrame) -> dict[str, Any
     Returns
     -------
     dict
-        - ``bootstrap``: ``column`` whose groups are drawn whole, ``groups``, ``resamples``;
+        - ``bootstrap``: ``column`` of the groups that are drawn, ``groups``, ``resamples``;
         - ``strata``: a list of ``name, kind, n, groups, scored``; those below 10 rows are not scored;
         - ``scores``: predictor -> stratum -> ``n`` and, for each metric, ``value, lower, upper``;
         - ``capped_scores``: the same against abs(log10(Kd / M + 1e-10)), the label of the published table;
@@ -164,7 +164,7 @@ def scores_by_stratum(
     strata
         Of the complexes.
     groups
-        ``(N,)`` what the bootstrap draws whole; see `ppi.evaluation.bootstrap.resample`.
+        ``(N,)`` the groups that the bootstrap draws; see `ppi.evaluation.bootstrap.resample`.
 
     Returns
     -------

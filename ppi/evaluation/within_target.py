@@ -49,7 +49,7 @@ def score_series(
     series
         From `mutation_series`, not empty.
     groups
-        ``(N,)`` what the bootstrap draws whole; the group of a series is that of its first complex. By
+        ``(N,)`` the groups that the bootstrap draws; the group of a series is that of its first complex. By
         default each series is drawn by itself.
 
     Returns

@@ -76,7 +76,7 @@ class NeighbourIndex:
         self._number = {item.id: number for number, item in enumerate(complexes)}
         self._rows = defaultdict[_Lengths, list[tuple[int, _Sides]]](list)
         for number, item in enumerate(complexes):
-            first, second = _by_length(item.ligand), _by_length(item.receptor)
+            first, second = by_length(item.ligand), by_length(item.receptor)
             # In both role orders, so that a complex and its exchanged form have the same neighbours.
             for sides in {(first, second), (second, first)}:
                 self._rows[_lengths(sides)].append((number, sides))
@@ -108,7 +108,7 @@ class NeighbourIndex:
         return found
 
     def _near(self, item: Complex, most: int, without: int | None) -> Neighbours | None:
-        lengths = _lengths((_by_length(item.ligand), _by_length(item.receptor)))
+        lengths = _lengths((by_length(item.ligand), by_length(item.receptor)))
         if lengths not in self._rows:
             return None
         numbers, known = self._table(lengths)
@@ -152,7 +152,8 @@ def _distances(known: np.ndarray, own: np.ndarray, ligand: int) -> np.ndarray:
     return distance
 
 
-def _by_length(side: tuple[str, ...]) -> tuple[str, ...]:
+def by_length(side: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the chains of a side in order of length."""
     return tuple(sorted(side, key=len))
 
 
@@ -161,7 +162,7 @@ def _orders(item: Complex) -> Iterator[_Sides]:
 
     def of_side(side: tuple[str, ...]) -> list[tuple[str, ...]]:
         if len(side) > MOST_CHAINS:
-            return [_by_length(side)]
+            return [by_length(side)]
         wanted = sorted(map(len, side))
         return [order for order in sorted(set(permutations(side))) if list(map(len, order)) == wanted]
 

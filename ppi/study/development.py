@@ -88,9 +88,9 @@ def cross_validate(
     Raises
     ------
     ppi.errors.PpiError
-        If the data, a setting or a folder of `work` is wrong; said before the first training.
+        If the data, a setting or a folder of `work` is wrong; this is found before the first training.
     data_curation.errors.CurationError
-        If the result cannot be written or MMseqs2 is absent (said before any work), or it fails.
+        If the result cannot be written or MMseqs2 is absent (both are found first), or MMseqs2 fails.
     """
     settings = settings or TrainSettings()
     if baselines not in get_args(Baselines):

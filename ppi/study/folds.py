@@ -69,7 +69,7 @@ def development_rows(table: ComplexTable) -> ComplexTable:
     Returns
     -------
     ComplexTable
-        With ``fold`` as whole numbers.
+        The table with ``fold`` as integers.
 
     Raises
     ------
