@@ -26,9 +26,10 @@ def evaluate(
 
     Scores are of all complexes, by how new they are to the model, and within targets.
 
-    Beside it stand baselines fitted on the table's training rows, and what a perfect model could reach where
-    the table has repeated measurements. Intervals are 95 % bootstrap over clusters, else PDB entries. The
-    report has more: each source, wild types, capped labels, figures.
+    The model is scored alone, without measured neighbours (the column anchors of `ppi predict`). Beside it
+    stand baselines fitted on the table's training rows, and what a perfect model could reach where the table
+    has repeated measurements. Intervals are 95 % bootstrap over clusters, else PDB entries. The report has
+    more: each source, wild types, capped labels, figures.
 
     ```
     ppi evaluate --report report

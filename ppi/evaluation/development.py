@@ -37,8 +37,8 @@ class OutOfFold:
     rows
         One row a complex, in the same order: ``id``, ``fold`` (number), ``pkd``, ``pkd_std`` and
         ``half_width`` of the model that was trained without this fold, ``training_mean`` and
-        ``constant_half_width`` of the interval around the training mean, ``novelty`` (one of `NOVELTIES`) to the
-        training rows of the fold, and each score of `wrong` of the true pair; ``pair_identity``,
+        ``constant_half_width`` of the interval around the training mean, ``novelty`` (one of `NOVELTIES`) to
+        the training rows of the fold, and each score of `wrong` of the true pair; ``pair_identity``,
         ``nearest_complex``, ``nearest_pkd``.
     baselines
         ``(N,)`` pKd by name.
