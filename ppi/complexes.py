@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass, field
+from functools import lru_cache
 from numbers import Real
 
 from ppi.errors import InputError, PpiWarning
@@ -21,6 +22,7 @@ LOWEST_PKD, HIGHEST_PKD = -2.0, 20.0
 # A chain of nothing but these letters, so long and with so many of them, is hardly a protein.
 _NUCLEOTIDES, _LEAST_LENGTH, _LEAST_KINDS = frozenset("ACGTU"), 20, 3
 
+_CLEAN = re.compile(f"[{AMINO_ACIDS}{UNKNOWN}]+")
 _NOT_RESIDUE = re.compile(f"[^{AMINO_ACIDS}{UNKNOWN}{REPLACED_BY_UNKNOWN}]")
 _REPLACE = str.maketrans(dict.fromkeys(REPLACED_BY_UNKNOWN, UNKNOWN))
 
@@ -115,7 +117,15 @@ def check_chain(text: str, where: str) -> str:
     return letters
 
 
+@lru_cache(16_384)
+def _is_clean(text: str) -> bool:
+    """Say whether a chain can stay as it is; chains occur in many complexes."""
+    return _CLEAN.fullmatch(text) is not None and not set(text) <= _NUCLEOTIDES
+
+
 def _clean_chain(text: str, where: str, notes: list[str]) -> str:
+    if isinstance(text, str) and _is_clean(text):
+        return text
     letters = check_chain(text, where)
     kinds = set(letters)
     if kinds <= _NUCLEOTIDES and len(letters) >= _LEAST_LENGTH and len(kinds) >= _LEAST_KINDS:
