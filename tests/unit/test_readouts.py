@@ -57,10 +57,10 @@ def readout(name: str, train: Pooled) -> ReadOut:
     return fitted(name, train)
 
 
-def test_a_readout_learns(readout: ReadOut, train: Pooled) -> None:
+def test_a_readout_learns(name: str, readout: ReadOut, train: Pooled) -> None:
     new = pooled(200)
     predicted, labels = readout.predict(new), labels_of(new)
-    assert predicted.shape == (MEMBERS, 200)
+    assert predicted.shape == (MEMBERS if name == "trees" else 1, 200)
     assert np.corrcoef(predicted.mean(axis=0), labels)[0, 1] > 0.5
     assert np.corrcoef(readout.predict(train).mean(axis=0), labels_of(train))[0, 1] > 0.9
 

@@ -83,7 +83,7 @@ class ReadOut(ABC):
         group_sizes
             ``(N,)`` how many of the complexes share the group of each.
         members
-            How many predictions are wanted for each complex.
+            How many predictions are wanted for each complex; ridge and Gaussian processes give one.
         seed
             Seed of the random numbers.
         """

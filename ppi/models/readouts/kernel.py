@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from ppi.errors import ModelError
-from ppi.models.readouts.base import ReadOut
+from ppi.models.readouts.arrays import ArrayReadOut
 
 #: Most training complexes whose kernel matrix is solved; of more, so many are drawn.
 _MOST = 8000
-_ARRAYS = ("feature_mean", "feature_scale", "known", "coefficients", "mean")
 
 
-class GaussianProcessReadOut(ReadOut):
-    """The posterior mean of a Gaussian process (Rasmussen & Williams 2006); all members are the same.
+class GaussianProcessReadOut(ArrayReadOut):
+    """The posterior mean of a Gaussian process (Rasmussen & Williams 2006).
 
     Length scale and noise are those of the largest marginal likelihood on a thousand training complexes. A
     complex that weighs less has that much more noise.
@@ -24,13 +21,14 @@ class GaussianProcessReadOut(ReadOut):
     Parameters
     ----------
     options
-        See `ReadOut`.
+        See `ppi.models.readouts.base.ReadOut`.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._members = 1
-        self._fitted_arrays: dict[str, np.ndarray] = {}
+    names = ("feature_mean", "feature_scale", "known", "coefficients", "mean")
+
+    def shapes(self, arrays: Mapping[str, np.ndarray], width: int) -> list[tuple[int, ...]]:
+        count = len(arrays["coefficients"])
+        return [(width,), (width,), (count, width), (count,), (1,)]
 
     def _fit(
         self, features: np.ndarray, labels: np.ndarray, weights: np.ndarray, members: int, seed: int
@@ -49,28 +47,17 @@ class GaussianProcessReadOut(ReadOut):
         covariance = signal * _similarity(known / length, known / length)
         covariance[np.diag_indices(len(known))] += level * noise
         coefficients = signal * np.linalg.solve(covariance, labels - mean)
-        found = (centre, scale * length, known / length, coefficients, np.atleast_1d(mean))
-        arrays = dict(zip(_ARRAYS, found, strict=True))
-        arrays["known"] = arrays["known"].astype(np.float32)
-        self._fitted_arrays, self._members = arrays, members
+        known = (known / length).astype(np.float32)
+        self.fitted = (centre, scale * length, known, coefficients, np.atleast_1d(mean))
 
     def _predict(self, features: np.ndarray) -> np.ndarray:
-        centre, scale, known, coefficients, mean = (self._fitted_arrays[name] for name in _ARRAYS)
-        rows = (features - centre) / scale
+        centre, scale, known, coefficients, mean = self.fitted
+        known = known.astype(np.float64)
+        squares = (known**2).sum(axis=1)
         # One complex at a time, so that a prediction does not depend on the others.
-        predicted = np.array([(_similarity(row[None], known) @ coefficients)[0] for row in rows])
-        return np.tile(predicted + mean, (self._members, 1))
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        return dict(self._fitted_arrays)
-
-    def _load(self, arrays: Mapping[str, np.ndarray], width: int, members: int) -> None:
-        self._fitted_arrays = {name: np.asarray(arrays[name]) for name in _ARRAYS}
-        count = len(self._fitted_arrays["coefficients"])
-        shapes = [array.shape for array in self._fitted_arrays.values()]
-        if shapes != [(width,), (width,), (count, width), (count,), (1,)]:
-            raise ModelError("the read-out is damaged: its arrays do not fit each other")
-        self._members = members
+        rows = ((row - centre) / scale for row in features)
+        similar = (np.exp(-np.maximum(squares + row @ row - 2 * known @ row, 0) / 2) for row in rows)
+        return np.array([[one @ coefficients + mean[0] for one in similar]])
 
 
 def _similarity(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
