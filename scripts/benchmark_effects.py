@@ -132,7 +132,7 @@ def run_scheme(
 
 
 def without_location(table: Rows) -> Rows:
-    """Return rows in which nothing is said of locations."""
+    """Return rows whose features of the location are all 0."""
     hidden = np.array([name in LOCATION_FEATURES for name in FEATURE_NAMES])
     forward, backward = (np.where(hidden, 0, part) for part in (table.forward, table.backward))
     return replace(table, forward=forward, backward=backward)

@@ -137,7 +137,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise ModelError(f"{path}: a JSON object was expected")
+        raise ModelError(
+            f"{path}: it holds no JSON object; get the model folder again from where it was made"
+        )
     return content
 
 

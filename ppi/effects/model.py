@@ -86,7 +86,7 @@ class EffectModel:
         ModelError
             If the folder is missing, incomplete, damaged, or of another version or backbone.
         BackboneError
-            If the backbone cannot be had.
+            If the backbone cannot be loaded.
         """
         folder = shipped_folder(DEFAULT_EFFECTS) if str(model) == DEFAULT_EFFECTS else Path(model)
         parts, manifest = read_parts(folder)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ppi.complexes import AMINO_ACIDS, Complex
+from ppi.complexes import AMINO_ACIDS, UNKNOWN, Complex
 from ppi.errors import InputError
 
 Side = Literal["ligand", "receptor"]
@@ -177,18 +177,26 @@ def apply_mutations(wild: Complex, mutations: Sequence[Mutation]) -> Complex:
     return Complex(name, ligand, receptor)
 
 
-def mutations_between(wild: Complex, mutant: Complex) -> tuple[Mutation, ...]:
+def mutations_between(wild: Complex, mutant: Complex, *, skip_unknown: bool = False) -> tuple[Mutation, ...]:
     """Return the mutations that turn one complex into another, in the order of sides, chains, positions.
+
+    Parameters
+    ----------
+    wild, mutant
+        Before and after.
+    skip_unknown
+        Leave out positions at which a residue is unknown (X).
 
     Raises
     ------
     InputError
-        If the sides differ in the number or the lengths of their chains, or a differing residue is unknown.
+        If the sides differ in the number or the lengths of their chains, or a differing residue is unknown
+        and is not to be left out.
     """
-    return tuple(_differences(wild, mutant))
+    return tuple(_differences(wild, mutant, skip_unknown))
 
 
-def _differences(wild: Complex, mutant: Complex) -> Iterable[Mutation]:
+def _differences(wild: Complex, mutant: Complex, skip_unknown: bool) -> Iterable[Mutation]:
     for side in SIDES:
         before, after = getattr(wild, side), getattr(mutant, side)
         lengths = [[len(chain) for chain in chains] for chains in (before, after)]
@@ -199,5 +207,5 @@ def _differences(wild: Complex, mutant: Complex) -> Iterable[Mutation]:
             )
         for number, pair in enumerate(zip(before, after, strict=True), start=1):
             for position, (old, new) in enumerate(zip(*pair, strict=True), start=1):
-                if old != new:
+                if old != new and not (skip_unknown and UNKNOWN in (old, new)):
                     yield Mutation(side, number, position, old, new)

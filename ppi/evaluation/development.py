@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ppi.evaluation.baselines import entry_weights
-from ppi.evaluation.bootstrap import RESAMPLES, groups_of, resample, score
+from ppi.evaluation.bootstrap import groups_of, resample, score
 from ppi.evaluation.coverage import calibration_curve, coverage, reliability_bins
 from ppi.evaluation.partners import partner_auroc
-from ppi.evaluation.scoring import scores_by_stratum, without_nan
+from ppi.evaluation.scoring import described_rows, scores_by_stratum, without_nan
 from ppi.evaluation.strata import EVERYTHING, SMALLEST_STRATUM, Stratum
 from ppi.evaluation.within_target import mutation_series, score_series
 from ppi.io.tables import ComplexTable
@@ -113,27 +113,12 @@ def describe_development(pooled: OutOfFold, name: str, level: float) -> dict[str
     predictors = {name: predicted, **pooled.baselines}
     strata = _strata(pooled.rows["novelty"])
     large = [s for s in strata if s.name == EVERYTHING or s.rows.sum() >= SMALLEST_STRATUM]
-    names = {stratum.name for stratum in large}
     series = mutation_series(pooled.table.columns, measured)
     weight = entry_weights(pooled.table)
     fold = pooled.rows["fold"].to_numpy()
     error, half_width = predicted - measured, pooled.column("half_width")
     result = {
-        "bootstrap": {
-            "column": groups.column,
-            "groups": len(np.unique(groups.number)),
-            "resamples": RESAMPLES,
-        },
-        "strata": [
-            {
-                "name": stratum.name,
-                "kind": stratum.kind,
-                "n": int(stratum.rows.sum()),
-                "groups": len(np.unique(groups.number[stratum.rows])),
-                "scored": stratum.name in names,
-            }
-            for stratum in strata
-        ],
+        **described_rows(strata, large, groups),
         "scores": scores_by_stratum(measured, predictors, large, groups.number),
         "entry_scores": _entry_scores(pooled.table, measured, predictors, groups.number),
         "fold_spearman": {

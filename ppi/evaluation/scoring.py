@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ppi.evaluation.bootstrap import RESAMPLES, groups_of, resample, score
+from ppi.evaluation.bootstrap import RESAMPLES, Groups, groups_of, resample, score
 from ppi.evaluation.ceiling import label_noise, noise_ceiling, replicate_noise
 from ppi.evaluation.coverage import calibration_curve, coverage, reliability_bins
 from ppi.evaluation.strata import EVERYTHING, SMALLEST_STRATUM, Stratum, strata_of
@@ -110,25 +110,10 @@ def describe(scored: Scored, level: float, whole: pd.DataFrame) -> dict[str, Any
     groups = groups_of(scored.table)
     strata = strata_of(columns, scored.identity, scored.trained_on)
     large = [s for s in strata if s.name == EVERYTHING or s.rows.sum() >= SMALLEST_STRATUM]
-    names = {stratum.name for stratum in large}
     series = mutation_series(columns, measured)
     error = scored.predicted - measured
     result = {
-        "bootstrap": {
-            "column": groups.column,
-            "groups": len(np.unique(groups.number)),
-            "resamples": RESAMPLES,
-        },
-        "strata": [
-            {
-                "name": stratum.name,
-                "kind": stratum.kind,
-                "n": int(stratum.rows.sum()),
-                "groups": len(np.unique(groups.number[stratum.rows])),
-                "scored": stratum.name in names,
-            }
-            for stratum in strata
-        ],
+        **described_rows(strata, large, groups),
         "scores": scores_by_stratum(measured, scored.predictors, large, groups.number),
         "capped_scores": scores_by_stratum(cap_labels(measured), scored.predictors, large, groups.number),
         "within_target": {
@@ -145,6 +130,28 @@ def describe(scored: Scored, level: float, whole: pd.DataFrame) -> dict[str, Any
         },
     }
     return {key: without_nan(value) for key, value in result.items()}
+
+
+def described_rows(strata: Sequence[Stratum], scored: Sequence[Stratum], groups: Groups) -> dict[str, Any]:
+    """Return what `describe` says of the ``bootstrap`` and the ``strata``, some of which are scored."""
+    names = {stratum.name for stratum in scored}
+    return {
+        "bootstrap": {
+            "column": groups.column,
+            "groups": len(np.unique(groups.number)),
+            "resamples": RESAMPLES,
+        },
+        "strata": [
+            {
+                "name": stratum.name,
+                "kind": stratum.kind,
+                "n": int(stratum.rows.sum()),
+                "groups": len(np.unique(groups.number[stratum.rows])),
+                "scored": stratum.name in names,
+            }
+            for stratum in strata
+        ],
+    }
 
 
 def scores_by_stratum(

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ppi.complexes import UNKNOWN, Complex
+from ppi.complexes import Complex
 from ppi.effects.features import Context
 from ppi.effects.model import EffectModel, combine
-from ppi.effects.mutations import SIDES, Mutation
+from ppi.effects.mutations import Mutation, mutations_between
 from ppi.io.predictions import GAS_CONSTANT, STANDARD_TEMPERATURE
 
 #: kcal/mol of dG a unit of pKd.
@@ -54,7 +54,7 @@ class PredictedEffects:
 
     def __call__(self, reference: Complex, items: Sequence[Complex]) -> np.ndarray:
         """Return the ``(N,)`` differences in pKd units; see `ppi.prediction.anchoring.Effects`."""
-        variants = [_substitutions(reference, item) for item in items]
+        variants = [mutations_between(reference, item, skip_unknown=True) for item in items]
         known = self._known(reference.ligand, reference.receptor)
         new = sorted({mutation for variant in variants for mutation in variant} - known.effects.keys())
         if new:
@@ -66,14 +66,3 @@ class PredictedEffects:
 
     def _described(self, ligand: tuple[str, ...], receptor: tuple[str, ...]) -> _Known:
         return _Known(self._model.context(Complex("reference", ligand, receptor)), {})
-
-
-def _substitutions(reference: Complex, item: Complex) -> list[Mutation]:
-    """Return the mutations between complexes of equal lengths; an unknown residue is none."""
-    return [
-        Mutation(side, number, position, before, after)
-        for side in SIDES
-        for number, chains in enumerate(zip(getattr(reference, side), getattr(item, side), strict=True), 1)
-        for position, (before, after) in enumerate(zip(*chains, strict=True), 1)
-        if before != after and UNKNOWN not in (before, after)
-    ]

@@ -127,7 +127,7 @@ def train(
         )
     groups, draws = row_groups(train_part, settings)
     if settings.model.partner_score:
-        partner_pairs(train_part, seed=settings.seed)  # raises now if there are no wrong partners
+        partner_pairs(train_part, seed=settings.seed)  # raises now, not after the training
     weights = row_weights(train_part)
     config = _scaled(settings, labels, draws)
     trained: TrainedModel | None = None
