@@ -29,12 +29,13 @@ from ppi.effects.location_training import LocationTraining
 from ppi.effects.model import EffectModel
 from ppi.embedding.cache import EmbeddingCache
 from ppi.metrics import spearman
+from ppi.prediction.scanning.choice import Choice
+from ppi.prediction.scanning.labels import label_chains
 
 STRUCTURE = "1BRS_A_D"
 LAYERS = (2, 4, 6)
-#: Hot spots by side, in the numbers of the authors; residue 1 of barnase in 1BRS has the number 3.
-HOT_SPOTS = {"ligand": ("H102", "R59"), "receptor": ("D39", "Y29")}
-FIRST_NUMBER = {"ligand": 3, "receptor": 1}
+#: Hot spots by side: the position along the chain of the structure, and the name in the literature.
+HOT_SPOTS = {"ligand": {100: "H102", 57: "R59"}, "receptor": {39: "D39", 29: "Y29"}}
 
 
 def main() -> None:
@@ -90,38 +91,46 @@ def only(effects: MeasuredEffects, names: set[str]) -> MeasuredEffects:
 
 
 def scan(model: EffectModel, effects: MeasuredEffects) -> pd.DataFrame:
-    """Return measured and predicted effects of the single alanine mutations that were measured."""
+    """Return predicted effects of all mutations to alanine, beside those that were measured."""
     wild = effects.complexes[STRUCTURE]
-    variants = {
+    measured = {
         items[0]: ddg
         for name, items, ddg in zip(effects.structures, effects.mutations, effects.ddg, strict=True)
-        if name == STRUCTURE and len(items) == 1 and items[0].mutant == "A"
+        if name == STRUCTURE and len(items) == 1
     }
-    predicted = model.ddg(wild, [[item] for item in variants])
+    labels = label_chains(wild, {})
+    mutations = [items[0] for items in Choice(alanine=True).variants(wild, labels)]
     return pd.DataFrame(
         {
-            "side": [item.side for item in variants],
-            "site": [f"{item.wild}{item.position + FIRST_NUMBER[item.side] - 1}" for item in variants],
-            "measured": list(variants.values()),
-            "predicted": predicted,
+            "side": [item.side for item in mutations],
+            "position": [item.position for item in mutations],
+            "mutation": [f"{item.wild}{item.position}{item.mutant}" for item in mutations],
+            "measured": [measured.get(item, np.nan) for item in mutations],
+            "predicted": model.ddg(wild, [[item] for item in mutations]),
         }
     )
 
 
 def report(table: pd.DataFrame) -> None:
-    """Print the scan of each side in Markdown, and whether each hot spot is above the mean of the rest."""
+    """Print hot spots and measured mutations of each side, and whether each hot spot is above the rest."""
     for side, hot in HOT_SPOTS.items():
         own = table[table["side"] == side].sort_values("predicted", ascending=False)
         own = own.assign(rank=range(1, len(own) + 1))
-        rest = own.loc[~own["site"].isin(hot), "predicted"].mean()
-        print(f"\n{side}: Spearman {spearman(own['measured'].to_numpy(), own['predicted'].to_numpy()):.2f}\n")
+        known = own[own["measured"].notna()]
+        order = spearman(known["measured"].to_numpy(), known["predicted"].to_numpy())
+        print(f"\n{side}: {len(own)} mutations; Spearman over {len(known)} measured ones {order:.2f}\n")
         print("| rank | mutation | predicted ddG | measured ddG |\n| --- | --- | --- | --- |")
-        for row in own.itertuples():
-            print(f"| {row.rank} | {row.site}A | {row.predicted:.2f} | {row.measured:.2f} |")
+        for row in own[own["measured"].notna() | own["position"].isin(hot)].to_dict("records"):
+            value = f"{row['measured']:.2f}" if row["measured"] == row["measured"] else ""
+            print(f"| {row['rank']} | {row['mutation']} | {row['predicted']:.2f} | {value} |")
+        rest = own.loc[~own["position"].isin(hot), "predicted"].mean()
         print(f"\nmean of the rest: {rest:.2f} kcal/mol")
-        for site in hot:
-            value = float(own.loc[own["site"] == site, "predicted"].iloc[0])
-            print(f"{site}A: {value:.2f}, {'above' if value > rest else 'NOT above'} the mean of the rest")
+        for row in own[own["position"].isin(hot)].to_dict("records"):
+            verdict = "above" if row["predicted"] > rest else "NOT above"
+            print(
+                f"{hot[row['position']]}A: {row['predicted']:.2f}, rank {row['rank']} of {len(own)}, "
+                f"{verdict} the mean of the rest"
+            )
 
 
 if __name__ == "__main__":

@@ -93,13 +93,19 @@ def scan(
         refuse_overwriting(path, sources)
 
     from ppi.prediction.predictor import Predictor
-    from ppi.prediction.scanning.choice import Choice
     from ppi.prediction.scanning.files import write_scan
     from ppi.prediction.scanning.summary import summary_text
 
-    choice = Choice(sites, alanine, pairs, mutants)
     with Predictor(model, device=device, store=store, novelty=novelty) as predictor:
-        found = predictor.scan(complexes, choice, structure=structure, measured=anchors)
+        found = predictor.scan(
+            complexes,
+            sites=sites,
+            alanine=alanine,
+            pairs=pairs,
+            mutants=mutants,
+            structure=structure,
+            measured=anchors,
+        )
     write_scan(found, output=output, html=html, png=png, dms_viz_file=dms_viz, structure=structure)
     sys.stdout.write(summary_text(found))
     for path in targets:

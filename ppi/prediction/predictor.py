@@ -129,8 +129,11 @@ class Predictor:
     def scan(
         self,
         complexes: Inputs,
-        choice: Choice | None = None,
         *,
+        sites: str | Sequence[str] = (),
+        alanine: bool = False,
+        pairs: bool = False,
+        mutants: str | Sequence[str] = (),
         structure: str | os.PathLike[str] | None = None,
         measured: bool = True,
     ) -> Scan:
@@ -140,8 +143,16 @@ class Predictor:
         ----------
         complexes
             See `ppi.io.inputs.read_inputs`.
-        choice
-            Which mutants; all single ones by default.
+        sites
+            Where, such as ``ligand:1:95-102``; see `ppi.prediction.scanning.notation.parse_sites`. Everywhere
+            by default.
+        alanine
+            To alanine only.
+        pairs
+            All double mutants of the sites, instead of all single ones.
+        mutants
+            These mutants instead, such as ``ligand:1:H102A+receptor:1:D39A``; see
+            `ppi.prediction.scanning.notation.parse_variant`.
         structure
             PDB or mmCIF file of the complex, whose names of chains and numbers of residues may then be used.
         measured
@@ -165,8 +176,8 @@ class Predictor:
             label_chains(item, names, chains)
             for item, names in zip(table.complexes, _chain_names(table), strict=True)
         ]
-        wanted = choice or Choice()
-        variants = [wanted.variants(item, label) for item, label in zip(table.complexes, labels, strict=True)]
+        choice = Choice(_texts(sites), alanine, pairs, _texts(mutants))
+        variants = [choice.variants(item, label) for item, label in zip(table.complexes, labels, strict=True)]
         predicted = predict_with(self._model, table.complexes, self._cache)
         wild = self._table(table, predicted, STANDARD_TEMPERATURE, measured=measured)
         scanned = []
@@ -290,6 +301,10 @@ def _nearest_columns(found: NearestComplex | None) -> dict[str, object]:
         "nearest_complex": None if found is None else found.id,
         "nearest_pkd": np.nan if found is None or found.pkd is None else found.pkd,
     }
+
+
+def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _laid_onto(row: pd.Series) -> str | None:

@@ -12,6 +12,7 @@ from ppi.prediction.scanning.figures import heat_map_png
 from ppi.prediction.scanning.scan import Scan, ScannedComplex
 from ppi.prediction.scanning.summary import (
     LIMITS,
+    alanine_sentence,
     familiarity_sentence,
     mutant_name,
     no_gain_sentence,
@@ -47,8 +48,7 @@ def _sections(item: ScannedComplex) -> Iterator[str]:
         yield html_table(_rounded(sites.head(_ROWS)))
     yield "<h3>Best stabilising mutants</h3>"
     better = strongest_binders(item).head(_ROWS)
-    sentence = no_gain_sentence(item)
-    if sentence:
+    for sentence in filter(None, (no_gain_sentence(item), alanine_sentence(better))):
         yield f"<p>{html.escape(sentence)}</p>"
     if len(better):
         yield html_table(_mutants(better))

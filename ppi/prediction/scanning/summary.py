@@ -95,6 +95,16 @@ def mutant_name(row: pd.Series) -> str:
     )
 
 
+def alanine_sentence(shown: pd.DataFrame) -> str | None:
+    """Warn of stabilising substitutions of alanines, where some are among the shown ones."""
+    if not shown["wild_residue"].str.contains("A").any():
+        return None
+    return (
+        "Substitutions of alanines come out too favourable: most measured mutations are to alanine, and the "
+        "model takes the way back to have the opposite effect."
+    )
+
+
 def no_gain_sentence(item: ScannedComplex) -> str | None:
     """Say that no stabilising substitution is beyond the noise, where none is."""
     better = strongest_binders(item)
@@ -126,6 +136,4 @@ def _lines(item: ScannedComplex) -> Iterator[str]:
             f"  {mutant_name(row):28s} {row['ddg_kcal_mol']:6.2f}   "
             f"({row['ddg_lower']:.2f} to {row['ddg_upper']:.2f})"
         )
-    sentence = no_gain_sentence(item)
-    if sentence:
-        yield sentence
+    yield from filter(None, (no_gain_sentence(item), alanine_sentence(better)))
