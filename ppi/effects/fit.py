@@ -237,7 +237,8 @@ def fit_effects(
         networks=len(networks),
         crowding=training.crowding,
     )
+    complexes = tuple(effects.complexes.values())
     interval = (
         calibrate(table, effects, interfaces, embedded, similar, training, seed=seed) if similar else None
     )
-    return EffectModel(EffectParts(config, embedded.encoder, networks, forest, interval), cache)
+    return EffectModel(EffectParts(config, embedded.encoder, networks, forest, interval, complexes), cache)

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from data_curation.files import atomic_folder, sha256_of
+from ppi.complexes import Complex
 from ppi.effects.encoding import ResidueEncoder
 from ppi.effects.features import FEATURE_NAMES
 from ppi.effects.interval import EffectInterval, read_interval
@@ -24,15 +25,19 @@ from ppi.errors import ModelError
 from ppi.models.files import (
     CALIBRATION_FILE,
     CARD_FILE,
+    COMPLEXES_FILE,
     CONFIG_FILE,
     MANIFEST_FILE,
     WEIGHTS_FILE,
     WEIGHTS_HASH,
+    read_training_complexes,
+    write_complexes,
 )
 from ppi.models.forest import Forest
 
-#: Key of the manifest under which the SHA-256 of the intervals stands; folders of older versions have none.
-_INTERVAL_HASH = "calibration_sha256"
+#: Keys of the manifest under which the SHA-256 of intervals and complexes stand; folders of older versions
+#: have none.
+_INTERVAL_HASH, _COMPLEXES_HASH = "calibration_sha256", "training_complexes_sha256"
 _PROJECTION, _HEAD, _FOREST, _NETWORK = "projection.", "head.", "forest.", "location.{}."
 
 
@@ -80,6 +85,8 @@ class EffectParts:
         Trees over `ppi.effects.features.FEATURE_NAMES`.
     interval
         Of what it predicts; None for a model without one, as those of older versions are.
+    complexes
+        Those whose measured effects the trees have learnt from; none for a model of an older version.
     """
 
     config: EffectConfig
@@ -87,12 +94,13 @@ class EffectParts:
     networks: tuple[LocationNetwork, ...]
     forest: Forest
     interval: EffectInterval | None = None
+    complexes: tuple[Complex, ...] = ()
 
 
 def write_parts(
     path: str | os.PathLike[str], parts: EffectParts, manifest: Mapping[str, Any], card: str
 ) -> None:
-    """Write a model folder that `read_parts` reads; the manifest gets the hashes of weights and intervals.
+    """Write a model folder that `read_parts` reads; the manifest gets the hashes of its other files.
 
     Raises
     ------
@@ -114,6 +122,9 @@ def write_parts(
             text = json.dumps(asdict(parts.interval), indent=2) + "\n"
             (folder / CALIBRATION_FILE).write_text(text)
             hashed[_INTERVAL_HASH] = sha256_of(folder / CALIBRATION_FILE)
+        if parts.complexes:
+            write_complexes(folder, parts.complexes)
+            hashed[_COMPLEXES_HASH] = sha256_of(folder / COMPLEXES_FILE)
         (folder / MANIFEST_FILE).write_text(json.dumps(hashed, indent=1) + "\n")
         (folder / CARD_FILE).write_text(card)
 
@@ -138,7 +149,8 @@ def read_parts(folder: Path) -> tuple[EffectParts, dict[str, Any]]:
         raise ModelError(f"{path}: not the weights that {CONFIG_FILE} describes: {error}") from error
     arrays = {name: tensor.numpy() for name, tensor in _under(tensors, _FOREST).items()}
     forest = Forest.from_arrays(arrays, len(config.features))
-    return EffectParts(config, encoder, networks, forest, _interval(folder, manifest)), manifest
+    known = _interval(folder, manifest), _complexes(folder, manifest)
+    return EffectParts(config, encoder, networks, forest, *known), manifest
 
 
 def _interval(folder: Path, manifest: Mapping[str, Any]) -> EffectInterval | None:
@@ -146,6 +158,13 @@ def _interval(folder: Path, manifest: Mapping[str, Any]) -> EffectInterval | Non
         return None
     _check_hash(folder / CALIBRATION_FILE, "intervals", manifest[_INTERVAL_HASH])
     return read_interval(folder / CALIBRATION_FILE)
+
+
+def _complexes(folder: Path, manifest: Mapping[str, Any]) -> tuple[Complex, ...]:
+    if _COMPLEXES_HASH not in manifest:
+        return ()
+    _check_hash(folder / COMPLEXES_FILE, "training complexes", manifest[_COMPLEXES_HASH])
+    return read_training_complexes(folder)
 
 
 def _check_hash(path: Path, what: str, recorded: str | None) -> None:

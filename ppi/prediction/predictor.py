@@ -16,21 +16,20 @@ from data_curation.structures import read_structure
 from ppi.complexes import Complex
 from ppi.devices import choose_device
 from ppi.effects.model import EffectModel
-from ppi.effects.mutations import SIDES, Side
 from ppi.embedding.cache import EmbeddingCache
 from ppi.errors import InputError, PpiWarning
 from ppi.io.inputs import Inputs, read_inputs
 from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_from_pkd
-from ppi.io.tables import CHAIN_NAME_COLUMNS, ComplexTable
+from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
 from ppi.prediction.anchoring import AnchoredDifferences, Anchors
 from ppi.prediction.engine import MemberPredictions, predict_with
 from ppi.prediction.neighbours import MIN_PLACED_IDENTITY
-from ppi.prediction.novelty import NearestComplex, NoveltyIndex
+from ppi.prediction.novelty import MIN_IDENTITY, NearestComplex, NoveltyIndex, pair_identities
 from ppi.prediction.oddities import oddities_of
 from ppi.prediction.predicted_effects import PredictedEffects
 from ppi.prediction.scanning.choice import Choice, Variant
-from ppi.prediction.scanning.labels import label_chains
+from ppi.prediction.scanning.labels import label_table
 from ppi.prediction.scanning.scan import Scan, scan_complex
 
 _KELVIN = f"give {LOWEST_KELVIN} to {HIGHEST_KELVIN} kelvin"
@@ -171,21 +170,22 @@ class Predictor:
             If the structure cannot be read.
         """
         table = read_inputs(complexes)
-        chains = None if structure is None else read_structure(structure)
-        labels = [
-            label_chains(item, names, chains)
-            for item, names in zip(table.complexes, _chain_names(table), strict=True)
-        ]
-        choice = Choice(_texts(sites), alanine, pairs, _texts(mutants))
+        labels = label_table(table, None if structure is None else read_structure(structure))
+        choice = Choice.of(sites, mutants, alanine=alanine, pairs=pairs)
         variants = [choice.variants(item, label) for item, label in zip(table.complexes, labels, strict=True)]
         predicted = predict_with(self._model, table.complexes, self._cache)
         wild = self._table(table, predicted, STANDARD_TEMPERATURE, measured=measured)
+        familiar = pair_identities(self._effects.parts.complexes, table.complexes) >= MIN_IDENTITY
         scanned = []
         for number, (item, label, own) in enumerate(zip(table.complexes, labels, variants, strict=True)):
             row, prior = wild.iloc[number], float(predicted.mean[number])
             anchored = self._differences(item, own, prior, row) if measured else None
             quantile = self.trained.calibration.anchored_quantile or np.nan
-            scanned.append(scan_complex(item, label, own, row, self._effects, anchored, quantile))
+            scanned.append(
+                scan_complex(
+                    item, label, own, row, self._effects, anchored, quantile, known=bool(familiar[number])
+                )
+            )
         return Scan(tuple(scanned))
 
     def _table(
@@ -303,26 +303,9 @@ def _nearest_columns(found: NearestComplex | None) -> dict[str, object]:
     }
 
 
-def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
 def _laid_onto(row: pd.Series) -> str | None:
     """Return the name of the training complex that a complex may be laid onto."""
     return row["nearest_complex"] if row["pair_identity"] >= MIN_PLACED_IDENTITY else None
-
-
-def _chain_names(table: ComplexTable) -> list[dict[Side, tuple[str, ...]]]:
-    """Return the names of the chains of each complex by side; none where the table has none."""
-
-    def of(cell: object) -> tuple[str, ...]:
-        return tuple(cell.split(",")) if isinstance(cell, str) and cell else ()
-
-    columns = {side: table.columns.get(CHAIN_NAME_COLUMNS[side]) for side in SIDES}
-    return [
-        {side: () if cells is None else of(cells.iloc[number]) for side, cells in columns.items()}
-        for number in range(len(table))
-    ]
 
 
 def _temperatures(table: ComplexTable, default: float) -> pd.Series | float:

@@ -120,6 +120,7 @@ def test_a_new_complex_has_the_wider_interval(predictor: ppi.Predictor) -> None:
     interval = EffectModel.load(device="cpu", on_disk=False).parts.interval
     assert interval is not None
     assert found.complexes[0].prediction["novelty"] == "new"
+    assert not found.complexes[0].known
     widths = found.table["ddg_upper"] - found.table["ddg_lower"]
     assert widths.to_numpy() == pytest.approx(2 * interval.new_single)
     # Its chain of one residue is scanned, too.
@@ -195,6 +196,7 @@ def test_several_complexes_and_formats(tmp_path: Path, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert "a: 13 mutants, 0 beyond the model's noise" in printed
     assert "new to the model. The mutants are predicted from sequence alone" in printed
+    assert "No complex with measured effects of mutations resembles this one" in printed
     assert "No mutant is predicted to bind more strongly." in printed
 
 

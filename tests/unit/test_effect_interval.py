@@ -66,8 +66,11 @@ def test_the_shipped_interval_is_checked_and_may_be_absent(tmp_path: Path) -> No
     with pytest.raises(ModelError, match=r"calibration\.json is missing"):
         read_parts(folder)
     manifest.pop("calibration_sha256")
+    manifest.pop("training_complexes_sha256")
     (folder / "manifest.json").write_text(json.dumps(manifest))
     older, _ = read_parts(folder)
     assert older.interval is None
+    assert older.complexes == ()
+    assert len(parts.complexes) == parts.interval.structures == 343
     assert older.config == parts.config
     assert replace(parts, interval=None).config == older.config

@@ -45,6 +45,15 @@ class Choice:
     pairs: bool = False
     mutants: tuple[str, ...] = ()
 
+    @classmethod
+    def of(
+        cls, sites: str | Sequence[str], mutants: str | Sequence[str], *, alanine: bool, pairs: bool
+    ) -> Choice:
+        """Return the choice for one text or several of each kind."""
+        listed = ((given,) if isinstance(given, str) else tuple(given) for given in (sites, mutants))
+        where, which = listed
+        return cls(where, alanine, pairs, which)
+
     def __post_init__(self) -> None:
         if self.mutants and (self.sites or self.alanine or self.pairs):
             raise InputError("give either mutants, or sites, alanine and pairs")

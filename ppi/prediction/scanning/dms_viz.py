@@ -1,4 +1,4 @@
-"""A scan in the JSON format of dms-viz (https://dms-viz.github.io), as `configure-dms-viz` 1.5 writes it."""
+"""A scan in the JSON format of dms-viz (https://dms-viz.github.io), as `configure-dms-viz` 1.7 writes it."""
 
 from __future__ import annotations
 

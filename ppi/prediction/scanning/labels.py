@@ -9,6 +9,7 @@ from data_curation.structures import StructureChain
 from ppi.complexes import UNKNOWN, Complex
 from ppi.effects.mutations import SIDES, Side
 from ppi.errors import InputError
+from ppi.io.tables import CHAIN_NAME_COLUMNS, ComplexTable
 from ppi.prediction.placement import chain_aligner
 
 #: Parts of the shorter of two chains: a chain of a structure is one of the complex if so many of its residues
@@ -52,6 +53,25 @@ class ChainLabels:
 
     def __str__(self) -> str:
         return f"{self.side} chain {self.chain}"
+
+
+def label_table(
+    table: ComplexTable, structure: Mapping[str, StructureChain] | None
+) -> list[tuple[ChainLabels, ...]]:
+    """Name the chains of the complexes of a table; see `label_chains`.
+
+    Their names are in `ppi.io.tables.CHAIN_NAME_COLUMNS`, if the table has these columns.
+    """
+
+    def names(number: int, side: Side) -> tuple[str, ...]:
+        column = CHAIN_NAME_COLUMNS[side]
+        cell = table.columns[column].iloc[number] if column in table.columns else ""
+        return tuple(cell.split(",")) if isinstance(cell, str) and cell else ()
+
+    return [
+        label_chains(item, {side: names(number, side) for side in SIDES}, structure)
+        for number, item in enumerate(table.complexes)
+    ]
 
 
 def label_chains(

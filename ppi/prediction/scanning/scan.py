@@ -57,6 +57,8 @@ class ScannedComplex:
         Row of the wild type in the table of predictions; see `ppi.io.predictions.COLUMNS`.
     interface
         ``(L,)`` predicted probability of the residues of ligand and receptor to be at the interface.
+    known
+        Whether it resembles a complex whose measured effects the model of mutation effects has learnt from.
     table
         One row a mutant; see `COLUMNS`.
     """
@@ -65,6 +67,7 @@ class ScannedComplex:
     labels: tuple[ChainLabels, ...]
     prediction: pd.Series
     interface: tuple[np.ndarray, np.ndarray]
+    known: bool
     table: pd.DataFrame
 
     def interface_of(self, label: ChainLabels) -> np.ndarray:
@@ -108,12 +111,14 @@ def scan_complex(
     effects: EffectModel,
     anchored: AnchoredDifferences | None,
     quantile: float,
+    *,
+    known: bool,
 ) -> ScannedComplex:
     """Put together what is known of the mutants of a complex.
 
     Parameters
     ----------
-    wild, labels, prediction
+    wild, labels, prediction, known
         See `ScannedComplex`.
     variants
         ``V`` mutants.
@@ -126,14 +131,14 @@ def scan_complex(
     """
     context = effects.context(wild)
     from_sequence = effects.ddg_in(context, variants)
-    best, half_width = from_sequence.copy(), _half_width(effects, variants, prediction["novelty"])
+    best, half_width = from_sequence.copy(), _half_width(effects, variants, known)
     measured: np.ndarray = np.full(len(variants), np.nan)
     anchors = np.zeros(len(variants), dtype=int)
     if anchored is not None:
-        known = np.isfinite(anchored.pkd)
-        best[known] = -KCAL_PER_PKD * anchored.pkd[known]
-        half_width[known] = KCAL_PER_PKD * quantile * anchored.std[known]
-        anchors[known] = anchored.neighbours
+        placed = np.isfinite(anchored.pkd)
+        best[placed] = -KCAL_PER_PKD * anchored.pkd[placed]
+        half_width[placed] = KCAL_PER_PKD * quantile * anchored.std[placed]
+        anchors[placed] = anchored.neighbours
         measured = -KCAL_PER_PKD * anchored.measured
     columns = {
         "ddg_kcal_mol": best,
@@ -149,7 +154,7 @@ def scan_complex(
     described = pd.DataFrame([_described(wild, labels, variant) for variant in variants])
     table = described.assign(**columns)[list(COLUMNS)]
     sides = context.locations[0][:, _INTERFACE], context.locations[1][:, _INTERFACE]
-    return ScannedComplex(wild, labels, prediction, sides, table)
+    return ScannedComplex(wild, labels, prediction, sides, known, table)
 
 
 def _interface(context: Context, mutation: Mutation) -> float:
@@ -158,12 +163,12 @@ def _interface(context: Context, mutation: Mutation) -> float:
     return float(context.locations[side][before + mutation.position - 1, _INTERFACE])
 
 
-def _half_width(effects: EffectModel, variants: Sequence[Variant], novelty: object) -> np.ndarray:
+def _half_width(effects: EffectModel, variants: Sequence[Variant], known: bool) -> np.ndarray:
     """Return the half widths of what the model of effects says; NaN where it has no interval."""
     interval = effects.parts.interval
     if interval is None:
         return np.full(len(variants), np.nan)
-    return interval.half_width(np.array([len(each) for each in variants]), new=novelty != "familiar")
+    return interval.half_width(np.array([len(each) for each in variants]), new=not known)
 
 
 def _described(wild: Complex, labels: Sequence[ChainLabels], variant: Variant) -> dict[str, object]:

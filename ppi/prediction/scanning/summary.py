@@ -39,7 +39,9 @@ def familiarity_sentence(item: ScannedComplex) -> str:
     start = (
         f"The mutants start from {anchors} measured complexes around it."
         if anchors
-        else "The mutants are predicted from sequence alone: nothing measured was used."
+        else "The mutants are predicted from sequence alone: nothing measured was used. "
+        f"{'A complex' if item.known else 'No complex'} with measured effects of mutations resembles this one"
+        f"{'.' if item.known else ', which makes the intervals wider.'}"
     )
     return f"{wild}{novelty}{near}{pkd}. {start}"
 
