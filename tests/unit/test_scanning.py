@@ -140,7 +140,7 @@ def test_several_mutations_are_joined_by_a_plus(plain: tuple[ChainLabels, ...]) 
         ("H:E107A", "chain H has no residue 107; it has 94 to 112, nearest .*103:D"),
         ("Z:E94A", "there is no chain Z; its chains are H, L, Y"),
         ("H:99:E:A", "99 is no position of the ligand chain 1; it has 15 residues"),
-        ("H:2:E:A", r"residue there is V, not E \(neighbours 94:E \[95:V\]"),
+        ("H:2:E:A", r"residue there is V, not E \(neighbours 1:E \[2:V\] 3:Q 4:L\)"),
         ("ligand:1:Y1A", r"position 1 is E, not Y \(neighbours \[1:E\] 2:V 3:Q\)"),
         ("H:E94E", "the mutant equals the wild type"),
         ("nonsense", "is no mutation"),
