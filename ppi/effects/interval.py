@@ -17,8 +17,8 @@ import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from ppi.errors import ModelError
-from ppi.models.calibration import FOLDS, LEVEL, group_quantile
+from ppi.errors import InputError, ModelError
+from ppi.models.calibration import FOLDS, LEVEL, group_quantile, needed_groups
 
 _Width = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Part = Annotated[float, Field(ge=0, le=1)]
@@ -88,6 +88,11 @@ def fit_interval(
         seen no chain like those of the structure either.
     level
         Of the interval.
+
+    Raises
+    ------
+    InputError
+        If there are too few structures.
     """
     groups = np.unique(structures, return_inverse=True)[1]
     several = mutations > 1
@@ -138,6 +143,12 @@ def _widths(groups: np.ndarray, several: np.ndarray, error: np.ndarray, level: f
 
 
 def _quantile(groups: np.ndarray, chosen: np.ndarray, error: np.ndarray, level: float) -> float:
+    found, needed = len(np.unique(groups[chosen])), needed_groups(level)
+    if found < needed:
+        raise InputError(
+            f"an interval of {level:.0%} needs variants of one mutation, and variants of several, in "
+            f"{needed} structures or more, also where a tenth of them is left out; there are {found}"
+        )
     return group_quantile(error[chosen], _weight(groups[chosen]), level)
 
 

@@ -27,6 +27,9 @@ MEAN_EFFECT = -0.5
 #: Complexes of a group that are left out, one by one, to calibrate the interval.
 _SCORED = 10
 
+#: Columns and new residues (ASCII codes) of a row of `ppi.prediction.neighbours.Neighbours.residues`.
+_Edit = frozenset[tuple[int, int]]
+
 #: Gives ``(N,)`` pKd of complexes minus that of the first argument, which differs by substitutions alone.
 Effects = Callable[[Complex, Sequence[Complex]], np.ndarray]
 
@@ -137,43 +140,30 @@ class Anchors:
         near = self._index.find(wild, most=MOST_NEIGHBOURS, like=like)
         if near is None:
             return None
-        # A residue that the reference does not know differs from none.
-        seen = (near.sources >= 0) & (near.residues[near.medoid()] != ord(UNKNOWN))
-        column = {int(near.sources[place]): int(place) for place in np.flatnonzero(seen)}
-        starts = _starts(wild)
-        edits = [
-            {
-                column.get(starts[item.side, item.chain] + item.position - 1, -1): ord(item.mutant)
-                for item in each
-            }
-            for each in variants
-        ]
-        placed = np.array([-1 not in edit for edit in edits], dtype=bool)
-        residues = np.tile(near.residues[-1], (int(placed.sum()), 1))
-        for row, number in enumerate(np.flatnonzero(placed)):
-            residues[row, list(edits[number])] = list(edits[number].values())
-        process, rows, mean = self._fit(near.joined_by(residues), prior)
+        edits = _edits(near, wild, variants)
+        placed = np.array([edit is not None for edit in edits], dtype=bool)
+        process, rows, mean = self._fit(near.joined_by(_edited(near, edits)), prior)
         own, mutants = rows.part(slice(0, 1)), rows.part(slice(1, None))
         (pkd,), (variance,) = process.predict(own, mean[:1])
-        change, spread, measured = np.full((3, len(edits)), np.nan)
         mutant_pkd, mutant_variance = process.predict(mutants, mean[1:])
-        change[placed] = mutant_pkd - pkd
         between = mutant_variance + variance - 2 * process.covariance_with(mutants, own)
+        change, spread = np.full((2, len(edits)), np.nan)
+        change[placed] = mutant_pkd - pkd
         # Both are measured, with an error each.
         spread[placed] = np.sqrt(np.maximum(between, 0) + 2 * MEASUREMENT_SD**2)
-        known = self._measured(near)
-        if () in known:
-            measured = np.array([known.get(_key(edit), np.nan) for edit in edits]) - known[()]
-        return AnchoredDifferences(change, spread, measured, len(near.numbers))
+        return AnchoredDifferences(change, spread, self._measured(near, edits), len(near.numbers))
 
-    def _measured(self, near: Neighbours) -> dict[tuple[tuple[int, int], ...], float]:
-        """Return the mean measured pKd by columns and residues that differ from the complex itself."""
-        found: dict[tuple[tuple[int, int], ...], list[float]] = {}
-        own = near.changed(len(near.residues) - 1)[:-1]
-        for number, residues, changed in zip(near.numbers, near.residues, own, strict=False):
-            edit = {int(place): int(residues[place]) for place in np.flatnonzero(changed)}
-            found.setdefault(_key(edit), []).append(float(self._pkd[number]))
-        return {key: float(np.mean(values)) for key, values in found.items()}
+    def _measured(self, near: Neighbours, edits: Sequence[_Edit | None]) -> np.ndarray:
+        """Return the ``(V,)`` measured pKd of edited complexes minus that of the complex itself."""
+        found: dict[_Edit, list[float]] = {}
+        changed = near.changed(len(near.residues) - 1)[:-1]
+        for number, residues, differs in zip(near.numbers, near.residues[:-1], changed, strict=True):
+            edit = frozenset((int(column), int(residues[column])) for column in np.flatnonzero(differs))
+            found.setdefault(edit, []).append(float(self._pkd[number]))
+        wild = np.mean(found.get(frozenset(), [np.nan]))
+        pkd = [np.nan if edit is None else np.mean(found.get(edit, [np.nan])) for edit in edits]
+        measured: np.ndarray = np.array(pkd, dtype=np.float64) - wild
+        return measured
 
     def _fit(self, near: Neighbours, prior: float) -> tuple[Process, Substitutions, np.ndarray]:
         """Return the process that explains the neighbours best, the other rows, and their expected pKd."""
@@ -194,18 +184,35 @@ class Anchors:
         return self._effects(items[reference], items)
 
 
-def _starts(item: Complex) -> dict[tuple[Side, int], int]:
-    """Return the index of the first residue of each chain among all residues, by side and chain number."""
+def _edits(near: Neighbours, wild: Complex, variants: Sequence[Sequence[Mutation]]) -> list[_Edit | None]:
+    """Return columns and new residues of each variant; None where the neighbours lack one of its residues.
+
+    A residue that the reference does not know differs from none, and is lacking, too.
+    """
+    seen = (near.sources >= 0) & (near.residues[near.medoid()] != ord(UNKNOWN))
+    column = {int(near.sources[number]): int(number) for number in np.flatnonzero(seen)}
     starts, start = dict[tuple[Side, int], int](), 0
     for side in SIDES:
-        for number, chain in enumerate(getattr(item, side), start=1):
-            starts[side, number] = start
-            start += len(chain)
-    return starts
+        for chain, residues in enumerate(getattr(wild, side), start=1):
+            starts[side, chain] = start
+            start += len(residues)
+    sites = [[starts[item.side, item.chain] + item.position - 1 for item in each] for each in variants]
+    return [
+        frozenset((column[site], ord(item.mutant)) for site, item in zip(own, each, strict=True))
+        if all(site in column for site in own)
+        else None
+        for own, each in zip(sites, variants, strict=True)
+    ]
 
 
-def _key(edit: dict[int, int]) -> tuple[tuple[int, int], ...]:
-    return tuple(sorted(edit.items()))
+def _edited(near: Neighbours, edits: Sequence[_Edit | None]) -> np.ndarray:
+    """Return a row of residues for each edit of the complex."""
+    known = [edit for edit in edits if edit is not None]
+    rows = np.tile(near.residues[-1], (len(known), 1))
+    for row, edit in zip(rows, known, strict=True):
+        for column, residue in edit:
+            row[column] = residue
+    return rows
 
 
 def anchored_quantile(

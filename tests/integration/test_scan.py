@@ -183,6 +183,17 @@ def _check_dms_viz(content: dict, structure: Path) -> None:
         assert data["pdb"] == structure.read_text()
 
 
+def test_another_model_has_no_measured_neighbours(
+    tmp_path: Path, model_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [BARNASE, "--sites", "receptor:1:39", "--model", model_path, "--output", tmp_path / "out.csv"]
+    assert run("scan", *words) == 0
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert table["anchors"].tolist() == [0] * 19
+    assert (table["ddg_kcal_mol"] == table["ddg_from_sequence"]).all()
+    assert "A complex with measured effects of mutations resembles this one." in capsys.readouterr().out
+
+
 def test_several_complexes_and_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "in.csv"
     table.write_text("id,ligand,receptor\na,AQWINTF,GGKLPDN\nb,MKTWYIA,GGKLPDN\n")
@@ -259,4 +270,4 @@ def test_names_of_chains_come_from_records_and_tables(tmp_path: Path, predictor:
     frame = pd.DataFrame(
         {"id": ["x"], "ligand": ["MKV:WKL"], "receptor": ["GGS"], "ligand_chain_names": ["P,Q"]}
     )
-    assert predictor.scan(frame, mutants="Q:1:W:A").table["chain"].tolist() == ["2"]
+    assert predictor.scan(frame, mutants="Q:1:W:A").table["chain"].tolist() == [2]

@@ -213,6 +213,9 @@ def test_mutations_follow_their_residues_to_where_a_complex_is_laid() -> None:
     assert laid.pkd[:2] == pytest.approx(direct.pkd, abs=1e-9)
     assert np.isnan(laid.pkd[2])
     assert np.isnan(laid.std[2])
+    none = anchors.differences(exchanged, variants[2:], PRIOR, like="wild")
+    assert none is not None
+    assert np.isnan(none.pkd).all()
     assert anchors.differences(exchanged, variants, PRIOR) is None
 
 

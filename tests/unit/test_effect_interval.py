@@ -13,7 +13,7 @@ import pytest
 from ppi.backbones.checkpoints import shipped_folder
 from ppi.effects.folder import read_parts
 from ppi.effects.interval import EffectInterval, fit_interval
-from ppi.errors import ModelError
+from ppi.errors import InputError, ModelError
 
 
 @pytest.fixture
@@ -51,6 +51,13 @@ def test_one_structure_with_many_variants_counts_once() -> None:
         [*structures, *structures], np.repeat([1, 2], 550), np.tile(measured, 2), *[np.tile(zeros, 2)] * 2
     )
     assert found.single == 1.0
+
+
+def test_too_few_structures_are_refused() -> None:
+    structures = [f"s{number}" for number in range(20)]
+    zeros = np.zeros(20)
+    with pytest.raises(InputError, match="in 9 structures or more, .*; there are 0"):
+        fit_interval(structures, np.ones(20, dtype=int), zeros, zeros, zeros)
 
 
 def test_the_shipped_interval_is_checked_and_may_be_absent(tmp_path: Path) -> None:

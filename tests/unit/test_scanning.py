@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
+from Bio.PDB.mmcifio import MMCIFIO
+from Bio.PDB.PDBParser import PDBParser
 from Bio.SeqUtils import seq3
 from made_structures import residue, write_structure
 
@@ -13,6 +16,7 @@ from ppi.complexes import Complex
 from ppi.effects.mutations import Mutation
 from ppi.errors import InputError
 from ppi.prediction.scanning.choice import MOST_PAIRS, Choice
+from ppi.prediction.scanning.dms_viz import read_pdb_text
 from ppi.prediction.scanning.labels import ChainLabels, label_chains
 from ppi.prediction.scanning.notation import parse_sites, parse_variant
 
@@ -136,7 +140,7 @@ def test_several_mutations_are_joined_by_a_plus(plain: tuple[ChainLabels, ...]) 
         ("H:E107A", "chain H has no residue 107; it has 94 to 112, nearest .*103:D"),
         ("Z:E94A", "there is no chain Z; its chains are H, L, Y"),
         ("H:99:E:A", "99 is no position of the ligand chain 1; it has 15 residues"),
-        ("H:2:E:A", r"residue there is V, not E \(neighbours 94:E \[95:V\]"),
+        ("H:2:E:A", r"residue there is V, not E \(neighbours 1:E \[2:V\] 3:Q 4:L\)"),
         ("ligand:1:Y1A", r"position 1 is E, not Y \(neighbours \[1:E\] 2:V 3:Q\)"),
         ("H:E94E", "the mutant equals the wild type"),
         ("nonsense", "is no mutation"),
@@ -214,3 +218,17 @@ def test_two_copies_of_a_chain_get_a_chain_of_the_structure_each(tmp_path: Path)
 def test_names_must_be_as_many_as_chains() -> None:
     with pytest.raises(InputError, match=r"the ligand has 2 chain\(s\), but 1 name"):
         label_chains(WILD, {"ligand": ("H",)})
+
+
+def test_mmcif_files_give_the_same_numbers(structure: Path, tmp_path: Path) -> None:
+    parser, writer = PDBParser(QUIET=True), MMCIFIO()
+    writer.set_structure(parser.get_structure("made", structure))
+    writer.save(str(tmp_path / "made.cif"))
+    heavy, _, antigen = label_chains(WILD, {}, read_structure(tmp_path / "made.cif"))
+    assert heavy.numbers == tuple(map(str, NUMBERS))
+    assert antigen.numbers[:3] == ("-1", None, "1")
+    with pytest.raises(InputError, match=r"made\.cif: dms-viz takes structures in PDB format"):
+        read_pdb_text(tmp_path / "made.cif")
+    packed = tmp_path / "made.pdb.gz"
+    packed.write_bytes(gzip.compress(structure.read_bytes()))
+    assert read_pdb_text(packed) == structure.read_text()

@@ -89,18 +89,21 @@ def _mutation(text: str, wild: Complex, labels: Sequence[ChainLabels]) -> Mutati
     if by_place is not None and by_place["chain"] not in SIDES:
         label = _named(by_place["chain"], text, wild, labels)
         position = _by_place(by_place["position"], label, text)
-        return _fitting(text, label, position, by_place["wild"], by_place["mutant"])
+        return _fitting(text, label, position, by_place["wild"], by_place["mutant"], None)
     if by_number is not None and by_number["chain"] not in SIDES:
         label = _named(by_number["chain"], text, wild, labels)
         position = _by_number(by_number["number"], label, text)
-        return _fitting(text, label, position, by_number["wild"], by_number["mutant"])
+        numbers = [each or "-" for each in label.numbers]
+        return _fitting(text, label, position, by_number["wild"], by_number["mutant"], numbers)
     return parse_mutation(text, wild)
 
 
-def _fitting(text: str, label: ChainLabels, position: int, wild: str, mutant: str) -> Mutation:
+def _fitting(
+    text: str, label: ChainLabels, position: int, wild: str, mutant: str, numbers: Sequence[str] | None
+) -> Mutation:
+    """Return the mutation if it meets its wild type; `numbers` are what an error calls the residues."""
     there = label.residues[position - 1]
     if there != wild:
-        numbers = [number or "-" for number in label.numbers] or None
         raise InputError(
             f"{text!r}: the residue there is {there}, not {wild} "
             f"(neighbours {neighbours_of(label.residues, position, numbers)})"

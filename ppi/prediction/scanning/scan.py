@@ -153,6 +153,8 @@ def scan_complex(
     }
     described = pd.DataFrame([_described(wild, labels, variant) for variant in variants])
     table = described.assign(**columns)[list(COLUMNS)]
+    if all(len(variant) == 1 for variant in variants):
+        table = table.astype({"chain": int, "position": int})
     sides = context.locations[0][:, _INTERFACE], context.locations[1][:, _INTERFACE]
     return ScannedComplex(wild, labels, prediction, sides, known, table)
 

@@ -12,10 +12,10 @@ from ppi.prediction.scanning.scan import Scan, ScannedComplex
 SHOWN = 5
 
 LIMITS = (
-    "ddG is dG(mutant) - dG(wild type) in kcal/mol, positive for weaker binding, predicted from sequence: it "
-    "ranks mutations, and says little of the size of an effect. A 90 % interval that contains 0 means that "
-    "the change is below the model's noise. Folding, expression and aggregation are not predicted. Measure "
-    "before you rely on it."
+    "ddG is dG(mutant) - dG(wild type) in kcal/mol, positive for weaker binding. Predicted from sequence "
+    "alone it ranks mutations, and says little of the size of an effect. A 90 % interval that contains 0 "
+    "means that the change is below the model's noise. Folding, expression and aggregation are not "
+    "predicted. Measure before you rely on it."
 )
 
 
