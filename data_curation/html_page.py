@@ -6,6 +6,8 @@ import base64
 import html
 from typing import Literal
 
+import pandas as pd
+
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; }
@@ -31,3 +33,9 @@ def html_figure(content: bytes, kind: Literal["png", "svg+xml"], name: str, capt
     below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
     return f'<figure><img alt="{html.escape(name)}" src="{source}">{below}</figure>'
+
+
+def html_table(frame: pd.DataFrame) -> str:
+    """Return a table as HTML, no cell cut short."""
+    with pd.option_context("display.max_colwidth", None):
+        return frame.to_html(index=False, border=0)

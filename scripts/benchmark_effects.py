@@ -27,7 +27,7 @@ from ppi.effects.benchmark import MeasuredEffects, read_effects
 from ppi.effects.chemistry import EXCHANGE_NAMES, exchange
 from ppi.effects.crossing import Embedded, crossed_contexts, embed
 from ppi.effects.features import FEATURE_NAMES, LOCATION_FEATURES, Context
-from ppi.effects.fit import EffectTraining, Rows, fit_forest, predict_variants
+from ppi.effects.fit import EffectTraining, Rows, predict_folds
 from ppi.effects.folds import Similarity
 from ppi.effects.interfaces import Interface, read_interfaces
 from ppi.effects.likelihood import LanguageHead
@@ -115,9 +115,14 @@ def run_scheme(
     )
     table = Rows.of(effects, contexts)
     blind = without_location(table)
-    report("trees without location", scheme, effects, predicted(blind, effects, fold, training, seed))
     report(
-        "**trees with predicted location**", scheme, effects, predicted(table, effects, fold, training, seed)
+        "trees without location", scheme, effects, predict_folds(blind, effects, folds, training, seed=seed)
+    )
+    report(
+        "**trees with predicted location**",
+        scheme,
+        effects,
+        predict_folds(table, effects, folds, training, seed=seed),
     )
     true = {
         name: Context(context.sides, context.embeddings, truth[name].locations) if name in truth else context
@@ -127,7 +132,7 @@ def run_scheme(
         "trees with true location",
         scheme,
         effects,
-        predicted(Rows.of(effects, true), effects, fold, training, seed),
+        predict_folds(Rows.of(effects, true), effects, folds, training, seed=seed),
     )
 
 
@@ -136,18 +141,6 @@ def without_location(table: Rows) -> Rows:
     hidden = np.array([name in LOCATION_FEATURES for name in FEATURE_NAMES])
     forward, backward = (np.where(hidden, 0, part) for part in (table.forward, table.backward))
     return replace(table, forward=forward, backward=backward)
-
-
-def predicted(
-    table: Rows, effects: MeasuredEffects, fold: np.ndarray, training: EffectTraining, seed: int
-) -> np.ndarray:
-    """Return the effects of all variants, each fold by trees that have not seen it."""
-    found = np.empty(len(fold))
-    for number in np.unique(fold):
-        forest = fit_forest(table, effects, fold != number, training, seed=seed)
-        variants = np.flatnonzero(fold == number)
-        found[variants] = predict_variants(forest, table, variants, training.crowding)
-    return found
 
 
 def ridge(effects: MeasuredEffects, fold: np.ndarray) -> np.ndarray:

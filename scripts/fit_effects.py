@@ -1,4 +1,4 @@
-"""Train the model of mutation effects that ships, and write its folder.
+"""Train the model of mutation effects that ships, calibrate its intervals, and write its folder.
 
 python scripts/fit_effects.py interfaces.parquet effects.csv.gz structures.tar.xz --out ppi/weights/effects
 """
@@ -16,6 +16,7 @@ from ppi.backbones.registry import build_backbone
 from ppi.effects.benchmark import read_effects
 from ppi.effects.card import model_card
 from ppi.effects.fit import EffectTraining, fit_effects
+from ppi.effects.folds import Similarity
 from ppi.effects.interfaces import read_interfaces
 from ppi.effects.likelihood import LanguageHead
 from ppi.embedding.cache import EmbeddingCache
@@ -48,7 +49,8 @@ def main() -> None:
     backbone = build_backbone(given.backbone, layers=given.layers)
     with closing(EmbeddingCache(backbone, "cpu", store=given.store)) as cache:
         head = LanguageHead.read(given.backbone)
-        model = fit_effects(cache, head, interfaces, effects, training, seed=given.seed)
+        similar = Similarity(effects.complexes, interfaces)
+        model = fit_effects(cache, head, interfaces, effects, training, seed=given.seed, similar=similar)
         sources = (given.interfaces, given.effects, given.structures)
         model.manifest |= {
             "trained_on": {
@@ -61,7 +63,7 @@ def main() -> None:
             "seed": given.seed,
             "versions": code_provenance(),
         }
-        model.save(given.out, card=model_card(model.manifest))
+        model.save(given.out, card=model_card(model.manifest, model.parts.interval))
 
 
 if __name__ == "__main__":

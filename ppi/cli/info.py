@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
+from ppi.errors import InputError
 
-def info(what: Literal["backbones"] = "backbones") -> None:
-    """Say what there is to choose from.
+
+def info(what: Literal["backbones", "model"] = "backbones", folder: str | None = None) -> None:
+    """Say what there is to choose from, or what a model is.
 
     ```
     ppi info backbones
+    ppi info model
+    ppi info model my-model
     ```
 
     Parameters
@@ -17,8 +22,19 @@ def info(what: Literal["backbones"] = "backbones") -> None:
     what
         backbones: name, parameters in millions, width of an embedding, layers, residues of the sequences
         that it was trained on, most residues of a unit, licence, and whether its weights are in the local
-        cache.
+        cache. model: what a model folder is, what it was trained on, its scores, interval, limits, licence
+        and versions.
+    folder
+        For model: a model folder, a name on the Hugging Face hub, or `default`, the model that ships in the
+        package, which is taken where nothing is given.
     """
+    if what == "model":
+        from ppi.models.description import describe_model
+
+        sys.stdout.write(describe_model(folder or "default"))
+        return
+    if folder is not None:
+        raise InputError(f"info backbones takes no folder, but {folder!r} is given; ppi info model does")
     from ppi.backbones.listing import backbone_table
 
     print(backbone_table().to_string(index=False))

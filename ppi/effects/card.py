@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ppi.effects.interval import EffectInterval
 
-def model_card(manifest: Mapping[str, Any]) -> str:
+
+def model_card(manifest: Mapping[str, Any], interval: EffectInterval | None) -> str:
     """Return the card, in Markdown, for a manifest with the key ``trained_on``."""
     trained = manifest["trained_on"]
     files = "\n".join(f"- `{name}` (SHA-256 `{digest}`)" for name, digest in trained["files"].items())
@@ -27,8 +29,23 @@ Trained on:
 The measured effects come from SKEMPI 2.0 (Jankauskaite et al., Bioinformatics 2019), which is free for
 academic and commercial use with citation; the structures come from the Protein Data Bank (CC0).
 
-Use it to rank mutations of one complex and to choose what to measure. Predictions come without an interval,
-are worse for complexes unlike any of known structure, and say little of the size of an effect: predicted
-effects are drawn towards the mean. A few measurements of the complex in question are worth more than this
-model.
+{_interval_text(interval)}
+
+Use it to rank mutations of one complex and to choose what to measure. Predictions are worse for complexes
+unlike any of known structure, and say little of the size of an effect: predicted effects are drawn towards
+the mean. A few measurements of the complex in question are worth more than this model.
 """
+
+
+def _interval_text(interval: EffectInterval | None) -> str:
+    if interval is None:
+        return "Its predictions come without an interval."
+    return f"""The {interval.level:.0%} interval of ddG is calibrated on {interval.variants} variants of
+{interval.structures} structures, each structure counted once. In kcal/mol, for one mutation and for several:
+
+| complex | one mutation | several | inside, of structures left out |
+| --- | --- | --- | --- |
+| resembles one of training | +- {interval.single:.2f} | +- {interval.several:.2f} | {interval.coverage:.1%} |
+| other | +- {interval.new_single:.2f} | +- {interval.new_several:.2f} | {interval.new_coverage:.1%} |
+
+Most predicted effects are smaller than this."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from ppi.effects.benchmark import MeasuredEffects
-from ppi.effects.crossing import crossed_contexts, embed
+from ppi.effects.crossing import Embedded, crossed_contexts, embed
 from ppi.effects.features import Context, rows
 from ppi.effects.folder import EffectConfig, EffectParts
-from ppi.effects.folds import folds_by_entry
+from ppi.effects.folds import FOLDS, Similarity, folds_by_entry
 from ppi.effects.interfaces import Interface
+from ppi.effects.interval import EffectInterval, fit_interval
 from ppi.effects.likelihood import LanguageHead
 from ppi.effects.location_training import LocationTraining, train_location
 from ppi.effects.model import EffectModel, antisymmetric, combine
@@ -137,6 +139,58 @@ def predict_variants(forest: Forest, table: Rows, variants: np.ndarray, crowding
     return np.array([combine(single[of == number], crowding) for number in variants])
 
 
+def predict_folds(
+    table: Rows, effects: MeasuredEffects, folds: Mapping[str, int], training: EffectTraining, *, seed: int
+) -> np.ndarray:
+    """Return the ``(N,)`` effects of all variants, each fold of structures by trees that have not seen it."""
+    fold = np.array([folds[name] for name in effects.structures])
+    found = np.empty(len(fold))
+    for number in np.unique(fold):
+        forest = fit_forest(table, effects, fold != number, training, seed=seed)
+        variants = np.flatnonzero(fold == number)
+        found[variants] = predict_variants(forest, table, variants, training.crowding)
+    return found
+
+
+def calibrate(
+    table: Rows,
+    effects: MeasuredEffects,
+    interfaces: Sequence[Interface],
+    embedded: Embedded,
+    similar: Similarity,
+    training: EffectTraining,
+    *,
+    seed: int,
+) -> EffectInterval:
+    """Calibrate the interval on effects that were predicted out of folds: by entry, and by similar chains.
+
+    Parameters
+    ----------
+    table
+        Of all variants, with locations by networks that have not seen their entries.
+    effects, interfaces, training, seed
+        See `fit_effects`.
+    embedded
+        Of all chains.
+    similar
+        Which chains resemble each other.
+    """
+    known = predict_folds(table, effects, folds_by_entry(list(effects.complexes), FOLDS), training, seed=seed)
+    folds = similar.folds(Counter(effects.structures))
+    contexts = crossed_contexts(
+        effects,
+        interfaces,
+        embedded,
+        training.location,
+        folds,
+        seed=seed,
+        chains_near=similar.chains_near,
+    )
+    new = predict_folds(Rows.of(effects, contexts), effects, folds, training, seed=seed)
+    count = np.array([len(variant) for variant in effects.mutations])
+    return fit_interval(effects.structures, count, effects.ddg, known, new)
+
+
 def fit_effects(
     cache: EmbeddingCache,
     head: LanguageHead,
@@ -145,6 +199,7 @@ def fit_effects(
     training: EffectTraining,
     *,
     seed: int,
+    similar: Similarity | None = None,
 ) -> EffectModel:
     """Train the model: locations from interfaces, effects from measured variants.
 
@@ -163,6 +218,8 @@ def fit_effects(
         How.
     seed
         Of everything that is drawn.
+    similar
+        Which chains resemble each other; the model has intervals only where it is given.
     """
     embedded = embed(cache, head, interfaces, effects, seed=seed)
     folds = folds_by_entry(list(effects.complexes), training.crossing_folds)
@@ -180,4 +237,8 @@ def fit_effects(
         networks=len(networks),
         crowding=training.crowding,
     )
-    return EffectModel(EffectParts(config, embedded.encoder, networks, forest), cache)
+    complexes = tuple(effects.complexes.values())
+    interval = (
+        calibrate(table, effects, interfaces, embedded, similar, training, seed=seed) if similar else None
+    )
+    return EffectModel(EffectParts(config, embedded.encoder, networks, forest, interval, complexes), cache)

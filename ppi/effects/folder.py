@@ -14,15 +14,30 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from data_curation.files import atomic_folder, sha256_of
+from ppi.complexes import Complex
 from ppi.effects.encoding import ResidueEncoder
 from ppi.effects.features import FEATURE_NAMES
+from ppi.effects.interval import EffectInterval, read_interval
 from ppi.effects.likelihood import LanguageHead
 from ppi.effects.location import LocationNetwork, LocationSettings
 from ppi.effects.projection import Projection
 from ppi.errors import ModelError
-from ppi.models.files import CARD_FILE, CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE, WEIGHTS_HASH
+from ppi.models.files import (
+    CALIBRATION_FILE,
+    CARD_FILE,
+    COMPLEXES_FILE,
+    CONFIG_FILE,
+    MANIFEST_FILE,
+    WEIGHTS_FILE,
+    WEIGHTS_HASH,
+    read_training_complexes,
+    write_complexes,
+)
 from ppi.models.forest import Forest
 
+#: Keys of the manifest under which the SHA-256 of intervals and complexes stand; folders of older versions
+#: have none.
+_INTERVAL_HASH, _COMPLEXES_HASH = "calibration_sha256", "training_complexes_sha256"
 _PROJECTION, _HEAD, _FOREST, _NETWORK = "projection.", "head.", "forest.", "location.{}."
 
 
@@ -68,18 +83,24 @@ class EffectParts:
         Predict where residues lie; in evaluation mode.
     forest
         Trees over `ppi.effects.features.FEATURE_NAMES`.
+    interval
+        Of what it predicts; None for a model without one, as those of older versions are.
+    complexes
+        Those whose measured effects the trees have learnt from; none for a model of an older version.
     """
 
     config: EffectConfig
     encoder: ResidueEncoder
     networks: tuple[LocationNetwork, ...]
     forest: Forest
+    interval: EffectInterval | None = None
+    complexes: tuple[Complex, ...] = ()
 
 
 def write_parts(
     path: str | os.PathLike[str], parts: EffectParts, manifest: Mapping[str, Any], card: str
 ) -> None:
-    """Write a model folder that `read_parts` reads; the manifest gets the hash of the weights.
+    """Write a model folder that `read_parts` reads; the manifest gets the hashes of its other files.
 
     Raises
     ------
@@ -97,6 +118,13 @@ def write_parts(
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS_FILE)
         (folder / CONFIG_FILE).write_text(json.dumps(asdict(parts.config), indent=1) + "\n")
         hashed = {**manifest, WEIGHTS_HASH: sha256_of(folder / WEIGHTS_FILE)}
+        if parts.interval is not None:
+            text = json.dumps(asdict(parts.interval), indent=2) + "\n"
+            (folder / CALIBRATION_FILE).write_text(text)
+            hashed[_INTERVAL_HASH] = sha256_of(folder / CALIBRATION_FILE)
+        if parts.complexes:
+            write_complexes(folder, parts.complexes)
+            hashed[_COMPLEXES_HASH] = sha256_of(folder / COMPLEXES_FILE)
         (folder / MANIFEST_FILE).write_text(json.dumps(hashed, indent=1) + "\n")
         (folder / CARD_FILE).write_text(card)
 
@@ -111,14 +139,7 @@ def read_parts(folder: Path) -> tuple[EffectParts, dict[str, Any]]:
     """
     config, manifest = _read_config(folder), _read_json(folder / MANIFEST_FILE)
     path = folder / WEIGHTS_FILE
-    if not path.is_file():
-        raise ModelError(f"{folder}: {WEIGHTS_FILE} is missing; copy the model folder again")
-    found = sha256_of(path)
-    if found != manifest.get(WEIGHTS_HASH):
-        raise ModelError(
-            f"{path}: the weights are damaged or were replaced: their SHA-256 is {found}, but "
-            f"{MANIFEST_FILE} has {manifest.get(WEIGHTS_HASH)}; copy the model folder again"
-        )
+    _check_hash(path, "weights", manifest.get(WEIGHTS_HASH))
     try:
         tensors = load_file(path)
         projection = Projection(tensors[f"{_PROJECTION}shift"], tensors[f"{_PROJECTION}matrix"])
@@ -128,7 +149,33 @@ def read_parts(folder: Path) -> tuple[EffectParts, dict[str, Any]]:
         raise ModelError(f"{path}: not the weights that {CONFIG_FILE} describes: {error}") from error
     arrays = {name: tensor.numpy() for name, tensor in _under(tensors, _FOREST).items()}
     forest = Forest.from_arrays(arrays, len(config.features))
-    return EffectParts(config, encoder, networks, forest), manifest
+    known = _interval(folder, manifest), _complexes(folder, manifest)
+    return EffectParts(config, encoder, networks, forest, *known), manifest
+
+
+def _interval(folder: Path, manifest: Mapping[str, Any]) -> EffectInterval | None:
+    if _INTERVAL_HASH not in manifest:
+        return None
+    _check_hash(folder / CALIBRATION_FILE, "intervals", manifest[_INTERVAL_HASH])
+    return read_interval(folder / CALIBRATION_FILE)
+
+
+def _complexes(folder: Path, manifest: Mapping[str, Any]) -> tuple[Complex, ...]:
+    if _COMPLEXES_HASH not in manifest:
+        return ()
+    _check_hash(folder / COMPLEXES_FILE, "training complexes", manifest[_COMPLEXES_HASH])
+    return read_training_complexes(folder)
+
+
+def _check_hash(path: Path, what: str, recorded: str | None) -> None:
+    if not path.is_file():
+        raise ModelError(f"{path.parent}: {path.name} is missing; copy the model folder again")
+    found = sha256_of(path)
+    if found != recorded:
+        raise ModelError(
+            f"{path}: the {what} are damaged or were replaced: their SHA-256 is {found}, but "
+            f"{MANIFEST_FILE} has {recorded}; copy the model folder again"
+        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -171,10 +171,14 @@ class EffectModel:
         _check_lengths(wild, around)
         for variant in mutations:
             check_mutations(wild, variant)
-        singles = sorted({mutation for variant in mutations for mutation in variant})
-        if not singles:
+        if not any(mutations):
             return np.zeros(len(mutations))
-        effect = dict(zip(singles, self.effects_in(self.context(around), singles), strict=True))
+        return self.ddg_in(self.context(around), mutations)
+
+    def ddg_in(self, context: Context, mutations: Sequence[Sequence[Mutation]]) -> np.ndarray:
+        """Return the ``(N,)`` ddG in kcal/mol of variants that fit the complex of a context; see `ddg`."""
+        singles = sorted({mutation for variant in mutations for mutation in variant})
+        effect = dict(zip(singles, self.effects_in(context, singles), strict=True))
         crowding = self.parts.config.crowding
         return np.array([combine([effect[item] for item in variant], crowding) for variant in mutations])
 

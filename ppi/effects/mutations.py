@@ -16,6 +16,8 @@ SIDES: tuple[Side, ...] = ("ligand", "receptor")
 _NOTATION = re.compile(
     r"((?P<side>ligand|receptor):(?P<chain>[1-9][0-9]*):)?(?P<wild>[A-Z])(?P<position>[0-9]+)(?P<mutant>[A-Z])"
 )
+#: Residues shown on each side of one that does not fit.
+_SHOWN = 2
 _FORMS = "write ligand:1:H102A (side, chain counted from 1, wild type, position, mutant) or H102A"
 
 
@@ -150,12 +152,33 @@ def check_mutations(wild: Complex, mutations: Sequence[Mutation]) -> None:
         if there != mutation.wild:
             raise InputError(
                 f"{where}: the wild type does not fit: position {mutation.position} is {there}, "
-                f"not {mutation.wild}"
+                f"not {mutation.wild} (neighbours {neighbours_of(residues, mutation.position)})"
             )
     sites = [mutation.site for mutation in mutations]
     twice = [str(mutation) for mutation in mutations if sites.count(mutation.site) > 1]
     if twice:
         raise InputError(f"complex {wild.id!r}: {' and '.join(twice)} change the same position; keep one")
+
+
+def neighbours_of(residues: str, position: int, numbers: Sequence[str] | None = None) -> str:
+    """Return the residues around a position with their numbers: ``99:D 100:Y [101:W] 102:G``.
+
+    Parameters
+    ----------
+    residues
+        Of the chain.
+    position
+        Counted from 1.
+    numbers
+        What each residue is called; by default its position.
+    """
+    first, last = max(1, position - _SHOWN), min(len(residues), position + _SHOWN)
+    shown = [
+        f"{place if numbers is None else numbers[place - 1]}:{residues[place - 1]}"
+        for place in range(first, last + 1)
+    ]
+    shown[position - first] = f"[{shown[position - first]}]"
+    return " ".join(shown)
 
 
 def apply_mutations(wild: Complex, mutations: Sequence[Mutation]) -> Complex:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_curation.html_page import html_page
+from data_curation.html_page import html_page, html_table
 from ppi.evaluation.development_tables import (
     development_sentences,
     development_table,
@@ -18,7 +18,7 @@ from ppi.evaluation.development_tables import (
     novelty_table,
     partner_table,
 )
-from ppi.evaluation.page import CAPTIONS, facts_table, html_image, html_table, series_table
+from ppi.evaluation.page import CAPTIONS, facts_table, html_image, series_table
 
 _CAPTIONS = {
     **CAPTIONS,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_curation.html_page import html_figure, html_page
+from data_curation.html_page import html_figure, html_page, html_table
 from ppi.evaluation.score_tables import (
     bootstrap_sentence,
     ceiling_sentence,
@@ -73,12 +73,6 @@ def facts_table(result: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(
         {"what": [key.replace("_", " ") for key in facts], "value": [*map(str, facts.values())]}
     )
-
-
-def html_table(frame: pd.DataFrame) -> str:
-    """Return a table as HTML, no cell cut short."""
-    with pd.option_context("display.max_colwidth", None):
-        return frame.to_html(index=False, border=0)
 
 
 def html_image(

@@ -80,8 +80,27 @@ def read_fasta(path: Path) -> list[Complex]:
     return complexes_from_fasta(read_text(path), path)
 
 
+class NamedComplex(NamedTuple):
+    """A complex, and the names of the chains of its sides, where its records give them."""
+
+    complex: Complex
+    ligand: tuple[str, ...]
+    receptor: tuple[str, ...]
+
+
 def complexes_from_fasta(text: str, path: Path | str) -> list[Complex]:
     """Return the complexes of the text of a FASTA file; `read_fasta` says what it may hold.
+
+    Raises
+    ------
+    InputError
+        As `read_fasta` raises it; the message begins with `path`.
+    """
+    return [found.complex for found in named_complexes_from_fasta(text, path)]
+
+
+def named_complexes_from_fasta(text: str, path: Path | str) -> list[NamedComplex]:
+    """Return the same complexes with the names of their chains.
 
     Raises
     ------
@@ -102,8 +121,9 @@ def complexes_from_fasta(text: str, path: Path | str) -> list[Complex]:
                 raise InputError(
                     f"{path}, line {line}: complex {name!r} has a {other} but no {role}; {ACCEPTED_FORMS}"
                 )
-        ligand, receptor = (tuple(sides[name, role].chains) for role in ("ligand", "receptor"))
-        complexes.append(Complex(name, ligand, receptor))
+        ligand, receptor = (sides[name, role] for role in ("ligand", "receptor"))
+        item = Complex(name, tuple(ligand.chains), tuple(receptor.chains))
+        complexes.append(NamedComplex(item, ligand.given_names, receptor.given_names))
     return complexes
 
 
@@ -147,6 +167,11 @@ class _Side:
     def __init__(self) -> None:
         self.chains: list[str] = []
         self.names: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def given_names(self) -> tuple[str, ...]:
+        """Names of the chains; none for a side of one record."""
+        return tuple(filter(None, self.names))
 
     def add(self, name: str, text: str, where: str) -> None:
         chains = split_side(text)

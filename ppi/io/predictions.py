@@ -43,6 +43,8 @@ SUFFIXES = (".csv", ".tsv", ".parquet", ".json")
 #: kcal / (mol K), CODATA 2018 R = 8.31446261815324 J / (mol K) over 4184 J / kcal.
 GAS_CONSTANT = 8.31446261815324 / 4184
 STANDARD_TEMPERATURE = 298.15
+#: kcal/mol of dG a unit of pKd at this temperature.
+KCAL_PER_PKD = math.log(10) * GAS_CONSTANT * STANDARD_TEMPERATURE
 
 
 def kd_from_pkd(pkd: pd.Series) -> pd.Series:

@@ -18,7 +18,7 @@ from data_curation.records import LARGEST_KD
 from ppi.complexes import Complex, split_side
 from ppi.errors import InputError
 from ppi.io.columns import column_names, simple_name, with_molar_kd
-from ppi.io.fasta import complexes_from_fasta, read_fasta
+from ppi.io.fasta import named_complexes_from_fasta
 from ppi.io.text import read_bytes, read_text, with_plain_line_ends
 
 ACCEPTED_COLUMNS = (
@@ -28,6 +28,8 @@ ACCEPTED_COLUMNS = (
 )
 #: Columns that say which complexes are no independent draws, the one that says most first.
 GROUP_COLUMNS = ("cluster", "pdb")
+#: Columns with the names of the chains of a side, joined by ``,``.
+CHAIN_NAME_COLUMNS = {"ligand": "ligand_chain_names", "receptor": "receptor_chain_names"}
 #: Columns that are never numbers: a peptide may well be called INF.
 _TEXT = ("id", "ligand", "receptor")
 #: Cells that say that nothing is known. Only an empty id is missing: a complex may well be called NA.
@@ -49,7 +51,8 @@ class ComplexTable:
         In the order of the file.
     columns
         One row a complex, in the same order: every other column of the table (``split``, ``weight``,
-        ``temperature_kelvin``, ``source``, ...); none for a FASTA file.
+        ``temperature_kelvin``, ``source``, ...). For a FASTA file whose records name chains,
+        `CHAIN_NAME_COLUMNS`; else none.
     """
 
     complexes: list[Complex]
@@ -134,7 +137,7 @@ def read_complexes(path: str | os.PathLike[str]) -> ComplexTable:
     source = Path(path)
     suffix = _suffix(source)
     if suffix in FASTA_SUFFIXES:
-        return table_of(read_fasta(source))
+        return _from_fasta(read_text(source), source)
     return complexes_from_frame(_read_frame(source, suffix), str(source))
 
 
@@ -148,8 +151,20 @@ def read_complexes_from_text(text: str, source: str) -> ComplexTable:
     """
     text = with_plain_line_ends(text)
     if text.lstrip().startswith(">"):
-        return table_of(complexes_from_fasta(text, source))
+        return _from_fasta(text, source)
     return complexes_from_frame(_parse_separated(text, source), source)
+
+
+def _from_fasta(text: str, source: Path | str) -> ComplexTable:
+    named = named_complexes_from_fasta(text, source)
+    table = table_of([item.complex for item in named])
+    if not any(item.ligand or item.receptor for item in named):
+        return table
+    names = {
+        column: [",".join(getattr(item, side)) for item in named]
+        for side, column in CHAIN_NAME_COLUMNS.items()
+    }
+    return ComplexTable(table.complexes, pd.DataFrame(names))
 
 
 def table_of(complexes: Sequence[Complex]) -> ComplexTable:

@@ -132,7 +132,7 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
         If the folder is missing or incomplete, of another format, or its weights do not fit, are damaged or
         are not finite; or if the hub has no such model or cannot be reached.
     """
-    folder = _folder(path)
+    folder = find_folder(path)
     old = not (folder / COMPLEXES_FILE).is_file() and (folder / CHAINS_FILE).is_file()
     trained_on = CHAINS_FILE if old else COMPLEXES_FILE
     needed = (CONFIG_FILE, WEIGHTS_FILE, CALIBRATION_FILE, trained_on, MANIFEST_FILE)
@@ -188,7 +188,14 @@ def _without_dtype(identity: str) -> str:
     return identity.removesuffix(" float32").removesuffix(" bfloat16")
 
 
-def _folder(path: str | os.PathLike[str]) -> Path:
+def find_folder(path: str | os.PathLike[str]) -> Path:
+    """Return where the files of a model are; see `load_model`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such folder, or the hub has no such model or cannot be reached.
+    """
     if str(path) == DEFAULT_MODEL:
         return _shipped()
     folder = Path(path).absolute()

@@ -1,8 +1,7 @@
 """Start from what was measured: complexes that differ by a few substitutions from training complexes.
 
-Around a measured complex the pKd of its mutants is a Gaussian process (Rasmussen & Williams 2006): an
-unknown level that all share, the expected effects of the mutations, and what these effects miss. What they
-miss is shared by two mutants that change the same position, and more so by two that change it alike.
+Around a measured complex the pKd of its mutants is a Gaussian process: an unknown level that all share, the
+expected effects of the mutations, and what these effects miss; see `ppi.prediction.process`.
 """
 
 from __future__ import annotations
@@ -12,26 +11,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppi.complexes import Complex
+from ppi.complexes import UNKNOWN, Complex
+from ppi.effects.mutations import SIDES, Mutation, Side
 from ppi.models.calibration import group_quantile, needed_groups
 from ppi.prediction.neighbours import NeighbourIndex, Neighbours
+from ppi.prediction.process import MEASUREMENT_SD, Process, Substitutions, diminishing
 
 #: Most measured complexes that one prediction starts from, the nearest first.
 MOST_NEIGHBOURS = 200
-#: Standard deviations in pKd units: of the level around the model's prediction, and of a measurement.
-LEVEL_SD, MEASUREMENT_SD = 2.0, 0.3
 #: How much a changed position adds to the expected effects, as a standard deviation: the value that explains
 #: the neighbours best is taken.
 POSITION_SDS = (0.5, 1.0, 2.0)
-#: Part of what a position adds that does not depend on the new residue.
-SHARED_PART = 0.5
-#: In units of what a position adds: what is common to all changed positions, and what belongs to one
-#: combination of changes alone.
-COMMON_PART, OWN_PART = 0.7, 0.7
 #: Change of pKd by one substitution, where no effects are predicted.
 MEAN_EFFECT = -0.5
 #: Complexes of a group that are left out, one by one, to calibrate the interval.
 _SCORED = 10
+
+#: Columns and new residues (ASCII codes) of a row of `ppi.prediction.neighbours.Neighbours.residues`.
+_Edit = frozenset[tuple[int, int]]
 
 #: Gives ``(N,)`` pKd of complexes minus that of the first argument, which differs by substitutions alone.
 Effects = Callable[[Complex, Sequence[Complex]], np.ndarray]
@@ -51,6 +48,27 @@ class Anchored:
 
     pkd: float
     std: float
+    neighbours: int
+
+
+@dataclass(frozen=True)
+class AnchoredDifferences:
+    """Changes of pKd by mutations that start from measured complexes.
+
+    Attributes
+    ----------
+    pkd, std
+        ``(V,)`` mean and standard deviation of the pKd that would be measured for a variant, minus that of
+        the wild type; NaN for a variant whose residues the measured complexes lack.
+    measured
+        ``(V,)`` the same as it was measured; NaN where one of the two was not.
+    neighbours
+        How many measured complexes they start from.
+    """
+
+    pkd: np.ndarray
+    std: np.ndarray
+    measured: np.ndarray
     neighbours: int
 
 
@@ -94,75 +112,107 @@ class Anchors:
         near = self._index.find(item, most=MOST_NEIGHBOURS, like=like, without=without)
         if near is None:
             return None
-        reference = near.medoid()
+        process, rows, mean = self._fit(near, prior)
+        pkd, variance = process.predict(rows, mean)
+        return Anchored(float(pkd[0]), float(np.sqrt(variance[0] + MEASUREMENT_SD**2)), len(near.numbers))
+
+    def differences(
+        self,
+        wild: Complex,
+        variants: Sequence[Sequence[Mutation]],
+        prior: float,
+        *,
+        like: str | None = None,
+    ) -> AnchoredDifferences | None:
+        """Predict how mutations change the pKd of a complex; None if it has no measured neighbours.
+
+        One process is used for all variants: that of the neighbours of the wild type.
+
+        Parameters
+        ----------
+        wild
+            The complex before the mutations.
+        variants
+            Mutations of each.
+        prior, like
+            Of the wild type; see `predict`.
+        """
+        near = self._index.find(wild, most=MOST_NEIGHBOURS, like=like)
+        if near is None:
+            return None
+        edits = _edits(near, wild, variants)
+        placed = np.array([edit is not None for edit in edits], dtype=bool)
+        process, rows, mean = self._fit(near.joined_by(_edited(near, edits)), prior)
+        own, mutants = rows.part(slice(0, 1)), rows.part(slice(1, None))
+        (pkd,), (variance,) = process.predict(own, mean[:1])
+        mutant_pkd, mutant_variance = process.predict(mutants, mean[1:])
+        between = mutant_variance + variance - 2 * process.covariance_with(mutants, own)
+        change, spread = np.full((2, len(edits)), np.nan)
+        change[placed] = mutant_pkd - pkd
+        # Both are measured, with an error each.
+        spread[placed] = np.sqrt(np.maximum(between, 0) + 2 * MEASUREMENT_SD**2)
+        return AnchoredDifferences(change, spread, self._measured(near, edits), len(near.numbers))
+
+    def _measured(self, near: Neighbours, edits: Sequence[_Edit | None]) -> np.ndarray:
+        """Return the ``(V,)`` measured pKd of edited complexes minus that of the complex itself."""
+        found: dict[_Edit, list[float]] = {}
+        changed = near.changed(len(near.residues) - 1)[:-1]
+        for number, residues, differs in zip(near.numbers, near.residues[:-1], changed, strict=True):
+            edit = frozenset((int(column), int(residues[column])) for column in np.flatnonzero(differs))
+            found.setdefault(edit, []).append(float(self._pkd[number]))
+        wild = np.mean(found.get(frozenset(), [np.nan]))
+        pkd = [np.nan if edit is None else np.mean(found.get(edit, [np.nan])) for edit in edits]
+        measured: np.ndarray = np.array(pkd, dtype=np.float64) - wild
+        return measured
+
+    def _fit(self, near: Neighbours, prior: float) -> tuple[Process, Substitutions, np.ndarray]:
+        """Return the process that explains the neighbours best, the other rows, and their expected pKd."""
+        reference, count = near.medoid(), len(near.numbers)
         changed = near.changed(reference)
         mean = prior + self._mean_effects(near, reference, changed)
-        shared = _shared(near.residues, changed)
-        measured = self._pkd[near.numbers]
-        processes = (_Process.fit(shared, mean, measured, sd) for sd in POSITION_SDS)
+        every, measured = Substitutions(near.residues, changed), self._pkd[near.numbers]
+        known = every.part(slice(0, count))
+        processes = (Process(known, mean[:count], measured, sd) for sd in POSITION_SDS)
         best = max(processes, key=lambda process: process.likelihood)
-        return Anchored(best.pkd, best.std, len(near.numbers))
+        return best, every.part(slice(count, None)), mean[count:]
 
     def _mean_effects(self, near: Neighbours, reference: int, changed: np.ndarray) -> np.ndarray:
-        """Return ``(N + 1,)``: expected pKd of neighbours and complex, minus that of the reference."""
+        """Return expected pKd of neighbours and other complexes, minus that of the reference."""
         if self._effects is None:
-            return MEAN_EFFECT * _diminishing(changed.sum(axis=1))
+            return MEAN_EFFECT * diminishing(changed.sum(axis=1))
         items = near.complexes()
         return self._effects(items[reference], items)
 
 
-@dataclass(frozen=True)
-class _Process:
-    """A Gaussian process after the neighbours have been seen: how likely they were, and what it predicts."""
+def _edits(near: Neighbours, wild: Complex, variants: Sequence[Sequence[Mutation]]) -> list[_Edit | None]:
+    """Return columns and new residues of each variant; None where the neighbours lack one of its residues.
 
-    likelihood: float
-    pkd: float
-    std: float
-
-    @classmethod
-    def fit(cls, shared: np.ndarray, mean: np.ndarray, measured: np.ndarray, position_sd: float) -> _Process:
-        """Condition on ``(N,)`` measured neighbours; the last of the ``N + 1`` complexes is predicted."""
-        covariance = LEVEL_SD**2 + position_sd**2 * shared
-        among, to_own = covariance[:-1, :-1].copy(), covariance[-1, :-1]
-        among[np.diag_indices(len(measured))] += MEASUREMENT_SD**2
-        lower = np.linalg.cholesky(among)
-        residual, towards = np.linalg.solve(lower, np.stack([measured - mean[:-1], to_own], axis=1)).T
-        likelihood = -0.5 * residual @ residual - np.log(np.diag(lower)).sum()
-        variance = covariance[-1, -1] - towards @ towards + MEASUREMENT_SD**2
-        return cls(float(likelihood), float(mean[-1] + towards @ residual), float(np.sqrt(variance)))
-
-
-def _shared(residues: np.ndarray, changed: np.ndarray) -> np.ndarray:
-    """Return ``(N, N)``: how alike complexes deviate from what is expected.
-
-    Parameters
-    ----------
-    residues, changed
-        ``(N, L)`` residues, and which of them differ from those of the reference.
+    A residue that the reference does not know differs from none, and is lacking, too.
     """
-    columns = np.flatnonzero(changed.any(axis=0))
-    residues, changed = residues[:, columns], changed[:, columns]
-    positions = changed.astype(np.float64)
-    same_position = positions @ positions.T
-    same_residue = np.zeros_like(same_position)
-    for residue in np.unique(residues[changed]):
-        having = (changed & (residues == residue)).astype(np.float64)
-        same_residue += having @ having.T
-    counts = positions.sum(axis=1)
-    equal = (counts[:, None] == counts) & (same_residue == counts)
-    common = _diminishing(counts)
-    shared: np.ndarray = (
-        SHARED_PART * same_position
-        + (1 - SHARED_PART) * same_residue
-        + COMMON_PART**2 * np.outer(common, common)
-        + OWN_PART**2 * equal
-    )
-    return shared
+    seen = (near.sources >= 0) & (near.residues[near.medoid()] != ord(UNKNOWN))
+    column = {int(near.sources[number]): int(number) for number in np.flatnonzero(seen)}
+    starts, start = dict[tuple[Side, int], int](), 0
+    for side in SIDES:
+        for chain, residues in enumerate(getattr(wild, side), start=1):
+            starts[side, chain] = start
+            start += len(residues)
+    sites = [[starts[item.side, item.chain] + item.position - 1 for item in each] for each in variants]
+    return [
+        frozenset((column[site], ord(item.mutant)) for site, item in zip(own, each, strict=True))
+        if all(site in column for site in own)
+        else None
+        for own, each in zip(sites, variants, strict=True)
+    ]
 
 
-def _diminishing(counts: np.ndarray) -> np.ndarray:
-    """Return what so many changes count for: 1 for one, 2 for three, 3 for seven."""
-    return np.log2(1 + counts)
+def _edited(near: Neighbours, edits: Sequence[_Edit | None]) -> np.ndarray:
+    """Return a row of residues for each edit of the complex."""
+    known = [edit for edit in edits if edit is not None]
+    rows = np.tile(near.residues[-1], (len(known), 1))
+    for row, edit in zip(rows, known, strict=True):
+        for column, residue in edit:
+            row[column] = residue
+    return rows
 
 
 def anchored_quantile(

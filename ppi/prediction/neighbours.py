@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations, product
 
 import numpy as np
@@ -35,27 +35,36 @@ class Neighbours:
     numbers
         ``(N,)`` numbers of the measured complexes, the nearest first.
     residues
-        ``(N + 1, L)`` ASCII codes of all residues of each, and in the last row of the complex itself.
+        ``(N + 1, L)`` ASCII codes of all residues of each, and in the last row of the complex itself; more
+        rows where other complexes were joined to them.
     lengths
         Of the chains of both sides.
+    sources
+        ``(L,)`` index, among all residues of the complex that was asked for, ligand first, of each residue of
+        its row; -1 for one that it lacks.
     """
 
     numbers: np.ndarray
     residues: np.ndarray
     lengths: _Lengths
+    sources: np.ndarray
+
+    def joined_by(self, residues: np.ndarray) -> Neighbours:
+        """Return the same with more rows of residues behind that of the complex."""
+        return replace(self, residues=np.concatenate([self.residues, residues]))
 
     def medoid(self) -> int:
         """Return the row of the measured complex with the fewest differences from all others."""
-        known = self.residues[:-1]
+        known = self.residues[: len(self.numbers)]
         varying = known[:, (known != known[0]).any(axis=0)]
         return int(_differ(varying[:, None], varying).sum(axis=(1, 2)).argmin())
 
     def changed(self, reference: int) -> np.ndarray:
-        """Return ``(N + 1, L)``: which residues differ from those of one row."""
+        """Return which residues differ from those of one row, in the shape of `residues`."""
         return _differ(self.residues, self.residues[reference])
 
     def complexes(self) -> list[Complex]:
-        """Return the ``N + 1`` complexes; which side comes first does not depend on the query."""
+        """Return the complex of each row; which side comes first does not depend on the query."""
         sides = [_cut(row, self.lengths) for row in self.residues]
         if (self.lengths[0], sides[0][0]) > (self.lengths[1], sides[0][1]):
             sides = [(second, first) for first, second in sides]
@@ -102,9 +111,12 @@ class NeighbourIndex:
         if found is None and like in self._number:
             onto = self._complexes[self._number[like]]
             exchanged = Complex(item.id, item.receptor, item.ligand)
-            either = (place(order, onto, most=MOST_SUBSTITUTIONS) for order in (item, exchanged))
-            placed = next((order for order in either if order is not None), None)
-            found = None if placed is None else self._near(placed, most, without)
+            for order, sources in ((item, _numbers(item)), (exchanged, _exchanged_numbers(item))):
+                placed = place(order, onto, most=MOST_SUBSTITUTIONS)
+                if placed is not None:
+                    found = self._near(placed.complex, most, without)
+                    # The last entry is that of residues that the complex lacks.
+                    return found and replace(found, sources=sources[placed.sources[found.sources]])
         return found
 
     def _near(self, item: Complex, most: int, without: int | None) -> Neighbours | None:
@@ -113,7 +125,7 @@ class NeighbourIndex:
             return None
         numbers, known = self._table(lengths)
         best, nearest = None, MOST_SUBSTITUTIONS + 1
-        for sides in _orders(item):
+        for sides, sources in _orders(item):
             own = _residues(sides)
             distance = _distances(known, own, sum(lengths[0]))
             distance[numbers == without] = FARTHEST_NEIGHBOUR + 1
@@ -123,7 +135,7 @@ class NeighbourIndex:
             order = order[distance[order] <= FARTHEST_NEIGHBOUR]
             if len(order) and distance[order[0]] < nearest:
                 nearest = int(distance[order[0]])
-                best = Neighbours(numbers[order], np.vstack([known[order], own]), lengths)
+                best = Neighbours(numbers[order], np.vstack([known[order], own]), lengths, sources)
         return best
 
     def _table(self, lengths: _Lengths) -> tuple[np.ndarray, np.ndarray]:
@@ -157,16 +169,43 @@ def by_length(side: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(side, key=len))
 
 
-def _orders(item: Complex) -> Iterator[_Sides]:
-    """Return a complex with its chains in order of length, once for each order of chains of one length."""
+def _orders(item: Complex) -> Iterator[tuple[_Sides, np.ndarray]]:
+    """Yield a complex with its chains in order of length, once for each order of chains of one length.
 
-    def of_side(side: tuple[str, ...]) -> list[tuple[str, ...]]:
+    With it come the ``(L,)`` indices of its residues in the complex.
+    """
+
+    def of_side(side: tuple[str, ...]) -> list[tuple[int, ...]]:
+        usual = tuple(sorted(range(len(side)), key=lambda number: len(side[number])))
         if len(side) > MOST_CHAINS:
-            return [by_length(side)]
-        wanted = sorted(map(len, side))
-        return [order for order in sorted(set(permutations(side))) if list(map(len, order)) == wanted]
+            return [usual]
+        wanted = [len(side[number]) for number in usual]
+        orders: dict[tuple[str, ...], tuple[int, ...]] = {}
+        for order in permutations(range(len(side))):
+            if [len(side[number]) for number in order] == wanted:
+                orders.setdefault(tuple(side[number] for number in order), order)
+        return [orders[chains] for chains in sorted(orders)]
 
-    yield from product(of_side(item.ligand), of_side(item.receptor))
+    ends = np.cumsum([len(chain) for chain in item.chains])
+    places = [np.arange(end - len(chain), end) for chain, end in zip(item.chains, ends, strict=True)]
+    for first, second in product(of_side(item.ligand), of_side(item.receptor)):
+        sides = (
+            tuple(item.ligand[number] for number in first),
+            tuple(item.receptor[number] for number in second),
+        )
+        numbers = [*first, *(len(first) + number for number in second)]
+        yield sides, np.concatenate([places[number] for number in numbers])
+
+
+def _numbers(item: Complex) -> np.ndarray:
+    """Return the indices of the residues of a complex, and -1."""
+    return np.append(np.arange(sum(map(len, item.chains))), -1)
+
+
+def _exchanged_numbers(item: Complex) -> np.ndarray:
+    """Return the indices of the residues of a complex, those of its receptor first, and -1."""
+    ligand = sum(map(len, item.ligand))
+    return np.append(np.roll(_numbers(item)[:-1], -ligand), -1)
 
 
 def _lengths(sides: _Sides) -> _Lengths:

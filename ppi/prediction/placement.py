@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import permutations
+from typing import NamedTuple
 
+import numpy as np
 from Bio.Align import Alignment, PairwiseAligner
 
 from ppi.complexes import UNKNOWN, Complex
@@ -13,8 +15,24 @@ from ppi.complexes import UNKNOWN, Complex
 MOST_CHAINS = 4
 
 
-def place(item: Complex, onto: Complex, *, most: int) -> Complex | None:
-    """Return the second complex with the residues of the first, or None if more than substitutions differ.
+class Placed(NamedTuple):
+    """A complex laid onto another one.
+
+    Attributes
+    ----------
+    complex
+        The second complex with the residues of the first.
+    sources
+        ``(L,)`` index of each of its residues among those of the first, ligand first; -1 for a residue that
+        the first lacks, or that the second does not know.
+    """
+
+    complex: Complex
+    sources: np.ndarray
+
+
+def place(item: Complex, onto: Complex, *, most: int) -> Placed | None:
+    """Lay a complex onto another one; None if more than substitutions differ.
 
     Residues that one of them lacks at an end of a chain, as constructs and structures do, make no difference,
     and neither do unknown ones. A residue that is inserted or missing inside does.
@@ -30,25 +48,37 @@ def place(item: Complex, onto: Complex, *, most: int) -> Complex | None:
     """
     ligand = _place_side(item.ligand, onto.ligand, most)
     receptor = None if ligand is None else _place_side(item.receptor, onto.receptor, most)
-    return None if ligand is None or receptor is None else Complex(item.id, ligand, receptor)
+    if ligand is None or receptor is None:
+        return None
+    (chains, first), (others, second) = ligand, receptor
+    second = np.where(second < 0, -1, second + sum(map(len, item.ligand)))
+    return Placed(Complex(item.id, chains, others), np.concatenate([first, second]))
 
 
-def _place_side(own: tuple[str, ...], onto: tuple[str, ...], most: int) -> tuple[str, ...] | None:
-    """Return the best placement of a side over all orders of its chains."""
+def _place_side(
+    own: tuple[str, ...], onto: tuple[str, ...], most: int
+) -> tuple[tuple[str, ...], np.ndarray] | None:
+    """Return the best placement of a side over all orders of its chains, with the sources of its residues."""
     if len(own) != len(onto) or len(own) > MOST_CHAINS:
         return None
+    starts = np.cumsum([0, *map(len, own)])
     best, fewest = None, most + 1
-    for order in permutations(own):
+    for order in permutations(range(len(own))):
         placed = []
-        for chain, target in zip(order, onto, strict=True):
-            found = _place_chain(chain, target, most)
+        for number, target in zip(order, onto, strict=True):
+            found = _place_chain(own[number], target, most)
             if found is None:
                 break
             placed.append(found)
         else:
-            differing = sum(substitutions(one, other) for one, other in zip(placed, onto, strict=True))
+            chains = tuple(chain for chain, _ in placed)
+            differing = sum(substitutions(one, other) for one, other in zip(chains, onto, strict=True))
             if differing < fewest:
-                best, fewest = tuple(placed), differing
+                sources = [
+                    np.where(places < 0, -1, places + starts[number])
+                    for number, (_, places) in zip(order, placed, strict=True)
+                ]
+                best, fewest = (chains, np.concatenate(sources)), differing
     return best
 
 
@@ -59,7 +89,7 @@ def substitutions(chain: str, other: str) -> int:
 
 
 @cache
-def _aligner() -> PairwiseAligner:
+def chain_aligner() -> PairwiseAligner:
     """Make the aligner: one gap costs more than several substitutions, a missing end nothing."""
     aligner = PairwiseAligner(mode="global", match_score=1.0, mismatch_score=-0.5)
     aligner.wildcard = UNKNOWN
@@ -69,18 +99,23 @@ def _aligner() -> PairwiseAligner:
     return aligner
 
 
-def _place_chain(chain: str, onto: str, most: int) -> str | None:
-    """Return the target with the residues of the chain; None if more than substitutions differ."""
+def _place_chain(chain: str, onto: str, most: int) -> tuple[str, np.ndarray] | None:
+    """Return the target with the residues of the chain, and where in the chain these are.
+
+    None if more than substitutions differ.
+    """
     if len(chain) == len(onto) and substitutions(chain, onto) <= most:
-        return chain
-    alignment: Alignment = _aligner().align(onto, chain)[0]
+        return chain, np.arange(len(chain))
+    alignment: Alignment = chain_aligner().align(onto, chain)[0]
     placed, before = list(onto), None
+    sources = np.full(len(onto), -1)
     covered = 0
     for (start, end), (own_start, own_end) in zip(*alignment.aligned, strict=True):
         if before is not None and (own_start != before[1] or set(onto[before[0] : start]) - {UNKNOWN}):
             return None
-        residues = zip(onto[start:end], chain[own_start:own_end], strict=True)
-        placed[start:end] = [theirs if UNKNOWN in (theirs, mine) else mine for theirs, mine in residues]
+        for target, own in zip(range(start, end), range(own_start, own_end), strict=True):
+            if UNKNOWN not in (onto[target], chain[own]):
+                placed[target], sources[target] = chain[own], own
         before, covered = (end, own_end), covered + end - start
     # Chance aligns a few residues of any two chains.
-    return "".join(placed) if covered >= 0.7 * max(len(chain), len(onto)) else None
+    return ("".join(placed), sources) if covered >= 0.7 * max(len(chain), len(onto)) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,10 +12,8 @@ from ppi.complexes import Complex
 from ppi.effects.features import Context
 from ppi.effects.model import EffectModel, combine
 from ppi.effects.mutations import Mutation, mutations_between
-from ppi.io.predictions import GAS_CONSTANT, STANDARD_TEMPERATURE
+from ppi.io.predictions import KCAL_PER_PKD
 
-#: kcal/mol of dG a unit of pKd.
-_KCAL = math.log(10) * GAS_CONSTANT * STANDARD_TEMPERATURE
 #: Complexes whose embeddings, locations and effects are kept.
 _KEPT = 64
 
@@ -41,17 +38,6 @@ class PredictedEffects:
         self._model = model
         self._known = lru_cache(_KEPT)(self._described)
 
-    @classmethod
-    def load(cls, device: str) -> PredictedEffects:
-        """Load the model in the package; embeddings of the few complexes that it sees stay in memory.
-
-        Raises
-        ------
-        ModelError
-            If it is damaged.
-        """
-        return cls(EffectModel.load(device=device, on_disk=False))
-
     def __call__(self, reference: Complex, items: Sequence[Complex]) -> np.ndarray:
         """Return the ``(N,)`` differences in pKd units; see `ppi.prediction.anchoring.Effects`."""
         variants = [mutations_between(reference, item, skip_unknown=True) for item in items]
@@ -62,7 +48,7 @@ class PredictedEffects:
             known.effects.update(zip(new, found.tolist(), strict=True))
         crowding = self._model.parts.config.crowding
         effects = [[known.effects[mutation] for mutation in variant] for variant in variants]
-        return np.array([combine(each, crowding) for each in effects]) / -_KCAL
+        return np.array([combine(each, crowding) for each in effects]) / -KCAL_PER_PKD
 
     def _described(self, ligand: tuple[str, ...], receptor: tuple[str, ...]) -> _Known:
         return _Known(self._model.context(Complex("reference", ligand, receptor)), {})

@@ -5,26 +5,32 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from data_curation.records import HIGHEST_KELVIN, LOWEST_KELVIN
+from data_curation.structures import read_structure
 from ppi.complexes import Complex
 from ppi.devices import choose_device
+from ppi.effects.model import EffectModel
 from ppi.embedding.cache import EmbeddingCache
 from ppi.errors import InputError, PpiWarning
 from ppi.io.inputs import Inputs, read_inputs
 from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_from_pkd
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
-from ppi.prediction.anchoring import Anchors
-from ppi.prediction.engine import predict_with
+from ppi.prediction.anchoring import AnchoredDifferences, Anchors
+from ppi.prediction.engine import MemberPredictions, predict_with
 from ppi.prediction.neighbours import MIN_PLACED_IDENTITY
-from ppi.prediction.novelty import NearestComplex, NoveltyIndex
+from ppi.prediction.novelty import MIN_IDENTITY, NearestComplex, NoveltyIndex, pair_identities
 from ppi.prediction.oddities import oddities_of
 from ppi.prediction.predicted_effects import PredictedEffects
+from ppi.prediction.scanning.choice import Choice, Variant
+from ppi.prediction.scanning.labels import label_table
+from ppi.prediction.scanning.scan import Scan, scan_complex
 
 _KELVIN = f"give {LOWEST_KELVIN} to {HIGHEST_KELVIN} kelvin"
 
@@ -116,13 +122,86 @@ class Predictor:
         if not LOWEST_KELVIN <= temperature_kelvin <= HIGHEST_KELVIN:
             raise InputError(f"the temperature is {temperature_kelvin}; {_KELVIN}")
         table = read_inputs(complexes)
-        temperatures = _temperatures(table, temperature_kelvin)
         predicted = predict_with(self._model, table.complexes, self._cache, truncate=truncate)
+        return self._table(table, predicted, _temperatures(table, temperature_kelvin))
+
+    def scan(
+        self,
+        complexes: Inputs,
+        *,
+        sites: str | Sequence[str] = (),
+        alanine: bool = False,
+        pairs: bool = False,
+        mutants: str | Sequence[str] = (),
+        structure: str | os.PathLike[str] | None = None,
+        measured: bool = True,
+    ) -> Scan:
+        """Predict how mutations change the binding of complexes.
+
+        Parameters
+        ----------
+        complexes
+            See `ppi.io.inputs.read_inputs`.
+        sites
+            Where, such as ``ligand:1:95-102``; see `ppi.prediction.scanning.notation.parse_sites`. Everywhere
+            by default.
+        alanine
+            To alanine only.
+        pairs
+            All double mutants of the sites, instead of all single ones.
+        mutants
+            These mutants instead, such as ``ligand:1:H102A+receptor:1:D39A``; see
+            `ppi.prediction.scanning.notation.parse_variant`.
+        structure
+            PDB or mmCIF file of the complex, whose names of chains and numbers of residues may then be used.
+        measured
+            Whether predictions start from measured complexes around the wild type.
+
+        Returns
+        -------
+        Scan
+            Its `table` has one row a mutant.
+
+        Raises
+        ------
+        ppi.errors.PpiError
+            If the input, the mutants or the structure do not fit.
+        data_curation.errors.StructureError
+            If the structure cannot be read.
+        """
+        table = read_inputs(complexes)
+        labels = label_table(table, None if structure is None else read_structure(structure))
+        choice = Choice.of(sites, mutants, alanine=alanine, pairs=pairs)
+        variants = [choice.variants(item, label) for item, label in zip(table.complexes, labels, strict=True)]
+        predicted = predict_with(self._model, table.complexes, self._cache)
+        wild = self._table(table, predicted, STANDARD_TEMPERATURE, measured=measured)
+        familiar = pair_identities(self._effects.parts.complexes, table.complexes) >= MIN_IDENTITY
+        scanned = []
+        for number, (item, label, own) in enumerate(zip(table.complexes, labels, variants, strict=True)):
+            row, prior = wild.iloc[number], float(predicted.mean[number])
+            anchored = self._differences(item, own, prior, row) if measured else None
+            quantile = self.trained.calibration.anchored_quantile or np.nan
+            scanned.append(
+                scan_complex(
+                    item, label, own, row, self._effects, anchored, quantile, known=bool(familiar[number])
+                )
+            )
+        return Scan(tuple(scanned))
+
+    def _table(
+        self,
+        table: ComplexTable,
+        predicted: MemberPredictions,
+        temperatures: pd.Series | float,
+        *,
+        measured: bool = True,
+    ) -> pd.DataFrame:
+        """Return the predictions of complexes, which start from measured ones if `measured`."""
         found = self._nearest(table.complexes)
         alone = self.trained.calibration.half_width(
             predicted.spread, found["pair_identity"].to_numpy(dtype=np.float64)
         )
-        anchored = self._anchored(table.complexes, predicted.mean, found)
+        anchored = self._anchored(table.complexes, predicted.mean, found, measured)
         pkd = anchored["pkd"].fillna(pd.Series(predicted.mean))
         spread = anchored["std"].fillna(pd.Series(predicted.spread))
         half_width = anchored["half_width"].fillna(pd.Series(alone))
@@ -154,14 +233,22 @@ class Predictor:
         nearest = [None] * len(complexes) if index is None else index.nearest(complexes)
         return pd.DataFrame([_nearest_columns(found) for found in nearest])
 
-    def _anchored(self, complexes: list[Complex], prior: np.ndarray, found: pd.DataFrame) -> pd.DataFrame:
+    def _differences(
+        self, wild: Complex, variants: Sequence[Variant], prior: float, row: pd.Series
+    ) -> AnchoredDifferences | None:
+        """Return what measured neighbours say of variants of a complex; None if there are none."""
+        if self.trained.calibration.anchored_quantile is None:
+            return None
+        return self._anchors.differences(wild, variants, prior, like=_laid_onto(row))
+
+    def _anchored(
+        self, complexes: list[Complex], prior: np.ndarray, found: pd.DataFrame, measured: bool
+    ) -> pd.DataFrame:
         """Return what starts from measured neighbours; NaN, and 0 neighbours, for what does not."""
-        quantile = self.trained.calibration.anchored_quantile
+        quantile = self.trained.calibration.anchored_quantile if measured else None
         rows = []
-        for item, mean, name, identity in zip(
-            complexes, prior, found["nearest_complex"], found["pair_identity"], strict=True
-        ):
-            like = name if identity >= MIN_PLACED_IDENTITY else None
+        for item, mean, (_, row) in zip(complexes, prior, found.iterrows(), strict=True):
+            like = _laid_onto(row)
             near = None if quantile is None else self._anchors.predict(item, float(mean), like=like)
             rows.append((np.nan, np.nan, 0) if near is None else (near.pkd, near.std, near.neighbours))
         table = pd.DataFrame(rows, columns=["pkd", "std", "neighbours"])
@@ -174,7 +261,17 @@ class Predictor:
 
     @cached_property
     def _made_anchors(self) -> Anchors:
-        return Anchors(self.trained.training_complexes, PredictedEffects.load(self.device))
+        return Anchors(self.trained.training_complexes, PredictedEffects(self._made_effects))
+
+    @property
+    def _effects(self) -> EffectModel:
+        with self._lock:
+            return self._made_effects
+
+    @cached_property
+    def _made_effects(self) -> EffectModel:
+        # The embeddings of the few complexes that it sees stay in memory.
+        return EffectModel.load(device=self.device, on_disk=False)
 
     @property
     def _index(self) -> NoveltyIndex | None:
@@ -204,6 +301,11 @@ def _nearest_columns(found: NearestComplex | None) -> dict[str, object]:
         "nearest_complex": None if found is None else found.id,
         "nearest_pkd": np.nan if found is None or found.pkd is None else found.pkd,
     }
+
+
+def _laid_onto(row: pd.Series) -> str | None:
+    """Return the name of the training complex that a complex may be laid onto."""
+    return row["nearest_complex"] if row["pair_identity"] >= MIN_PLACED_IDENTITY else None
 
 
 def _temperatures(table: ComplexTable, default: float) -> pd.Series | float:

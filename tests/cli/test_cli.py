@@ -298,7 +298,7 @@ def test_version_and_help_import_nothing_heavy() -> None:
         assert f"{words} loads []" in done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("verb", ["curate", "embed", "info", "train", "evaluate", "predict", "study"])
+@pytest.mark.parametrize("verb", ["curate", "embed", "info", "train", "evaluate", "predict", "scan", "study"])
 def test_scripts_are_the_same_doors(
     verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -465,3 +465,39 @@ def test_train_on_a_language_model_and_predict(
     capsys.readouterr()
     assert run("predict", table_path, "--model", tmp_path / "m") == 1
     assert "trained on random-esm2-8m-seed1 v1 layers 6" in capsys.readouterr().err
+
+
+def test_info_describes_a_model(tmp_path: Path, model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("info", "model") == 0
+    shipped = capsys.readouterr().out
+    for text in (
+        "ppi-mini (frozen)",
+        "ppb-affinity",
+        "8,029",
+        "split_strict",
+        "spearman 0.505",
+        "323 groups",
+    ):
+        assert text in shipped
+    assert "does not rank mutants of a target" in shipped
+    assert re.search(r"default \(\d+\.\d MB\)", shipped)
+    assert run("info", "model", model_path) == 0
+    own = capsys.readouterr().out
+    for text in (
+        "hp, mixer none",
+        "network, 2 member(s)",
+        "24\n",
+        "that of your own data",
+        "The card names none",
+    ):
+        assert text in own
+    assert run("info", "backbones", model_path) == 1
+    assert "info backbones takes no folder" in capsys.readouterr().err
+    for folder, message in (
+        (tmp_path / "absent", "no such model folder"),
+        (tmp_path, "it lacks config.json"),
+    ):
+        assert run("info", "model", folder) == 1
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert message in captured.err

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ppi.complexes import Complex
+from ppi.effects.mutations import Mutation, apply_mutations
 from ppi.prediction.anchoring import Anchors, anchored_quantile
 from ppi.prediction.neighbours import MOST_SUBSTITUTIONS
 
@@ -162,3 +163,66 @@ def test_unknown_residues_are_no_substitutions() -> None:
     found, of_wild = anchors.predict(unseen, PRIOR), anchors.predict(WILD, PRIOR)
     assert found == of_wild is not None
     assert anchors.predict(Complex("unknown", ("X" * len(LIGAND),), (RECEPTOR,)), PRIOR) is None
+
+
+def single(position: int, residue: str) -> tuple[Mutation, ...]:
+    return (Mutation("ligand", 1, position + 1, LIGAND[position], residue),)
+
+
+def test_many_mutants_at_once_are_as_one_by_one() -> None:
+    def effects(reference: Complex, items: Sequence[Complex]) -> np.ndarray:
+        return np.array([0.1 * item.chains[0].count("W") + 0.3 * item.chains[1].count("W") for item in items])
+
+    anchors = Anchors(SERIES, effects)
+    variants = [
+        (),
+        single(3, "D"),
+        single(3, "A"),
+        single(10, "W"),
+        single(30, "K"),
+        single(3, "D") + single(30, "W"),
+    ]
+    found = anchors.differences(WILD, variants, PRIOR)
+    assert found is not None
+    assert found.neighbours == len(SERIES)
+    wild = anchors.predict(WILD, PRIOR)
+    assert wild is not None
+    for change, variant in zip(found.pkd, variants, strict=True):
+        alone = anchors.predict(apply_mutations(WILD, variant), PRIOR)
+        assert alone is not None
+        assert change == pytest.approx(alone.pkd - wild.pkd, abs=1e-6)
+    assert found.measured[[0, 2, 3]] == pytest.approx([0, -4.0, -0.1])
+    assert np.isnan(found.measured[[1, 4, 5]]).all()
+    # No mutation differs by two errors of measurement alone; what is near to a measured mutant is surer.
+    assert found.std[0] == pytest.approx(0.3 * 2**0.5)
+    assert found.std[0] < found.std[2] < found.std[1] < found.std[4]
+
+
+def test_mutations_follow_their_residues_to_where_a_complex_is_laid() -> None:
+    anchors = Anchors(SERIES)
+    direct = anchors.differences(WILD, [single(3, "D"), single(10, "Y")], PRIOR)
+    exchanged = Complex("exchanged", (RECEPTOR[2:],), ("GS" + LIGAND,))
+    variants = [
+        (Mutation("receptor", 1, 3 + 3, LIGAND[3], "D"),),
+        (Mutation("receptor", 1, 10 + 3, LIGAND[10], "Y"),),
+        (Mutation("receptor", 1, 1, "G", "A"),),
+    ]
+    laid = anchors.differences(exchanged, variants, PRIOR, like="wild")
+    assert direct is not None
+    assert laid is not None
+    assert laid.pkd[:2] == pytest.approx(direct.pkd, abs=1e-9)
+    assert np.isnan(laid.pkd[2])
+    assert np.isnan(laid.std[2])
+    none = anchors.differences(exchanged, variants[2:], PRIOR, like="wild")
+    assert none is not None
+    assert np.isnan(none.pkd).all()
+    assert anchors.differences(exchanged, variants, PRIOR) is None
+
+
+def test_a_residue_that_was_not_observed_cannot_be_told_apart() -> None:
+    hidden = [
+        Complex(f"{item.id} X", ("X" + item.ligand[0][1:],), item.receptor, item.pkd) for item in SERIES
+    ]
+    found = Anchors(hidden).differences(WILD, [single(0, "W"), single(3, "D")], PRIOR)
+    assert found is not None
+    assert np.isnan(found.pkd).tolist() == [True, False]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,10 +63,14 @@ def effects(interfaces: list[Interface]) -> MeasuredEffects:
     return MeasuredEffects(complexes, structures, mutations, ddg, pd.DataFrame({"structure": structures}))
 
 
-def _fitted(interfaces: list[Interface], effects: MeasuredEffects, folder: Path) -> EffectModel:
+def _fitted(
+    interfaces: list[Interface], effects: MeasuredEffects, folder: Path, similar: Any = None
+) -> EffectModel:
     cache = EmbeddingCache(build_backbone("ppi-mini", layers=(2, 4, 6)), "cpu", store=folder)
     training = EffectTraining(trees=5, crossing_folds=2, networks=1, location=LocationTraining(epochs=1))
-    return fit_effects(cache, LanguageHead.read("ppi-mini"), interfaces, effects, training, seed=3)
+    return fit_effects(
+        cache, LanguageHead.read("ppi-mini"), interfaces, effects, training, seed=3, similar=similar
+    )
 
 
 def test_the_seed_decides_the_model(
@@ -78,6 +84,55 @@ def test_the_seed_decides_the_model(
     predicted = first.ddg(effects.complexes[name], variants)
     assert np.array_equal(predicted, second.ddg(effects.complexes[name], variants))
     assert np.ptp(predicted) > 0
+
+
+class EverythingIsItsOwnCluster:
+    """Stands for the search of similar chains, which has tests of its own."""
+
+    def __init__(self, effects: MeasuredEffects) -> None:
+        self.effects = effects
+        self.asked: list[str] = []
+
+    def folds(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        assert sum(sizes.values()) == len(self.effects.ddg)
+        return {name: number % 2 for number, name in enumerate(sizes)}
+
+    def chains_near(self, names: Sequence[str]) -> set[str]:
+        self.asked += names
+        return {chain for name in names for chain in self.effects.complexes[name].chains}
+
+
+def test_training_calibrates_intervals_and_keeps_what_it_learnt_from(
+    interfaces: list[Interface], tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(2)
+    complexes = {
+        f"{number:02d}XY_A_B": Complex(f"made {number}", (_chain(generator, 30),), (_chain(generator, 20),))
+        for number in range(24)
+    }
+    structures, mutations = [], []
+    for name, item in complexes.items():
+        for places in ((3,), (5,), (7, 9)):
+            residues = item.ligand[0]
+            structures.append(name)
+            mutations.append(
+                tuple(
+                    Mutation("ligand", 1, at, residues[at - 1], "W" if residues[at - 1] != "W" else "A")
+                    for at in places
+                )
+            )
+    table = pd.DataFrame({"structure": structures})
+    made = MeasuredEffects(complexes, structures, mutations, generator.normal(size=len(structures)), table)
+    similar = EverythingIsItsOwnCluster(made)
+    fitted = _fitted(interfaces, made, tmp_path / "store", similar)
+    interval = fitted.parts.interval
+    assert interval is not None
+    assert (interval.structures, interval.variants) == (24, 72)
+    assert sorted(similar.asked) == sorted(complexes)
+    fitted.save(tmp_path / "model", card="A model.\n")
+    again = EffectModel.load(tmp_path / "model", device="cpu", store=tmp_path / "store")
+    assert again.parts.interval == interval
+    assert again.parts.complexes == tuple(complexes.values())
 
 
 def test_a_fold_is_not_taught_by_its_entries(interfaces: list[Interface]) -> None:

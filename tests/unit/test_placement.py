@@ -13,7 +13,8 @@ MEASURED = Complex("measured", (LONG,), (OTHER,))
 
 
 def placed(ligand: tuple[str, ...], onto: Complex = MEASURED, most: int = 3) -> tuple[str, ...] | None:
-    found = place(Complex("new", ligand, onto.receptor), onto, most=most)
+    placed = place(Complex("new", ligand, onto.receptor), onto, most=most)
+    found = placed and placed.complex
     return None if found is None else found.ligand
 
 

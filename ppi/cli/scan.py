@@ -1,0 +1,112 @@
+"""`ppi scan`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ppi.errors import InputError
+
+
+def scan(
+    *complexes: Path,
+    sites: tuple[str, ...] = (),
+    alanine: bool = False,
+    pairs: bool = False,
+    mutants: tuple[str, ...] = (),
+    structure: Path | None = None,
+    output: Path | None = None,
+    html: Path | None = None,
+    png: Path | None = None,
+    dms_viz: Path | None = None,
+    anchors: bool = True,
+    model: str = "default",
+    device: str = "auto",
+    store: Path | None = None,
+    novelty: bool = True,
+) -> None:
+    """Predict how mutations change the binding of a complex: ddG in kcal/mol, positive for weaker binding.
+
+    By default every single mutant of every chain of both sides is scanned. A summary goes to standard output.
+
+    ```
+    ppi scan examples/barnase_barstar.fasta --output scan.csv --html scan.html
+    ppi scan examples/barnase_barstar.fasta --alanine
+    ppi scan examples/hyhel10_lysozyme.fasta --sites H:95-102 --sites L:91 --structure 3hfm.pdb
+    ppi scan examples/barnase_barstar.fasta --sites ligand:1:57 --sites receptor:1:35-39 --pairs --alanine
+    ppi scan examples/barnase_barstar.fasta --mutants ligand:1:H100A --mutants ligand:1:H100A+receptor:1:D39A
+    ```
+
+    Parameters
+    ----------
+    complexes
+        Files of complexes as `ppi predict` reads them; `-` for standard input. Each complex is scanned.
+    sites
+        Where: ligand (a side), ligand:1 (a chain), ligand:1:102 or ligand:1:95-102 (positions, counted from
+        1); or H, H:100a, H:95-102 (name of a chain, numbers of the structure). May be given several times.
+    alanine
+        Only mutations to alanine.
+    pairs
+        All double mutants of the sites, instead of all single ones; 50,000 at most.
+    mutants
+        These mutants instead: ligand:1:H102A, H:Y100aA (name of a chain, number of the structure) or
+        H:101:Y:A (name of a chain, position in it); several mutations are joined by +. May be given several
+        times.
+    structure
+        PDB or mmCIF file of the complex: its names of chains and numbers of residues may be used, and are
+        in the output.
+    output
+        File for the table, one row a mutant: .csv, .tsv, .parquet or .json.
+    html
+        File for a page with the heat map, hot spots and stabilising mutants.
+    png
+        File for the heat map.
+    dms_viz
+        File for https://dms-viz.github.io (JSON); needs a structure in PDB format.
+    anchors
+        Start from measured complexes around the wild type, where the training data have any.
+    model
+        Model folder, name on the Hugging Face hub, or `default`, the model that ships in the package.
+    device
+        auto, cpu, cuda or cuda:N.
+    store
+        Folder of the stores that keep a language model's embeddings; by default in the user's cache.
+    novelty
+        Look for the training complexes that resemble the complex.
+    """
+    from data_curation.files import check_writable_file, refuse_overwriting
+    from ppi.io.inputs import files_of
+    from ppi.io.predictions import check_suffix
+
+    if not complexes:
+        raise InputError("give one or more files of complexes")
+    if dms_viz is not None and structure is None:
+        raise InputError("--dms-viz shows mutants on a structure; give it with --structure")
+    targets = [path for path in (output, html, png, dms_viz) if path is not None]
+    if len({path.absolute() for path in targets}) < len(targets):
+        raise InputError("two outputs have one name; give each a file of its own")
+    if output is not None:
+        check_suffix(output)
+    sources = [*files_of(complexes), *filter(None, [structure])]
+    for path in targets:
+        check_writable_file(path)
+        refuse_overwriting(path, sources)
+
+    from ppi.prediction.predictor import Predictor
+    from ppi.prediction.scanning.files import write_scan
+    from ppi.prediction.scanning.summary import summary_text
+
+    with Predictor(model, device=device, store=store, novelty=novelty) as predictor:
+        found = predictor.scan(
+            complexes,
+            sites=sites,
+            alanine=alanine,
+            pairs=pairs,
+            mutants=mutants,
+            structure=structure,
+            measured=anchors,
+        )
+    write_scan(found, output=output, html=html, png=png, dms_viz_file=dms_viz, structure=structure)
+    sys.stdout.write(summary_text(found))
+    for path in targets:
+        print(f"written: {path}", file=sys.stderr)

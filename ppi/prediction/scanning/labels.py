@@ -1,0 +1,161 @@
+"""What the chains of a complex are called, and which numbers a structure gives to their residues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from data_curation.structures import StructureChain
+from ppi.complexes import UNKNOWN, Complex
+from ppi.effects.mutations import SIDES, Side
+from ppi.errors import InputError
+from ppi.io.tables import CHAIN_NAME_COLUMNS, ComplexTable
+from ppi.prediction.placement import chain_aligner
+
+#: Parts of the shorter of two chains: a chain of a structure is one of the complex if so many of its residues
+#: are the same.
+MIN_SAME = 0.9
+
+
+@dataclass(frozen=True)
+class ChainLabels:
+    """A chain of a complex with what else it is called.
+
+    Attributes
+    ----------
+    side, chain
+        Where it is in the complex; chains are counted from 1.
+    residues
+        Its residues.
+    name
+        Its name in a FASTA record, a table or a structure; None where it has none.
+    numbers
+        Number and insertion code that the authors of a structure gave to each residue, ``100a`` for one;
+        None for a residue that was not observed. Empty without a structure.
+    """
+
+    side: Side
+    chain: int
+    residues: str
+    name: str | None = None
+    numbers: tuple[str | None, ...] = ()
+
+    def number(self, position: int) -> str | None:
+        """Return the author's number of a position, which is counted from 1."""
+        return self.numbers[position - 1] if self.numbers else None
+
+    def position(self, number: str) -> int | None:
+        """Return the position of an author's number, with its insertion code in any case; None if absent."""
+        for form in (number, number.lower(), number.upper()):
+            if form in self.numbers:
+                return self.numbers.index(form) + 1
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.side} chain {self.chain}"
+
+
+def label_table(
+    table: ComplexTable, structure: Mapping[str, StructureChain] | None
+) -> list[tuple[ChainLabels, ...]]:
+    """Name the chains of the complexes of a table; see `label_chains`.
+
+    Their names are in `ppi.io.tables.CHAIN_NAME_COLUMNS`, if the table has these columns.
+    """
+
+    def names(number: int, side: Side) -> tuple[str, ...]:
+        column = CHAIN_NAME_COLUMNS[side]
+        cell = table.columns[column].iloc[number] if column in table.columns else ""
+        return tuple(cell.split(",")) if isinstance(cell, str) and cell else ()
+
+    return [
+        label_chains(item, {side: names(number, side) for side in SIDES}, structure)
+        for number, item in enumerate(table.complexes)
+    ]
+
+
+def label_chains(
+    item: Complex,
+    names: Mapping[Side, Sequence[str]],
+    structure: Mapping[str, StructureChain] | None = None,
+) -> tuple[ChainLabels, ...]:
+    """Name the chains of a complex.
+
+    Parameters
+    ----------
+    item
+        The complex.
+    names
+        Names of the chains of each side; none for a side whose chains have no names.
+    structure
+        Chains of a structure, which give names and numbers.
+
+    Raises
+    ------
+    InputError
+        If there are not as many names as chains, or a chain is not in the structure.
+    """
+    labels = tuple(_named(item, names))
+    return labels if structure is None else tuple(_laid(item, labels, structure))
+
+
+def _named(item: Complex, names: Mapping[Side, Sequence[str]]) -> Iterator[ChainLabels]:
+    for side in SIDES:
+        chains: tuple[str, ...] = getattr(item, side)
+        given = names.get(side, ())
+        if given and len(given) != len(chains):
+            raise InputError(
+                f"complex {item.id!r}: the {side} has {len(chains)} chain(s), but {len(given)} name(s) of "
+                f"chains: {', '.join(given)}"
+            )
+        for number, residues in enumerate(chains, start=1):
+            yield ChainLabels(side, number, residues, given[number - 1] if given else None)
+
+
+def _laid(
+    item: Complex, labels: Sequence[ChainLabels], structure: Mapping[str, StructureChain]
+) -> Iterator[ChainLabels]:
+    """Lay each chain onto the structure's chain of its name, else onto the most alike that is free."""
+    free = dict(structure)
+    for label in labels:
+        order = sorted(free, key=lambda name: (name != label.name, -_sameness(label.residues, free[name])))
+        chosen = next((name for name in order if _sameness(label.residues, free[name]) >= MIN_SAME), None)
+        if chosen is None:
+            found = ", ".join(f"{name} ({_sameness(label.residues, free[name]):.0%})" for name in free)
+            raise InputError(
+                f"complex {item.id!r}: the {label} is not in the structure; chains that are left there, and "
+                f"the part of the residues that is the same: {found or 'none'}. At least {MIN_SAME:.0%} must "
+                "be. Give the structure of this complex, or none"
+            )
+        numbers = _numbers(label.residues, free.pop(chosen))
+        yield replace(label, name=chosen, numbers=numbers)
+
+
+def _sameness(residues: str, chain: StructureChain) -> float:
+    """Return the part of the shorter chain's residues that are the same, unobserved ones not counted."""
+    pairs = _aligned(residues, chain.sequence)
+    observed = set(chain.positions.values())
+    same = sum(residues[own] == chain.sequence[there] != UNKNOWN for own, there in pairs if there in observed)
+    return same / min(len(residues), chain.observed)
+
+
+def _numbers(residues: str, chain: StructureChain) -> tuple[str | None, ...]:
+    numbers: dict[int, str] = {}
+    for (number, insertion), there in chain.positions.items():
+        numbers.setdefault(there, f"{number}{insertion}")  # of several models, the first counts
+    found: list[str | None] = [None] * len(residues)
+    for own, there in _aligned(residues, chain.sequence):
+        found[own] = numbers.get(there)
+    return tuple(found)
+
+
+def _aligned(residues: str, sequence: str) -> list[tuple[int, int]]:
+    """Return pairs of indices of residues that lie above each other."""
+    if residues == sequence:
+        return [(place, place) for place in range(len(residues))]
+    alignment = chain_aligner().align(residues, sequence)[0]
+    return [
+        (start + step, there + step)
+        for (start, end), (there, _) in zip(*alignment.aligned, strict=True)
+        for step in range(end - start)
+    ]
