@@ -107,6 +107,34 @@ def test_numbers_are_those_of_predict_where_the_head_looks_at_both_sides(
     assert_as_predicted(small, small.screen(*sides), *sides)
 
 
+@pytest.mark.parametrize(("head", "joined"), [("ec", True), ("hp", True), ("pad", False), ("sc", False)])
+def test_numbers_are_those_of_predict_for_every_head_below_a_read_out(
+    head: str, joined: bool, sides: tuple[list[Side], list[Side]], table_path: Path, tmp_path: Path
+) -> None:
+    settings = ppi.TrainSettings(head=head, mixer="none", pooling="mean", readout="ridge", max_epochs=1)
+    predictor = ppi.Predictor(ppi.train(table_path, output=tmp_path / "model", settings=settings))
+    assert predictor.trained.model.joins_sides == joined
+    assert_as_predicted(predictor, predictor.screen(*sides), *sides)
+
+
+def test_long_sides_are_refused_or_shortened(table_path: Path, tmp_path: Path) -> None:
+    settings = ppi.TrainSettings(
+        backbone="random-esm2-8m-seed0", head="hp", mixer="none", pooling="mean", readout="ridge"
+    )
+    predictor = ppi.Predictor(ppi.train(table_path, output=tmp_path / "model", settings=settings))
+    random = np.random.default_rng(7)
+    long = Side("long", (random_chain(random, predictor.trained.model.backbone.max_residues + 40),))
+    both = [Side("short", (random_chain(random, 30),)), long], [Side("other", (random_chain(random, 50),))]
+    with pytest.raises(InputError, match="'long' has a chain of .* residues"):
+        predictor.screen(*both)
+    found = predictor.screen(*both, settings=ScreenSettings(truncate=True)).set_index("ligand")
+    assert found["truncated"].to_dict() == {"short": False, "long": True}
+    assert found.loc["long", "warnings"] == "shortened"
+    pairs = [pair_of(ligand, both[1][0]) for ligand in both[0]]
+    expected = predictor.predict(pairs, truncate=True)["pkd"]
+    np.testing.assert_allclose(found.loc[["short", "long"], "pkd"], expected, rtol=0, atol=1e-5)
+
+
 def test_each_side_goes_through_the_backbone_once(
     sides: tuple[list[Side], list[Side]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

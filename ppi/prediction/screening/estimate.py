@@ -41,6 +41,8 @@ class Estimate:
         What the sides and a block take, beside the model.
     disk_bytes
         The parts and the output, which lie beside each other while they are joined.
+    store_bytes
+        Embeddings that the store keeps for later, if none of them is there yet.
     """
 
     ligands: int
@@ -50,6 +52,7 @@ class Estimate:
     seconds: float
     memory_bytes: float
     disk_bytes: float
+    store_bytes: float = 0.0
 
     def describe(self) -> str:
         """Return it in a line of words."""
@@ -57,6 +60,7 @@ class Estimate:
             f"{self.ligands:,} ligands and {self.receptors:,} receptors in {self.pairs:,} pairs: about "
             f"{_duration(self.seconds)}, {format_bytes(self.memory_bytes)} of memory beside the model and "
             f"{_disk(self.disk_bytes)} of disk for at most {self.rows:,} rows"
+            + (f", and {_disk(self.store_bytes)} for embeddings that are kept" if self.store_bytes else "")
         )
 
     def check(self, max_hours: float, folder: Path | None) -> None:
@@ -77,7 +81,9 @@ class Estimate:
         over = []
         if self.seconds > max_hours * 3600:
             over.append(f"longer than --max-hours {max_hours:g}")
-        if folder is not None and self.disk_bytes > (free := shutil.disk_usage(folder).free):
+        if folder is not None and self.disk_bytes + self.store_bytes > (
+            free := shutil.disk_usage(folder).free
+        ):
             over.append(f"more disk than the {_disk(free)} that are free")
         if (memory := _memory()) is not None and self.memory_bytes > memory:
             over.append(f"more memory than the {format_bytes(memory)} of this machine")
@@ -136,6 +142,7 @@ def estimate(
         + sum(side.residues + _SIDE_BYTES for side in sides)
         + max(BLOCK_PAIRS, largest) * _PAIR_BYTES,
         disk_bytes=2 * size * rows,
+        store_bytes=parts.cache.disk_bytes(_residues(sides)),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
+from data_curation.processors import available_processors
 from ppi.engines.base import Engine, Resources
 from ppi.io.predictions import kd_from_pkd
 from ppi.io.sides import Side
@@ -85,6 +88,10 @@ class Screener:
         advance
             Takes how many more pairs are done.
         """
+        with _shared_threads(self._resources.workers or available_processors()):
+            return self._table(block, advance)
+
+    def _table(self, block: Block, advance: Callable[[int], None]) -> pd.DataFrame:
         ligands, receptors = self._targets.pairs_of(block)
         size = self._scorer.at_once
         parts = [slice(start, start + size) for start in range(0, len(ligands), size)]
@@ -180,6 +187,17 @@ class Screener:
         if not any((text != "").any() for text in texts):
             return ligand
         return _texts("; ".join(filter(None, row)) for row in zip(*texts, strict=True))
+
+
+@contextmanager
+def _shared_threads(workers: int) -> Iterator[None]:
+    """Let the workers share torch's threads: with all of them in each, they would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _odd(sides: Sequence[Side], role: str) -> np.ndarray:
