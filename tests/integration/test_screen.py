@@ -269,16 +269,32 @@ def test_an_output_that_exists_is_not_touched(
     assert "exists and is left as it is" in capsys.readouterr().err
 
 
-def test_a_full_disk_gives_one_line(
+def test_a_full_disk_gives_one_line(small: ppi.Predictor, files: list[Path], tmp_path: Path) -> None:
+    write, output = Path.write_text, tmp_path / "out.csv"
+
+    def full(path: Path, *given: object, **options: object) -> int:
+        if path.suffix == ".csv":
+            raise OSError(28, "No space left on device")
+        return write(path, *given, **options)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(OutputError, match=r"out.csv.unfinished/part-.*: No space left on device"):
+            small.screening(*files).write(output, resume=False)
+    assert not output.exists()
+    assert small.screening(*files).write(output, resume=True).rows == 66
+
+
+def test_a_screen_that_fails_at_once_leaves_nothing(
     small: ppi.Predictor, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+    def broken(*_: object, **__: object) -> None:
+        raise InputError("a side is too long")
 
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OutputError, match=r"out.csv.unfinished/.*: No space left on device"):
+    monkeypatch.setattr(run_module, "prepare", broken)
+    with pytest.raises(InputError, match="too long"):
         small.screening(*files).write(tmp_path / "out.csv", resume=False)
-    assert not (tmp_path / "out.csv").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_estimate_alone_writes_nothing(

@@ -209,7 +209,7 @@ def rows(count: int) -> pd.DataFrame:
     frame = pd.DataFrame({name: np.arange(float(count)) for name in COLUMNS})
     texts = {
         name: np.array([f"{name}, {row}" for row in range(count)], dtype=object)
-        for name in ("ligand", "receptor", "warnings")
+        for name in ("ligand", "receptor", "warnings", "model")
     }
     empty = {name: np.full(count, None, dtype=object) for name in ("novelty", "nearest_complex")}
     counts = {name: np.arange(count) for name in ("rank", "overlapping", "anchors")}

@@ -25,6 +25,7 @@ _FROM_PREDICTIONS = (
     "anchors",
     "warnings",
     "truncated",
+    "model",
 )
 #: The columns of a screen, in order, and what each holds.
 COLUMNS = {
@@ -37,7 +38,7 @@ COLUMNS = {
     "z_score": "pKd minus the mean of all pairs of the target, over their standard deviation; empty for "
     "fewer than 10 pairs",
 } | {name: OF_PREDICTIONS[name] for name in _FROM_PREDICTIONS}
-_TEXT = ("ligand", "receptor", "novelty", "nearest_complex", "warnings")
+_TEXT = ("ligand", "receptor", "novelty", "nearest_complex", "warnings", "model")
 _COUNTS = ("rank", "overlapping", "anchors")
 
 

@@ -65,7 +65,7 @@ class Screener:
     ) -> None:
         self._targets, self._prepared, self._settings = targets, prepared, settings
         self._engine, self._resources = engine, resources
-        self._calibration = parts.trained.calibration
+        self._model, self._calibration = parts.trained.name, parts.trained.calibration
         self._scorer = prepared.scorer(parts, targets, truncate=settings.truncate)
         training = parts.trained.training_complexes
         self._names = np.array([*(item.id for item in training), None], dtype=object)
@@ -116,7 +116,8 @@ class Screener:
         )
         rows = list(self._engine.map(self._of_target, jobs, self._resources))
         frame = pd.DataFrame({name: np.concatenate([row[name] for row in rows]) for name in rows[0]})
-        return frame.assign(kd_molar=kd_from_pkd(frame["pkd"]))[list(COLUMNS)]
+        frame = frame.assign(kd_molar=kd_from_pkd(frame["pkd"]), model=self._model)
+        return frame[list(COLUMNS)]
 
     def _of_target(self, job: _Job) -> _Columns:
         found = self._nearest(job)

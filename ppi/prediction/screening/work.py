@@ -24,12 +24,12 @@ from ppi.prediction.screening.output import join_parts
 from ppi.prediction.screening.preparation import Parts, Prepared
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import BLOCK_PAIRS, Targets
-from ppi.provenance import code_provenance
+from ppi.provenance import DISTRIBUTION, code_provenance
 
 _LOG = logging.getLogger(__name__)
 _MANIFEST, _SIDES, _LOCK = "manifest.json", "sides.npz", "lock"
 #: Packages that may change a byte of the result.
-_VERSIONS = ("torch", "numpy", "scikit-learn", "pandas", "pyarrow")
+_VERSIONS = (DISTRIBUTION, "torch", "numpy", "scikit-learn", "pandas", "pyarrow")
 
 
 class WorkFolder:
@@ -78,7 +78,11 @@ class WorkFolder:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
         with lock:
             self._pin(json.loads(json.dumps(pins)))
-            yield
+            try:
+                yield
+            finally:
+                if not (self.path / _SIDES).exists():
+                    shutil.rmtree(self.path, ignore_errors=True)  # nothing is there to continue
 
     def part(self, number: int) -> Path:
         """Return the file of a block."""
