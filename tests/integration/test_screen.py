@@ -135,6 +135,15 @@ def test_long_sides_are_refused_or_shortened(table_path: Path, tmp_path: Path) -
     np.testing.assert_allclose(found.loc[["short", "long"], "pkd"], expected, rtol=0, atol=1e-5)
 
 
+def test_numbers_are_those_of_predict_without_novelty(
+    shipped: ppi.Predictor, sides: tuple[list[Side], list[Side]]
+) -> None:
+    predictor = ppi.Predictor(shipped.trained, novelty=False)
+    table = predictor.screen(*sides)
+    assert table["pair_identity"].isna().all()
+    assert_as_predicted(predictor, table, *sides)
+
+
 def test_each_side_goes_through_the_backbone_once(
     sides: tuple[list[Side], list[Side]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +225,19 @@ def test_a_killed_screen_is_continued_to_the_same_bytes(
     assert sorted(tmp_path.iterdir()) == sorted([straight, killed])
 
 
+def test_measured_neighbours_are_the_same_after_an_interruption(
+    shipped: ppi.Predictor, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets_module, "BLOCK_PAIRS", 12)
+    straight, stopped = tmp_path / "straight.parquet", tmp_path / "stopped.parquet"
+    shipped.screening(*files).write(straight, resume=False)
+    interrupted(shipped, stopped, files, ScreenSettings(), after=1)
+    # Another predictor knows nothing of what was predicted before.
+    ppi.Predictor().screening(*files).write(stopped, resume=True)
+    assert stopped.read_bytes() == straight.read_bytes()
+    assert (pd.read_parquet(straight)["anchors"] > 0).sum() >= 3
+
+
 def _refuse_known(write: object, known: dict[Path, int]) -> object:
     def checked(frame: pd.DataFrame, path: Path) -> None:
         assert path not in known, "a block was computed twice"
@@ -224,16 +246,22 @@ def _refuse_known(write: object, known: dict[Path, int]) -> object:
     return checked
 
 
-def interrupted(predictor: ppi.Predictor, output: Path, files: list[Path], settings: ScreenSettings) -> None:
-    """Leave an unfinished screen."""
+def interrupted(
+    predictor: ppi.Predictor, output: Path, files: list[Path], settings: ScreenSettings, after: int = 0
+) -> None:
+    """Leave an unfinished screen, with so many finished blocks."""
+    write, written = run_module.write_part, list[Path]()
+
+    def stop(frame: pd.DataFrame, path: Path) -> None:
+        if len(written) == after:
+            raise KeyboardInterrupt
+        write(frame, path)
+        written.append(path)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "write_part", _stop)
+        patch.setattr(run_module, "write_part", stop)
         with pytest.raises(KeyboardInterrupt):
             predictor.screening(*files, settings=settings).write(output, resume=False)
-
-
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def test_an_unfinished_screen_is_not_mixed_with_another(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,13 @@ def estimate_of(**values: float) -> Estimate:
 def test_an_estimate_within_the_limits_passes(tmp_path: Path) -> None:
     estimate_of().check(1, tmp_path)
     estimate_of(disk_bytes=1e15).check(1, None)
+
+
+def test_rows_that_stay_in_memory_count_as_memory(tmp_path: Path) -> None:
+    large = replace(estimate_of(), rows=10**12)
+    large.check(1, tmp_path)
+    with pytest.raises(InputError, match="more memory than"):
+        large.check(1, None)
 
 
 @pytest.mark.parametrize(

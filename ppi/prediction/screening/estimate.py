@@ -25,6 +25,8 @@ from ppi.prediction.screening.targets import BLOCK_PAIRS, Targets
 _SIDES, _PAIRS = 8, 4096
 #: Bytes of a side's text and of its records, and of a pair while its block is computed.
 _SIDE_BYTES, _PAIR_BYTES = 1000, 1000
+#: Bytes of a row that stays in memory.
+_ROW_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Estimate:
             free := shutil.disk_usage(folder).free
         ):
             over.append(f"more disk than the {_disk(free)} that are free")
-        if (memory := _memory()) is not None and self.memory_bytes > memory:
+        needed = self.memory_bytes + (self.rows * _ROW_BYTES if folder is None else 0)
+        if (memory := _memory()) is not None and needed > memory:
             over.append(f"more memory than the {format_bytes(memory)} of this machine")
         if over:
             raise InputError(
