@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from data_curation.processors import available_processors
 from ppi.errors import SettingsError
 
 Item = TypeVar("Item")
@@ -33,6 +34,11 @@ class Resources:
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise SettingsError(f"the number of workers is {self.workers}; give 1 or more")
+
+    @property
+    def at_once(self) -> int:
+        """How many tasks run at a time."""
+        return self.workers or available_processors()
 
 
 class Engine(ABC):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
-from data_curation.processors import available_processors
 from ppi.engines.base import Engine, Item, Resources, Result
 
 #: Items for each worker that are taken before their results are wanted.
@@ -23,7 +22,7 @@ class LocalEngine(Engine):
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item], resources: Resources
     ) -> Iterator[Result]:
-        workers, waiting = resources.workers or available_processors(), iter(items)
+        workers, waiting = resources.at_once, iter(items)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="ppi")
         flight = deque[Future[Result]]()
         try:

@@ -21,7 +21,7 @@ from ppi.prediction.screening.screener import Screener
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import BLOCK_PAIRS, Targets
 
-#: Sides of each role that are measured, and pairs of them where a pair costs little.
+#: Sides of each role that are measured, and pairs for each worker where a pair costs little.
 _SIDES, _PAIRS = 8, 4096
 #: Bytes of a side's text and of its records, and of a pair while its block is computed.
 _SIDE_BYTES, _PAIR_BYTES = 1000, 1000
@@ -108,9 +108,9 @@ def estimate(
 ) -> Estimate:
     """Measure a few sides and their pairs, and scale up to all of them.
 
-    The time is that of three costs: per residue to embed and pool, per side to search the training set, and
-    per pair to join two sides, compare and write them. Each is the time that this machine takes for the
-    probe, over its number of residues, sides or pairs. What is embedded for the probe is not embedded again.
+    The time is that of two costs: per residue, to embed, pool and search the training set, and per pair, to
+    join two sides and compare them. Each is the time that this machine takes for the probe, over its number
+    of residues or pairs. What is embedded for the probe is not embedded again.
 
     Parameters
     ----------
@@ -124,9 +124,8 @@ def estimate(
     few, numbers = distinct_sides([*some[0], *some[1]])
     started = time.perf_counter()
     pooled = pool(parts, few, truncate=settings.truncate)
-    pooling = time.perf_counter() - started
     hits = search(parts, few, lambda _: None)
-    searching = time.perf_counter() - started - pooling
+    of_residue = (time.perf_counter() - started) / _residues(few)
     ligands, receptors = np.split(numbers, [len(some[0])])
     prepared = Prepared(ligands, receptors, pooled, hits)
     seconds, size = _pair_cost(parts, some, prepared, settings, engine, resources, suffix)
@@ -138,9 +137,7 @@ def estimate(
         receptors=len(targets.receptors),
         pairs=targets.pairs,
         rows=rows,
-        seconds=pooling / _residues(few) * _residues(sides)
-        + searching / len(few) * len(sides)
-        + seconds * targets.pairs,
+        seconds=of_residue * _residues(sides) + seconds * targets.pairs,
         memory_bytes=len(sides) * of_sides
         + sum(side.residues + _SIDE_BYTES for side in sides)
         + max(BLOCK_PAIRS, largest) * _PAIR_BYTES,
@@ -160,7 +157,8 @@ def _pair_cost(
 ) -> tuple[float, float]:
     """Return the seconds and the bytes of a pair."""
     # Pairs that cost little are repeated, so that they are as many at a time as in the screen.
-    copies = 1 if prepared.pooled is None else max(1, _PAIRS // (len(some[0]) * len(some[1])))
+    few = len(some[0]) * len(some[1])
+    copies = 1 if prepared.pooled is None else max(1, _PAIRS * resources.at_once // few)
     ligands, receptors = list(some[0]), list(some[1])
     numbers = prepared.ligands, prepared.receptors
     if settings.per == "receptor":
@@ -171,18 +169,20 @@ def _pair_cost(
     everything = replace(settings, top_k=None, min_pkd=None)
     several = replace(prepared, ligands=numbers[0], receptors=numbers[1])
     screener = Screener(parts, targets, several, everything, engine, resources, anchor=False)
-    screener.table((0,), lambda _: None)  # what is made once, such as compiled trees
+    block = tuple(range(len(targets.targets)))
+    # At first what is made once, such as compiled trees; they are compiled for many pairs alone.
+    screener.table(block[:1] if prepared.pooled is None else block, lambda _: None)
     started = time.perf_counter()
-    frame = screener.table(tuple(range(len(targets.targets))), lambda _: None)
+    frame = screener.table(block, lambda _: None)
     size = row_bytes(frame, suffix)
     return (time.perf_counter() - started) / len(frame), size
 
 
 def _spread(sides: Sequence[Side], count: int) -> list[Side]:
-    """Return sides of all lengths."""
+    """Return sides of all lengths, each from the middle of a part of the sides."""
     order = sorted(range(len(sides)), key=lambda number: sides[number].residues)
-    chosen = np.unique(np.linspace(0, len(sides) - 1, min(count, len(sides))).round().astype(int))
-    return [sides[order[place]] for place in chosen]
+    count = min(count, len(sides))
+    return [sides[order[(2 * part + 1) * len(sides) // (2 * count)]] for part in range(count)]
 
 
 def _residues(sides: Sequence[Side]) -> int:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from data_curation.processors import available_processors
 from ppi.engines.base import Engine, Resources
 from ppi.io.predictions import kd_from_pkd
 from ppi.io.sides import Side
@@ -88,7 +87,7 @@ class Screener:
         advance
             Takes how many more pairs are done.
         """
-        with _shared_threads(self._resources.workers or available_processors()):
+        with _shared_threads(self._resources.at_once):
             return self._table(block, advance)
 
     def _table(self, block: Block, advance: Callable[[int], None]) -> pd.DataFrame:
