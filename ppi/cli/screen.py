@@ -39,7 +39,8 @@ def screen(
     ```
     ppi screen antibodies.fasta antigen.fasta --output ranked.csv
     ppi screen peptides.fasta receptors.fasta --output best.parquet --top-k 20
-    ppi screen a.fasta b.fasta --pairs pairs.csv --output pairs.parquet --min-pkd 8
+    ppi screen a.fasta b.fasta --pairs pairs.csv --output pairs.parquet
+    ppi screen a.fasta b.fasta --output strong.csv --min-pkd 8
     ppi screen a.fasta b.fasta --output all.parquet --resume
     ppi screen a.fasta b.fasta --estimate
     ```

@@ -44,7 +44,8 @@ class Estimate:
     disk_bytes
         The parts and the output, which lie beside each other while they are joined.
     store_bytes
-        Embeddings that the store keeps for later, if none of them is there yet.
+        Embeddings that the store keeps for later, if none of them is there yet. A store that is full is no
+        reason to refuse a screen.
     """
 
     ligands: int
@@ -83,9 +84,7 @@ class Estimate:
         over = []
         if self.seconds > max_hours * 3600:
             over.append(f"longer than --max-hours {max_hours:g}")
-        if folder is not None and self.disk_bytes + self.store_bytes > (
-            free := shutil.disk_usage(folder).free
-        ):
+        if folder is not None and self.disk_bytes > (free := shutil.disk_usage(folder).free):
             over.append(f"more disk than the {_disk(free)} that are free")
         needed = self.memory_bytes + (self.rows * _ROW_BYTES if folder is None else 0)
         if (memory := _memory()) is not None and needed > memory:
