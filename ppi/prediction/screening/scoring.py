@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,8 +18,6 @@ from ppi.models.affinity import AffinityModel
 from ppi.models.readouts.descriptors import described_sides
 from ppi.models.readouts.features import Features
 from ppi.prediction.engine import MemberPredictions, embedded_batches, predict_with
-
-_LOG = logging.getLogger(__name__)
 
 
 class PairScores(NamedTuple):
