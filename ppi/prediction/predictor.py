@@ -224,18 +224,13 @@ class Predictor:
             If an input is wrong.
         """
         settings = settings or ScreenSettings()
-        parts = Parts(
-            self.trained,
-            self._model,
-            self._cache,
-            self._index if self.novelty else None,
-            lambda: self._anchors,
-        )
         sides = read_sides(ligands, "ligand"), read_sides(receptors, "receptor")
         if pairs is None:
             targets = Targets(*sides, settings.per)
         else:
             targets = Targets.listed(*sides, settings.per, read_pairs(pairs, *sides))
+        index = self._index if self.novelty else None
+        parts = Parts(self.trained, self._model, self._cache, index, lambda: self._anchors)
         resources = Resources(workers)
         return Screen(parts, targets, settings, build_engine(engine), resources, max_hours, self.device)
 

@@ -77,8 +77,8 @@ class WorkFolder:
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
         with lock:
-            self._pin(json.loads(json.dumps(pins)))
             try:
+                self._pin(json.loads(json.dumps(pins)))
                 yield
             finally:
                 if not (self.path / _SIDES).exists():
