@@ -117,13 +117,14 @@ def test_numbers_are_those_of_predict_for_every_head_below_a_read_out(
     assert_as_predicted(predictor, predictor.screen(*sides), *sides)
 
 
-def test_long_sides_are_refused_or_shortened(table_path: Path, tmp_path: Path) -> None:
-    settings = ppi.TrainSettings(
-        backbone="random-esm2-8m-seed0", head="hp", mixer="none", pooling="mean", readout="ridge"
-    )
+def test_long_sides_are_refused_or_shortened(
+    table_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ppi.TrainSettings(head="hp", mixer="none", pooling="mean", readout="ridge", max_epochs=1)
     predictor = ppi.Predictor(ppi.train(table_path, output=tmp_path / "model", settings=settings))
+    monkeypatch.setattr(predictor.trained.model.backbone, "max_residues", 60, raising=False)
     random = np.random.default_rng(7)
-    long = Side("long", (random_chain(random, predictor.trained.model.backbone.max_residues + 40),))
+    long = Side("long", (random_chain(random, 100),))
     both = [Side("short", (random_chain(random, 30),)), long], [Side("other", (random_chain(random, 50),))]
     with pytest.raises(InputError, match="'long' has a chain of .* residues"):
         predictor.screen(*both)
