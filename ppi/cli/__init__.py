@@ -19,6 +19,7 @@ from ppi.cli.info import info
 from ppi.cli.predict import predict
 from ppi.cli.pretrain import pretrain
 from ppi.cli.scan import scan
+from ppi.cli.screen import screen
 from ppi.cli.split import split
 from ppi.cli.study import study
 from ppi.cli.train import train
@@ -34,7 +35,7 @@ app = App(
     help_format="markdown",
 )
 # These modules import nothing heavy; what they call does, when it is called.
-for _verb in (curate, split, audit, embed, pretrain, train, evaluate, predict, scan, study, info):
+for _verb in (curate, split, audit, embed, pretrain, train, evaluate, predict, screen, scan, study, info):
     app.command(_verb)
 
 
