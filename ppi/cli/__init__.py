@@ -20,6 +20,7 @@ from ppi.cli.info import info
 from ppi.cli.predict import predict
 from ppi.cli.pretrain import pretrain
 from ppi.cli.scan import scan
+from ppi.cli.screen import screen
 from ppi.cli.split import split
 from ppi.cli.study import study
 from ppi.cli.train import train
@@ -35,7 +36,10 @@ app = App(
     help_format="markdown",
 )
 # These modules import nothing heavy; what they call does, when it is called.
-for _verb in (curate, split, audit, embed, pretrain, train, evaluate, predict, scan, explain, study, info):
+for _verb in (
+    *(curate, split, audit, embed, pretrain, train, evaluate),
+    *(predict, screen, scan, explain, study, info),
+):
     app.command(_verb)
 
 

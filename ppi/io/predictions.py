@@ -87,7 +87,9 @@ def write_predictions(table: pd.DataFrame, path: str | os.PathLike[str]) -> None
             format_csv(table, temporary, separator="\t" if suffix == ".tsv" else ",")
 
 
-def format_csv(table: pd.DataFrame, target: Path | None = None, separator: str = ",") -> str | None:
+def format_csv(
+    table: pd.DataFrame, target: Path | None = None, separator: str = ",", *, header: bool = True
+) -> str | None:
     """Return the table as CSV text, or write it to `target`: six significant digits, empty if missing."""
-    text: str | None = table.to_csv(target, index=False, sep=separator, float_format="%.6g")
+    text: str | None = table.to_csv(target, index=False, sep=separator, float_format="%.6g", header=header)
     return text

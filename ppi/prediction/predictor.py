@@ -17,9 +17,13 @@ from ppi.complexes import Complex
 from ppi.devices import choose_device
 from ppi.effects.model import EffectModel
 from ppi.embedding.cache import EmbeddingCache
+from ppi.engines.base import Resources
+from ppi.engines.build import EngineName, build_engine
 from ppi.errors import InputError, PpiWarning
 from ppi.io.inputs import Inputs, read_inputs
+from ppi.io.pairs import PairInputs, read_pairs
 from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_from_pkd
+from ppi.io.sides import SideInputs, read_sides
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
 from ppi.prediction.anchoring import AnchoredDifferences, Anchors
@@ -31,6 +35,10 @@ from ppi.prediction.predicted_effects import PredictedEffects
 from ppi.prediction.scanning.choice import Choice, Variant
 from ppi.prediction.scanning.labels import label_table
 from ppi.prediction.scanning.scan import Scan, scan_complex
+from ppi.prediction.screening.preparation import Parts
+from ppi.prediction.screening.run import MAX_HOURS, Screen
+from ppi.prediction.screening.settings import ScreenSettings
+from ppi.prediction.screening.targets import Targets
 
 _KELVIN = f"give {LOWEST_KELVIN} to {HIGHEST_KELVIN} kelvin"
 
@@ -51,6 +59,13 @@ class Predictor:
         One that cannot be written is no reason to fail: embeddings are then kept in memory only.
     novelty
         Look for the training complexes that resemble each complex.
+
+    Attributes
+    ----------
+    trained, model
+        The model folder, and its model, on the device and in evaluation mode.
+    cache
+        Embeddings of the model's backbone.
 
     Raises
     ------
@@ -228,6 +243,83 @@ class Predictor:
         )
         return result[list(COLUMNS)]
 
+    def screen(
+        self,
+        ligands: SideInputs,
+        receptors: SideInputs,
+        *,
+        pairs: PairInputs | None = None,
+        settings: ScreenSettings | None = None,
+        max_hours: float = MAX_HOURS,
+        workers: int | None = None,
+    ) -> pd.DataFrame:
+        """Predict many pairs of sides and rank them; each side is read by the backbone once.
+
+        Parameters
+        ----------
+        ligands, receptors
+            See `ppi.io.sides.read_sides`.
+        pairs
+            See `ppi.io.pairs.read_pairs`; by default each ligand meets each receptor, also one that has its
+            own sequence.
+        settings
+            What is kept; by default all pairs, ranked for each receptor.
+        max_hours
+            Longest time; a screen that is estimated to take longer is refused before it starts.
+        workers
+            Threads; by default one a processor that is available.
+
+        Returns
+        -------
+        DataFrame
+            Target by target, the best pair first; `ppi.prediction.screening.columns.COLUMNS` says what the
+            columns are. The numbers are those of `predict`.
+
+        Raises
+        ------
+        ppi.errors.PpiError
+            If an input is wrong, or the screen is too large.
+        """
+        return self.screening(
+            ligands, receptors, pairs=pairs, settings=settings, max_hours=max_hours, workers=workers
+        ).frame()
+
+    def screening(
+        self,
+        ligands: SideInputs,
+        receptors: SideInputs,
+        *,
+        pairs: PairInputs | None = None,
+        settings: ScreenSettings | None = None,
+        max_hours: float = MAX_HOURS,
+        workers: int | None = None,
+        engine: EngineName = "local",
+    ) -> Screen:
+        """Return a screen that has not started: it can be estimated, or written into a file block by block.
+
+        Parameters
+        ----------
+        ligands, receptors, pairs, settings, max_hours, workers
+            See `screen`.
+        engine
+            What shares out the work.
+
+        Raises
+        ------
+        ppi.errors.PpiError
+            If an input is wrong.
+        """
+        settings = settings or ScreenSettings()
+        sides = read_sides(ligands, "ligand"), read_sides(receptors, "receptor")
+        if pairs is None:
+            targets = Targets(*sides, settings.per)
+        else:
+            targets = Targets.listed(*sides, settings.per, read_pairs(pairs, *sides))
+        index = self._index if self.novelty else None
+        parts = Parts(self.trained, self.model, self.cache, index, lambda: self._anchors)
+        resources = Resources(workers)
+        return Screen(parts, targets, settings, build_engine(engine), resources, max_hours, self.device)
+
     def _nearest(self, complexes: list[Complex]) -> pd.DataFrame:
         index = self._index if self.novelty else None
         nearest = [None] * len(complexes) if index is None else index.nearest(complexes)
@@ -265,6 +357,7 @@ class Predictor:
 
     @property
     def effects(self) -> EffectModel:
+        """The model of mutation effects in the package, loaded when it is first asked for."""
         with self._lock:
             return self._made_effects
 
