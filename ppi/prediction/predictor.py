@@ -60,6 +60,13 @@ class Predictor:
     novelty
         Look for the training complexes that resemble each complex.
 
+    Attributes
+    ----------
+    trained, model
+        The model folder, and its model, on the device and in evaluation mode.
+    cache
+        Embeddings of the model's backbone.
+
     Raises
     ------
     ppi.errors.ModelError
@@ -85,8 +92,8 @@ class Predictor:
     ) -> None:
         self.device, self.novelty = choose_device(device), novelty
         self.trained = model if isinstance(model, TrainedModel) else load_model(model)
-        self._model = self.trained.model.eval().to(self.device)
-        self._cache = EmbeddingCache(self._model.backbone, self.device, store=store)
+        self.model = self.trained.model.eval().to(self.device)
+        self.cache = EmbeddingCache(self.model.backbone, self.device, store=store)
         self._lock = threading.Lock()
 
     def __enter__(self) -> Predictor:
@@ -97,7 +104,7 @@ class Predictor:
 
     def close(self) -> None:
         """Close the store of embeddings; the predictor can go on, with what it keeps in memory."""
-        self._cache.close()
+        self.cache.close()
 
     def predict(
         self,
@@ -130,7 +137,7 @@ class Predictor:
         if not LOWEST_KELVIN <= temperature_kelvin <= HIGHEST_KELVIN:
             raise InputError(f"the temperature is {temperature_kelvin}; {_KELVIN}")
         table = read_inputs(complexes)
-        predicted = predict_with(self._model, table.complexes, self._cache, truncate=truncate)
+        predicted = predict_with(self.model, table.complexes, self.cache, truncate=truncate)
         return self._table(table, predicted, _temperatures(table, temperature_kelvin))
 
     def scan(
@@ -181,9 +188,9 @@ class Predictor:
         labels = label_table(table, None if structure is None else read_structure(structure))
         choice = Choice.of(sites, mutants, alanine=alanine, pairs=pairs)
         variants = [choice.variants(item, label) for item, label in zip(table.complexes, labels, strict=True)]
-        predicted = predict_with(self._model, table.complexes, self._cache)
+        predicted = predict_with(self.model, table.complexes, self.cache)
         wild = self._table(table, predicted, STANDARD_TEMPERATURE, measured=measured)
-        familiar = pair_identities(self._effects.parts.complexes, table.complexes) >= MIN_IDENTITY
+        familiar = pair_identities(self.effects.parts.complexes, table.complexes) >= MIN_IDENTITY
         scanned = []
         for number, (item, label, own) in enumerate(zip(table.complexes, labels, variants, strict=True)):
             row, prior = wild.iloc[number], float(predicted.mean[number])
@@ -191,7 +198,7 @@ class Predictor:
             quantile = self.trained.calibration.anchored_quantile or np.nan
             scanned.append(
                 scan_complex(
-                    item, label, own, row, self._effects, anchored, quantile, known=bool(familiar[number])
+                    item, label, own, row, self.effects, anchored, quantile, known=bool(familiar[number])
                 )
             )
         return Scan(tuple(scanned))
@@ -309,7 +316,7 @@ class Predictor:
         else:
             targets = Targets.listed(*sides, settings.per, read_pairs(pairs, *sides))
         index = self._index if self.novelty else None
-        parts = Parts(self.trained, self._model, self._cache, index, lambda: self._anchors)
+        parts = Parts(self.trained, self.model, self.cache, index, lambda: self._anchors)
         resources = Resources(workers)
         return Screen(parts, targets, settings, build_engine(engine), resources, max_hours, self.device)
 
@@ -349,7 +356,8 @@ class Predictor:
         return Anchors(self.trained.training_complexes, PredictedEffects(self._made_effects))
 
     @property
-    def _effects(self) -> EffectModel:
+    def effects(self) -> EffectModel:
+        """The model of mutation effects in the package, loaded when it is first asked for."""
         with self._lock:
             return self._made_effects
 

@@ -153,7 +153,7 @@ def test_each_side_goes_through_the_backbone_once(
 
     def recorded(cache: EmbeddingCache, units: list[tuple[str, ...]]) -> object:
         # Measured neighbours have a cache of their own, for what they start from.
-        computed.extend(units if cache is predictor._cache else [])
+        computed.extend(units if cache is predictor.cache else [])
         return compute(cache, units)
 
     monkeypatch.setattr(EmbeddingCache, "_compute", recorded)
