@@ -219,7 +219,7 @@ def test_several_complexes_and_formats(tmp_path: Path, capsys: pytest.CaptureFix
         ([BARNASE, "--mutants", "ligand:1:H101A"], "(neighbours 99:D 100:H [101:Y] 102:Q 103:T)"),
         (
             [BARNASE, "--sites", "ligand:1:109"],
-            "109 is no position of the ligand chain 1; it has 108 residues",
+            "109 is no position of ligand chain 1; it has 108 residues",
         ),
         ([BARNASE, "--sites", "ligand", "--pairs"], "double mutants; at most 50,000"),
         ([BARNASE, "--dms-viz", "x.json"], "give it with --structure"),
@@ -268,6 +268,11 @@ def test_names_of_chains_come_from_records_and_tables(tmp_path: Path, predictor:
     assert table["chain_name"].tolist() == ["L", "Y"]
     assert table["mutant"].tolist() == ["ligand:2:Y50A", "receptor:1:K97A"]
     frame = pd.DataFrame(
-        {"id": ["x"], "ligand": ["MKV:WKL"], "receptor": ["GGS"], "ligand_chain_names": ["P,Q"]}
+        {"id": ["x"], "ligand": ["MKV:WKL"], "receptor": ["GGS"], "ligand_chain_names": ["P, Q"]}
     )
-    assert predictor.scan(frame, mutants="Q:1:W:A").table["chain"].tolist() == [2]
+    frame["receptor_chain_names"] = 1
+    file = tmp_path / "named.csv"
+    frame.to_csv(file, index=False)
+    for source in (frame, file):
+        found = predictor.scan(source, mutants=("Q:1:W:A", "1:3:S:A")).table
+        assert found["mutant"].tolist() == ["ligand:2:W1A", "receptor:1:S3A"]

@@ -163,7 +163,7 @@ def _by_place(text: str, label: ChainLabels, where: str) -> int:
     position = int(text) if text.isdecimal() else 0
     if not 1 <= position <= len(label.residues):
         raise InputError(
-            f"{where!r}: {text} is no position of the {label}; it has {len(label.residues)} residues, "
+            f"{where!r}: {text} is no position of {label}; it has {len(label.residues)} residues, "
             "counted from 1"
         )
     return position
