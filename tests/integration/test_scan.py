@@ -224,6 +224,8 @@ def test_several_complexes_and_formats(tmp_path: Path, capsys: pytest.CaptureFix
         ([BARNASE, "--sites", "ligand", "--pairs"], "double mutants; at most 50,000"),
         ([BARNASE, "--dms-viz", "x.json"], "give it with --structure"),
         ([BARNASE, "--output", "x.txt"], "unknown suffix '.txt'"),
+        ([BARNASE, "--dms-viz", "x.json", "--structure", "x.cif"], "dms-viz takes structures in PDB format"),
+        ([BARNASE, "--mutants", "A:102A"], "H:101:Y:A (name of a chain, position in it"),
         ([BARNASE, "--structure", "absent.pdb"], "absent.pdb: no such file"),
         ([BARNASE, "--html", "x", "--png", "x"], "two outputs have one name"),
         ([BARNASE, "--output", BARNASE], "unknown suffix '.fasta'"),
@@ -250,6 +252,31 @@ def test_nothing_is_written_where_a_figure_cannot_be_made(
     assert not list(tmp_path.iterdir())
     assert run("scan", *words, "--html", tmp_path / "a.html") == 0
     assert "ligand:1:R57A+receptor:1:D39A" in (tmp_path / "a.html").read_text()
+
+
+def test_given_mutants_and_pairs_are_in_the_summary_and_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "a.html"
+    mutants = ["--mutants", "ligand:1:I53A+ligand:1:N56A", "--mutants", "ligand:1:D52A"]
+    assert run("scan", BARNASE, *mutants, "--html", page) == 0
+    found = capsys.readouterr().out
+    assert re.search(r"^  ligand:1:I53A\+ligand:1:N56A +\d\.\d\d +\(-?\d\.\d\d to \d\.\d\d\)$", found, re.M)
+    assert re.search(r"^  ligand:1:D52A +-0\.\d\d +\(.*\) +measured -0\.73$", found, re.M)
+    assert "barnase_barstar: 2 mutants, 1 beyond" in found
+    assert "ligand:1:I53A+ligand:1:N56A" in page.read_text()
+    assert run("scan", BARNASE, "--sites", "ligand:1:52-57", "--pairs", "--alanine") == 0
+    found = capsys.readouterr().out
+    assert "Mutants that weaken binding most" in found
+    assert "ligand:1:N56A+ligand:1:R57A" in found
+
+
+def test_what_is_odd_about_the_wild_type_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "in.csv"
+    table.write_text("id,ligand,receptor\na,XXXXXX,GGKLPDN\n")
+    assert run("scan", table, "--alanine", "--html", tmp_path / "a.html") == 0
+    assert "Warning: ligand is nothing but X." in capsys.readouterr().out
+    assert "ligand is nothing but X" in (tmp_path / "a.html").read_text()
 
 
 def test_a_model_of_effects_without_an_interval_leaves_it_empty(wild: ppi.Complex) -> None:
