@@ -90,6 +90,19 @@ def test_the_best_estimate_is_the_difference_of_two_predictions(
     )
 
 
+def test_the_order_of_sides_and_chains_makes_no_difference(predictor: ppi.Predictor) -> None:
+    item = read_inputs(REPOSITORY / "examples" / "hyhel10_lysozyme.fasta").complexes[0]
+    other = ppi.Complex("other", item.receptor, item.ligand[::-1])
+    first = predictor.scan(item, sites=("ligand:1:50-53", "ligand:2:91", "receptor:1:96-97")).table
+    second = predictor.scan(other, sites=("receptor:2:50-53", "receptor:1:91", "ligand:1:96-97")).table
+    key = ["wild_residue", "position", "mutant_residue"]
+    first, second = (table.sort_values(key, ignore_index=True) for table in (first, second))
+    assert first[key].equals(second[key])
+    assert first["measured_ddg"].notna().sum() > 5
+    for column in ("ddg_kcal_mol", "ddg_lower", "ddg_from_sequence", "interface", "measured_ddg"):
+        assert second[column].to_numpy() == pytest.approx(first[column].to_numpy(), abs=0.02, nan_ok=True)
+
+
 def test_without_measured_complexes_ddg_is_that_of_the_model_of_effects(
     predictor: ppi.Predictor, wild: ppi.Complex
 ) -> None:

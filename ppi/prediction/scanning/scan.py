@@ -38,7 +38,7 @@ COLUMNS = {
     "ddg_from_sequence": "ddG by the model of mutation effects alone",
     "interface": "predicted probability (0 to 1) that the residue is at the interface; the highest one",
     "pkd": "predicted pKd of the mutant: that of the wild type, less ddG in pKd units",
-    "measured_ddg": "measured ddG, where both this mutant and the wild type are among the measured neighbours",
+    "measured_ddg": "measured ddG, where this mutant and the wild type are among the measured neighbours",
     "anchors": "measured complexes that the best estimate starts from; 0 where it is from sequence alone",
 }
 
