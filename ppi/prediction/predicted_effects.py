@@ -42,7 +42,9 @@ class PredictedEffects:
         """Return the ``(N,)`` differences in pKd units; see `ppi.prediction.anchoring.Effects`."""
         variants = [mutations_between(reference, item, skip_unknown=True) for item in items]
         known = self._known(reference.ligand, reference.receptor)
-        new = sorted({mutation for variant in variants for mutation in variant} - known.effects.keys())
+        asked = {mutation for variant in variants for mutation in variant}
+        # Another thread may add effects meanwhile, so these are not iterated over.
+        new = sorted(mutation for mutation in asked if mutation not in known.effects)
         if new:
             found = self._model.effects_in(known.context, new)
             known.effects.update(zip(new, found.tolist(), strict=True))
