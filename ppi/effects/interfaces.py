@@ -106,11 +106,11 @@ def _interface(row: dict) -> Interface:
 
 
 def location_rows(
-    distance: Sequence[float],
-    exposure: Sequence[float],
+    distance: Sequence[float] | np.ndarray,
+    exposure: Sequence[float] | np.ndarray,
     classes: str,
-    contacts: Sequence[int],
-    packing: Sequence[int],
+    contacts: Sequence[int] | np.ndarray,
+    packing: Sequence[int] | np.ndarray,
 ) -> np.ndarray:
     """Return the ``(L, 10)`` location of residues, by `ppi.effects.location.LOCATION_NAMES`.
 

@@ -167,9 +167,7 @@ def _by_residue(own: _Atoms, values: np.ndarray, combine: np.ufunc, start: float
 def _classes(alone: np.ndarray, bound: np.ndarray, scale: np.ndarray) -> str:
     """Return a letter a residue: core, rim, support, surface or interior (C, R, P, S, I)."""
     touched, buried, hidden = alone - bound > _LOST, alone / scale < _BURIED, bound / scale < _BURIED
-    letters = np.select(
-        [~touched & buried, ~touched, buried, hidden], ["I", "S", "P", "C"], default="R"
-    )
+    letters = np.select([~touched & buried, ~touched, buried, hidden], ["I", "S", "P", "C"], default="R")
     return "".join(letters.tolist())
 
 

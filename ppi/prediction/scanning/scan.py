@@ -35,8 +35,10 @@ COLUMNS = {
     "ddg_lower": "lower end of its 90 % interval; empty where the model has none",
     "ddg_upper": "upper end of its 90 % interval",
     "within_noise": "whether the interval contains 0: the change is below the model's noise",
-    "ddg_from_sequence": "ddG by the model of mutation effects alone",
-    "interface": "predicted probability (0 to 1) that the residue is at the interface; the highest one",
+    "ddg_from_sequence": "ddG by the model of mutation effects alone, from sequence and, if it is given, "
+    "from the structure",
+    "interface": "predicted probability (0 to 1) that the residue is at the interface; 0 or 1 by a "
+    "structure; the highest one",
     "pkd": "predicted pKd of the mutant: that of the wild type, less ddG in pKd units",
     "measured_ddg": "measured ddG, where this mutant and the wild type are among the measured neighbours",
     "anchors": "measured complexes that the best estimate starts from; 0 where it is from sequence alone",
@@ -60,6 +62,8 @@ class ScannedComplex:
         interface.
     known
         Whether it resembles a complex whose measured effects the model of mutation effects has learnt from.
+    located
+        Whether a structure says where its residues lie.
     table
         One row a mutant; see `COLUMNS`.
     """
@@ -69,6 +73,7 @@ class ScannedComplex:
     prediction: pd.Series
     interface: dict[tuple[Side, int], np.ndarray]
     known: bool
+    located: bool
     table: pd.DataFrame
 
     def singles(self) -> pd.DataFrame:
@@ -105,6 +110,7 @@ def scan_complex(
     quantile: float,
     *,
     known: bool,
+    located: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> ScannedComplex:
     """Put together what is known of the mutants of a complex.
 
@@ -120,11 +126,13 @@ def scan_complex(
         What follows from measured neighbours, if there are any.
     quantile
         Of the errors of anchored predictions in units of their standard deviation.
+    located
+        Where residues lie in a structure; see `ppi.effects.model.EffectModel.context`.
     """
-    context = effects.context(wild)
+    context = effects.context(wild, located)
     from_sequence = effects.ddg_in(context, variants)
     interface = _interface(wild, context)
-    best, half_width = from_sequence.copy(), _half_width(effects, variants, known)
+    best, half_width = from_sequence.copy(), _half_width(effects, context, variants, known)
     measured: np.ndarray = np.full(len(variants), np.nan)
     anchors = np.zeros(len(variants), dtype=int)
     if anchored is not None:
@@ -151,7 +159,7 @@ def scan_complex(
     table = described.assign(**columns)[list(COLUMNS)]
     if all(len(variant) == 1 for variant in variants):
         table = table.astype({"chain": int, "position": int})
-    return ScannedComplex(wild, labels, prediction, interface, known, table)
+    return ScannedComplex(wild, labels, prediction, interface, known, located is not None, table)
 
 
 def _interface(wild: Complex, context: Context) -> dict[tuple[Side, int], np.ndarray]:
@@ -164,9 +172,13 @@ def _interface(wild: Complex, context: Context) -> dict[tuple[Side, int], np.nda
     return found
 
 
-def _half_width(effects: EffectModel, variants: Sequence[Variant], known: bool) -> np.ndarray:
+def _half_width(
+    effects: EffectModel, context: Context, variants: Sequence[Variant], known: bool
+) -> np.ndarray:
     """Return the half widths of what the model of effects says; NaN where it has no interval."""
-    interval = effects.parts.interval
+    parts = effects.parts
+    from_structure = context.from_structure and parts.structure_forest is not None
+    interval = parts.structure_interval if from_structure else parts.interval
     if interval is None:
         return np.full(len(variants), np.nan)
     return interval.half_width(np.array([len(each) for each in variants]), new=not known)

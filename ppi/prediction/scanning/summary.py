@@ -39,7 +39,8 @@ def familiarity_sentence(item: ScannedComplex) -> str:
     start = (
         f"The mutants start from {anchors} measured complexes around it."
         if anchors
-        else "The mutants are predicted from sequence alone: nothing measured was used. "
+        else f"The mutants are predicted from {'sequence and structure' if item.located else 'sequence alone'}"
+        ": nothing measured was used. "
         f"{'A complex' if item.known else 'No complex'} with measured effects of mutations resembles this one"
         f"{'.' if item.known else ', which makes the intervals wider.'}"
     )
