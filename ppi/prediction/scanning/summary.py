@@ -39,12 +39,15 @@ def familiarity_sentence(item: ScannedComplex) -> str:
     start = (
         f"The mutants start from {anchors} measured complexes around it."
         if anchors
-        else f"The mutants are predicted from {'sequence and structure' if item.located else 'sequence alone'}"
-        ": nothing measured was used. "
+        else f"The mutants are predicted from {_source(item)}: nothing measured was used. "
         f"{'A complex' if item.known else 'No complex'} with measured effects of mutations resembles this one"
         f"{'.' if item.known else ', which makes the intervals wider.'}"
     )
     return f"{wild}{novelty}{near}{pkd}. {start}"
+
+
+def _source(item: ScannedComplex) -> str:
+    return "sequence and structure" if item.located else "sequence alone"
 
 
 def site_table(item: ScannedComplex) -> pd.DataFrame:
