@@ -363,7 +363,8 @@ class Predictor:
 
     @cached_property
     def _made_anchors(self) -> Anchors:
-        return Anchors(self.trained.training_complexes, PredictedEffects(self._made_effects))
+        effects = PredictedEffects(self._made_effects)
+        return Anchors(self.trained.training_complexes, effects, effects.interface)
 
     @property
     def effects(self) -> EffectModel:
