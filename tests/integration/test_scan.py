@@ -316,3 +316,20 @@ def test_names_of_chains_come_from_records_and_tables(tmp_path: Path, predictor:
     for source in (frame, file):
         found = predictor.scan(source, mutants=("Q:1:W:A", "1:3:S:A")).table
         assert found["mutant"].tolist() == ["ligand:2:W1A", "receptor:1:S3A"]
+
+
+def test_a_structure_says_where_residues_lie(predictor: ppi.Predictor, tmp_path: Path) -> None:
+    wild = ppi.Complex("pair", ("AQWINTFD",), ("KLPDNFIT",))
+    path = write_structure(tmp_path, "made", "1abc", {"A": wild.ligand[0], "B": wild.receptor[0]})
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(f"{line[:38]}{4:8.3f}{line[46:]}" if line[21] == "B" else line for line in lines))
+    (plain,) = predictor.scan([wild], alanine=True).complexes
+    (located,) = predictor.scan([wild], alanine=True, structure=path).complexes
+    assert not plain.located
+    assert located.located
+    assert set(located.table["interface"]) == {1.0}
+    assert not np.allclose(plain.table["ddg_kcal_mol"], located.table["ddg_kcal_mol"])
+    interval = predictor.effects.parts.structure_interval
+    assert interval is not None
+    half_width = (located.table["ddg_upper"] - located.table["ddg_lower"]) / 2
+    assert np.allclose(half_width, interval.new_single)
