@@ -30,8 +30,8 @@ ACCEPTED_COLUMNS = (
 GROUP_COLUMNS = ("cluster", "pdb")
 #: Columns with the names of the chains of a side, joined by ``,``.
 CHAIN_NAME_COLUMNS = {"ligand": "ligand_chain_names", "receptor": "receptor_chain_names"}
-#: Columns that are never numbers: a peptide may well be called INF.
-_TEXT = ("id", "ligand", "receptor")
+#: Columns that are never numbers: a peptide may well be called INF, and a chain 1.
+_TEXT = ("id", "ligand", "receptor", *CHAIN_NAME_COLUMNS.values())
 #: Cells that say that nothing is known. Only an empty id is missing: a complex may well be called NA.
 _MISSING = ("", "NA", "N/A", "#N/A", "n/a", "na", "nan", "NaN", "null", "NULL", "None", "none")
 #: pKd and Kd of one row may differ by this much, from rounding.
