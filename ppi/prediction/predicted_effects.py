@@ -56,7 +56,9 @@ class PredictedEffects:
         """Return the ``(N,)`` differences in pKd units; see `ppi.prediction.anchoring.Effects`."""
         variants = [mutations_between(reference, item, skip_unknown=True) for item in items]
         known = self._known(reference.ligand, reference.receptor)
-        new = sorted({mutation for variant in variants for mutation in variant} - known.effects.keys())
+        asked = {mutation for variant in variants for mutation in variant}
+        # Looked up one by one: another thread may add effects meanwhile, and then nothing can be iterated.
+        new = sorted(mutation for mutation in asked if mutation not in known.effects)
         if new:
             found = self._model.effects_in(known.context, new)
             known.effects.update(zip(new, found.tolist(), strict=True))

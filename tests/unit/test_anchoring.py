@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import random_chain
 
 from ppi.complexes import Complex
 from ppi.prediction.anchoring import Anchors, anchored_quantile
 from ppi.prediction.neighbours import MOST_SUBSTITUTIONS
+from ppi.prediction.predicted_effects import PredictedEffects
 
 LIGAND = "KKAVINGEQIRSISDLHQTLKKELALPEYYGENLDALWDALTG"
 RECEPTOR = "VINTFDGVADYLQTYHKLPDNYITKSEAQALGWVASK"
@@ -162,3 +167,22 @@ def test_unknown_residues_are_no_substitutions() -> None:
     found, of_wild = anchors.predict(unseen, PRIOR), anchors.predict(WILD, PRIOR)
     assert found == of_wild is not None
     assert anchors.predict(Complex("unknown", ("X" * len(LIGAND),), (RECEPTOR,)), PRIOR) is None
+
+
+def test_effects_of_one_complex_are_predicted_in_several_threads() -> None:
+    model = SimpleNamespace(
+        parts=SimpleNamespace(config=SimpleNamespace(crowding=0.0)),
+        context=lambda wild: None,
+        effects_in=lambda context, mutations: np.ones(len(mutations)),
+    )
+    effects, random = PredictedEffects(model), np.random.default_rng(0)  # type: ignore[arg-type]
+    wild = Complex("wild", ("A" * 200,), (RECEPTOR,))
+    variants = [Complex("v", (random_chain(random, 200),), (RECEPTOR,)) for _ in range(120)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            found = list(pool.map(lambda variant: effects(wild, [wild, variant]), variants))
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(each[0] == 0 and each[1] < 0 for each in found)
