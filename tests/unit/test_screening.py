@@ -94,7 +94,7 @@ def test_sides_are_read_from_fasta_tables_and_mappings(tmp_path: Path) -> None:
         (">a\nAC\n>a\nCD\n", "line 3, record '>a': the id 'a' occurs twice"),
         (">a\nAC1\n", "line 1, record '>a', chain 1, position 3: '1' is not an amino acid"),
         (">a\nAC\n>\nCD\n", "line 3: the header is empty"),
-        ("", "the file is empty"),
+        ("", "the file is empty; give a FASTA file with one record a side"),
     ],
 )
 def test_wrong_sides_give_one_error(text: str, expected: str, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_pairs_are_read_from_every_kind_of_table(suffix: str, tmp_path: Path) ->
         ),
         ("l0,r0\nl1,NA\n", r"row 2 \(line 3\): 'NA'"),
         ("l0,r0\nl1,\n", r"row 2 \(line 3\): ''"),
-        ("l0,r0\nl1,r0\nl0,r0\n", r"row 3 \(line 4\) give a pair that is there before"),
+        ("l0,r0\nl1,r0\nl0,r0\n", r"row 3 \(line 4\) repeat a pair of an earlier row"),
         ("", "there are no pairs"),
     ],
 )
@@ -135,6 +135,40 @@ def test_wrong_pairs_give_one_error_with_line_and_file(rows: str, expected: str,
     path = tmp_path / "pairs.csv"
     path.write_text("ligand,receptor\n" + rows)
     with pytest.raises(InputError, match=expected):
+        read_pairs(path, LIGANDS, RECEPTORS)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["ACDEF"], "the ligands: number 1 is 'ACDEF'; give sides, or a mapping by id"),
+        ({"a": "ACD", " ": "ACD"}, "ligand ' ': the id is empty"),
+        (pd.DataFrame({"id": ["a", None], "sequence": ["ACD", "ACD"]}), "row 2, id '': the id is empty"),
+        (pd.DataFrame({"id": ["a", "a "], "sequence": ["ACD", "ACD"]}), "the id 'a' occurs twice"),
+        (pd.DataFrame({"id": ["a"], "sequence": [None]}), "the sequence is None; give residues"),
+        ({}, "the ligands: there are no sides"),
+    ],
+)
+def test_wrong_sides_in_memory_give_one_error(given: object, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        read_sides(given, "ligand")  # type: ignore[arg-type]
+
+
+def test_sides_that_were_read_before_keep_what_was_changed_in_them() -> None:
+    once = read_sides({1: "ACDB"}, "ligand")
+    assert once == read_sides(once, "ligand") == [Side("1", ("ACDX",), ("chain 1: B replaced by X",))]
+
+
+@pytest.mark.parametrize("pair", ["ab", ("l0", "r0", "r1")])
+def test_pairs_that_are_no_tuples_of_two_are_refused(pair: object) -> None:
+    with pytest.raises(InputError, match="the pairs: number 2 is .*; give"):
+        read_pairs([("l0", "r0"), pair], LIGANDS, RECEPTORS)  # type: ignore[list-item]
+
+
+def test_an_empty_file_of_pairs_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.touch()
+    with pytest.raises(InputError, match="the file is empty; give a table with columns ligand and receptor"):
         read_pairs(path, LIGANDS, RECEPTORS)
 
 
