@@ -88,16 +88,18 @@ def screen(
     from ppi.engines.build import build_engine
     from ppi.errors import InputError
     from ppi.io.predictions import format_csv
-    from ppi.prediction.screening.output import check_output
+    from ppi.prediction.screening.output import check_format, check_output
     from ppi.prediction.screening.settings import ScreenSettings
 
     build_engine(engine)
     if resume and output is None:
         raise InputError("--resume continues a file; name it with --output")
     settings = ScreenSettings(per, top_k, min_pkd, truncate)
-    if output is not None and not estimate:
-        refuse_overwriting(output, filter(None, (ligands, receptors, pairs)))
-        check_output(output)
+    if output is not None:
+        check_format(output)
+        if not estimate:
+            refuse_overwriting(output, filter(None, (ligands, receptors, pairs)))
+            check_output(output)
 
     from ppi.prediction.predictor import Predictor
 

@@ -186,7 +186,7 @@ class Predictor:
         Returns
         -------
         DataFrame
-            Target by target, the best pair first; `ppi.prediction.screening.columns.COLUMNS` says what the
+            Target by target, the best pair first; `ppi.prediction.screening.output.COLUMNS` says what the
             columns are. The numbers are those of `predict`.
 
         Raises

@@ -23,7 +23,7 @@ from ppi.io.sides import Side
 from ppi.io.tables import read_complexes
 from ppi.prediction.screening import run as run_module
 from ppi.prediction.screening import targets as targets_module
-from ppi.prediction.screening.columns import COLUMNS
+from ppi.prediction.screening.output import COLUMNS
 from ppi.prediction.screening.scoring import pair_of
 from ppi.prediction.screening.settings import ScreenSettings
 
@@ -335,6 +335,14 @@ def test_the_estimate_alone_writes_nothing(
     assert "11 ligands and 6 receptors in 66 pairs: about " in text
     assert "of disk for at most 66 rows" in text
     assert not list(tmp_path.iterdir())
+
+
+def test_the_estimate_names_a_wrong_suffix_before_anything_is_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        main(["screen", "absent.fasta", "absent.fasta", "--output", "out.xlsx", "--estimate"])
+    assert "out.xlsx: unknown suffix '.xlsx'; give .csv, .tsv, .parquet" in capsys.readouterr().err
 
 
 def test_a_screen_that_takes_too_long_is_refused_before_it_starts(

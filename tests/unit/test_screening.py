@@ -17,10 +17,9 @@ from ppi.io.pairs import read_pairs
 from ppi.io.sides import Side, read_sides
 from ppi.prediction.novelty import NoveltyIndex
 from ppi.prediction.screening import targets as targets_module
-from ppi.prediction.screening.columns import COLUMNS
 from ppi.prediction.screening.estimate import Estimate
 from ppi.prediction.screening.familiarity import Familiarity, SideHits
-from ppi.prediction.screening.output import check_output, join_parts, write_part
+from ppi.prediction.screening.output import COLUMNS, check_output, join_parts, write_part
 from ppi.prediction.screening.ranking import ranking
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import Targets
@@ -177,7 +176,7 @@ def test_pairs_without_a_column_are_refused() -> None:
         read_pairs(pd.DataFrame({"ligand": ["l0"]}), LIGANDS, RECEPTORS)
 
 
-@pytest.mark.parametrize("values", [{"per": "both"}, {"top_k": 0}])
+@pytest.mark.parametrize("values", [{"per": "both"}, {"top_k": 0}, {"min_pkd": np.nan}])
 def test_impossible_settings_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match="give"):
         ScreenSettings(**values)  # type: ignore[arg-type]

@@ -17,8 +17,8 @@ from ppi.models.calibration import FAMILIAR
 from ppi.prediction.anchoring import Anchored
 from ppi.prediction.oddities import oddities_of_side
 from ppi.prediction.screening.anchored import AnchoredPairs
-from ppi.prediction.screening.columns import COLUMNS
 from ppi.prediction.screening.familiarity import Familiarity
+from ppi.prediction.screening.output import COLUMNS
 from ppi.prediction.screening.preparation import Parts, Prepared
 from ppi.prediction.screening.ranking import ranking
 from ppi.prediction.screening.scoring import PairScores

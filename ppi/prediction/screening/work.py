@@ -140,7 +140,7 @@ def pins_of(parts: Parts, targets: Targets, settings: ScreenSettings, device: st
         "receptors": _digest(_lines(targets.receptors)),
         "pairs": _digest(listed) if listed else "all",
         "block_pairs": BLOCK_PAIRS,
-        **settings.record(),
+        **asdict(settings),
         **{name: packages.get(name) for name in _VERSIONS},
     }
 
