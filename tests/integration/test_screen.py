@@ -6,12 +6,15 @@ import random as standard_random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import REPOSITORY, random_chain
 
 import ppi
@@ -296,6 +299,46 @@ def test_an_output_that_exists_is_not_touched(
         main(["screen", *map(str, files), "--output", str(output), "--resume"])
     assert output.read_text() == "mine"
     assert "exists and is left as it is" in capsys.readouterr().err
+
+
+def test_an_output_that_appears_meanwhile_is_not_replaced(
+    small: ppi.Predictor, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, write = tmp_path / "out.csv", run_module.write_part
+
+    def another(frame: pd.DataFrame, path: Path) -> None:
+        write(frame, path)
+        output.write_text("mine")
+
+    monkeypatch.setattr(run_module, "write_part", another)
+    with pytest.raises(OutputError, match="exists and is left as it is"):
+        small.screening(*files).write(output)
+    assert output.read_text() == "mine"
+    output.unlink()
+    assert small.screening(*files).write(output, resume=True).rows == 66
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_screens_beside_each_other_give_the_threads_back(
+    small: ppi.Predictor, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, both = [torch.get_num_threads()], threading.Barrier(2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    threads[0] = 8
+
+    def advance(_: int) -> None:
+        both.wait(30)
+
+    def screen() -> None:
+        screening = small.screening(*files, workers=2)
+        screener = screening._screener(screening._prepare())
+        screener.table((0,), advance)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(screen), pool.submit(screen)]:
+            done.result()
+    assert threads == [8, 4, 4, 8]
 
 
 def test_a_full_disk_gives_one_line(small: ppi.Predictor, files: list[Path], tmp_path: Path) -> None:

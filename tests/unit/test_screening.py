@@ -68,11 +68,13 @@ def test_blocks_hold_complete_targets(per: str, monkeypatch: pytest.MonkeyPatch)
     assert (targets.pairs, targets.rows(2), targets.rows(None)) == (12, 6 if per == "ligand" else 8, 12)
 
 
-def test_listed_pairs_keep_their_order_and_leave_targets_without_any_out() -> None:
-    pairs = np.array([[2, 3], [0, 1], [1, 3], [0, 3]])
+def test_listed_pairs_keep_their_order_and_leave_sides_without_any_out() -> None:
+    pairs = np.array([[2, 3], [0, 1], [2, 1], [0, 3]])
     targets = Targets.listed(LIGANDS, RECEPTORS, "receptor", pairs)
-    assert list(targets.blocks()) == [(1, 3)]
-    assert targets.of(3).tolist() == [2, 1, 0]
+    assert [side.id for side in targets.ligands] == ["l0", "l2"]
+    assert [side.id for side in targets.receptors] == ["r1", "r3"]
+    assert list(targets.blocks()) == [(0, 1)]
+    assert [targets.of(target).tolist() for target in (0, 1)] == [[0, 1], [1, 0]]
     assert (targets.pairs, targets.rows(1)) == (4, 2)
 
 
