@@ -48,8 +48,8 @@ def screen(
     Parameters
     ----------
     ligands
-        FASTA with one record a side, its name the first word of the header, chains joined by `:`; or CSV,
-        TSV, XLSX or Parquet with columns id and sequence; all perhaps gzip.
+        FASTA with one record a side: its id is the first word of the header, and its chains are joined by
+        `:`. Or CSV, TSV, XLSX or Parquet with columns id and sequence. Each may be gzip.
     receptors
         The same for the other side.
     output
@@ -58,9 +58,9 @@ def screen(
     pairs
         CSV, TSV, XLSX or Parquet with columns ligand and receptor, which hold ids of the two files.
     per
-        The target: the side for which its partners are ranked among each other.
+        Which side is the target: the partners of each target are ranked among each other.
     top_k
-        Keep at most so many pairs of each target, the best ones.
+        Keep only so many pairs of each target, the best ones.
     min_pkd
         Keep pairs with at least this pKd.
     resume
@@ -80,9 +80,9 @@ def screen(
     novelty
         Look for the training complexes that resemble each pair.
     engine
-        What shares out the work: local. ray is reserved for a later version.
+        What shares out the work: local, by threads. ray is reserved for a later version.
     workers
-        Threads; by default one a processor that is available.
+        Number of threads; by default one for each processor that is available.
     """
     from data_curation.files import refuse_overwriting
     from ppi.engines.build import build_engine

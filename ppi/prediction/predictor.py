@@ -181,7 +181,7 @@ class Predictor:
         max_hours
             Longest time; a screen that is estimated to take longer is refused before it starts.
         workers
-            Threads; by default one a processor that is available.
+            Number of threads; by default one for each processor that is available.
 
         Returns
         -------
