@@ -27,7 +27,7 @@ from ppi.io.tables import read_complexes
 from ppi.prediction.screening import run as run_module
 from ppi.prediction.screening import targets as targets_module
 from ppi.prediction.screening.output import COLUMNS
-from ppi.prediction.screening.scoring import pair_of
+from ppi.prediction.screening.scoring import JoiningScorer, pair_of
 from ppi.prediction.screening.settings import ScreenSettings
 
 #: Lets a screen be killed between many blocks.
@@ -163,6 +163,17 @@ def test_each_side_goes_through_the_backbone_once(
     predictor.screen(*sides)
     chains = {(chain,) for side in [*sides[0], *sides[1]] for chain in side.chains}
     assert sorted(computed) == sorted(chains)
+
+
+@pytest.mark.parametrize("per", ["receptor", "ligand"])
+def test_how_pairs_are_shared_out_does_not_matter(
+    per: str, shipped: ppi.Predictor, sides: tuple[list[Side], list[Side]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ScreenSettings(per=per)  # type: ignore[arg-type]
+    expected = shipped.screen(*sides, settings=settings)
+    assert (expected["anchors"] > 0).sum() >= 3
+    monkeypatch.setattr(JoiningScorer, "at_once", 4)  # parts begin and end inside targets
+    pd.testing.assert_frame_equal(shipped.screen(*sides, settings=settings, workers=3), expected, rtol=1e-9)
 
 
 def test_a_list_of_pairs_gives_the_same_numbers(
