@@ -2,7 +2,8 @@
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
 `predict`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`, `load_dataset`, `load_model`,
-`read_complexes`, `screen`, and the types `Predictor`, `Complex`, `TrainSettings` and `PretrainSettings`.
+`read_complexes`, `screen`, and the types `Predictor`, `Complex`, `TrainSettings`, `PretrainSettings` and
+`ScreenSettings`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ppi.prediction.predict import predict
     from ppi.prediction.predictor import Predictor
     from ppi.prediction.screen import screen
+    from ppi.prediction.screening.settings import ScreenSettings
     from ppi.pretraining.run import pretrain
     from ppi.pretraining.settings import PretrainSettings
     from ppi.study.run import study
@@ -31,6 +33,7 @@ _PUBLIC = {
     "Complex": "ppi.complexes",
     "Predictor": "ppi.prediction.predictor",
     "PretrainSettings": "ppi.pretraining.settings",
+    "ScreenSettings": "ppi.prediction.screening.settings",
     "TrainSettings": "ppi.training.settings",
     "curate": "data_curation.pipeline",
     "embed": "ppi.embedding.embed",
@@ -49,6 +52,7 @@ __all__ = [
     "Complex",
     "Predictor",
     "PretrainSettings",
+    "ScreenSettings",
     "TrainSettings",
     "curate",
     "embed",

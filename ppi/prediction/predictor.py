@@ -277,12 +277,12 @@ class Predictor:
         max_hours
             Longest time; a screen that is estimated to take longer is refused before it starts.
         workers
-            Threads; by default one a processor that is available.
+            Number of threads; by default one for each processor that is available.
 
         Returns
         -------
         DataFrame
-            Target by target, the best pair first; `ppi.prediction.screening.columns.COLUMNS` says what the
+            Target by target, the best pair first; `ppi.prediction.screening.output.COLUMNS` says what the
             columns are. The numbers are those of `predict`.
 
         Raises
