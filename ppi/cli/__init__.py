@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from data_curation.errors import CurationError, OutputError
+from ppi.cli.adapt import adapt
 from ppi.cli.audit import audit
 from ppi.cli.curate import curate
 from ppi.cli.embed import embed
@@ -34,7 +35,7 @@ app = App(
     help_format="markdown",
 )
 # These modules import nothing heavy; what they call does, when it is called.
-for _verb in (curate, split, audit, embed, pretrain, train, evaluate, predict, scan, study, info):
+for _verb in (curate, split, audit, embed, pretrain, train, evaluate, predict, scan, adapt, study, info):
     app.command(_verb)
 
 
