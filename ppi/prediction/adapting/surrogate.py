@@ -1,0 +1,35 @@
+"""What is asked of a model that was adapted to the measured variants of one complex."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from ppi.complexes import Complex
+
+
+class Surrogate(Protocol):
+    """Predicts variants of one complex, and says how sure it is.
+
+    Attributes
+    ----------
+    wild
+        The reference, from which all variants differ by substitutions.
+    measured
+        What was measured: columns ``id, ligand, receptor`` (chains joined by ``:``) and ``value``; a higher
+        value is better.
+    """
+
+    wild: Complex
+    measured: pd.DataFrame
+
+    def predict(self, complexes: Sequence[Complex]) -> tuple[np.ndarray, np.ndarray]:
+        """Return ``(N,)`` means and ``(N,)`` standard deviations; higher is better."""
+        ...
+
+    def sample(self, complexes: Sequence[Complex], count: int, seed: int) -> np.ndarray:
+        """Return ``(count, N)`` draws from the joint posterior distribution."""
+        ...
