@@ -238,7 +238,7 @@ def test_a_folder_is_refreshed_and_keeps_what_else_it_holds(tmp_path: Path) -> N
 def test_output_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is a folder"), atomic_file(tmp_path):
         pass
-    with pytest.raises(InputError, match=r"unknown suffix '\.xlsx'"):
-        write_predictions(pd.DataFrame(), tmp_path / "out.xlsx")
+    with pytest.raises(InputError, match=r"unknown suffix '\.docx'"):
+        write_predictions(pd.DataFrame(), tmp_path / "out.docx")
     with pytest.raises(OutputError, match="cannot write"), atomic_file("/proc/nowhere/out.csv"):
         pass

@@ -1,0 +1,122 @@
+"""The table of a plate: what is in each well, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from ppi.complexes import CHAIN_SEPARATOR, Complex
+from ppi.effects.mutations import mutations_between
+from ppi.prediction.adapting.surrogate import Surrogate
+from ppi.prediction.scanning.choice import Variant
+from ppi.prediction.suggesting.acquisition import Acquisition
+from ppi.prediction.suggesting.measured import Measured
+from ppi.prediction.suggesting.plate import well_names
+from ppi.prediction.suggesting.reasons import lead, news, short, with_interval
+
+#: Level of the interval around predicted values.
+LEVEL = 0.9
+#: The columns of a plate, in order, and what each holds.
+COLUMNS = {
+    "well": "A1, B1, ...: column by column",
+    "role": "suggested, or which control",
+    "id": "name of the complex",
+    "mutations": "what differs from the reference, joined by +; empty for the reference itself",
+    "predicted": "predicted value",
+    "predicted_lower": "lower end of its 90 % interval",
+    "predicted_upper": "upper end of its 90 % interval",
+    "acquisition": "what it was chosen for: the expected improvement that it adds to the measured variants "
+    "and those above, by how much it raises the upper bound of those above, or its value in its draw; empty for "
+    "controls",
+    "reason": "the same in words",
+    "ligand": "its chains, joined by :",
+    "receptor": "the same of the receptor",
+}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A variant for a well, with the mean and the standard deviation that are predicted for it."""
+
+    complex: Complex
+    variant: Variant
+    mean: float
+    std: float
+
+
+def plate_table(
+    model: Surrogate,
+    chosen: Sequence[Chosen],
+    scores: np.ndarray,
+    by: Acquisition,
+    measured: Measured,
+    plate: int,
+    *,
+    controls: bool,
+) -> pd.DataFrame:
+    """Return the table of a batch; its columns are `COLUMNS`.
+
+    Parameters
+    ----------
+    model
+        The adapted model.
+    chosen, scores
+        Variants in the order in which they were chosen, and what for.
+    by
+        Acquisition.
+    measured
+        What has been measured.
+    plate
+        Its number of wells.
+    controls
+        Whether the reference and the best measured variant come first.
+    """
+    rows = _controls(model, measured) if controls else []
+    for place, (item, score) in enumerate(zip(chosen, scores, strict=True)):
+        reason = (
+            f"{lead(by, place, score)}: predicted {with_interval(*_interval(item))}, best measured "
+            f"{short(measured.best_value)}; {news(item.variant, measured.variants)}"
+        )
+        rows.append(_row("suggested", item, float(score), reason))
+    wells = well_names(plate)[: len(rows)]
+    return pd.DataFrame(rows).assign(well=wells)[list(COLUMNS)]
+
+
+def _controls(model: Surrogate, measured: Measured) -> list[dict[str, object]]:
+    top = measured.best
+    mean, std = model.predict([model.wild, top])
+    variant = mutations_between(model.wild, top, skip_unknown=True)
+    reference = Chosen(model.wild, (), float(mean[0]), float(std[0]))
+    highest = Chosen(top, variant, float(mean[1]), float(std[1]))
+    value = f"measured {short(measured.best_value)}"
+    if not variant:
+        return [_row("reference", reference, np.nan, f"control: the reference, which is the best: {value}")]
+    return [
+        _row("reference", reference, np.nan, "control: the reference"),
+        _row("best measured", highest, np.nan, f"control: the best measured variant, {value}"),
+    ]
+
+
+def _row(role: str, item: Chosen, score: float, reason: str) -> dict[str, object]:
+    predicted, lower, upper = _interval(item)
+    return {
+        "role": role,
+        "id": item.complex.id,
+        "mutations": "+".join(map(str, item.variant)),
+        "predicted": predicted,
+        "predicted_lower": lower,
+        "predicted_upper": upper,
+        "acquisition": score,
+        "reason": reason,
+        "ligand": CHAIN_SEPARATOR.join(item.complex.ligand),
+        "receptor": CHAIN_SEPARATOR.join(item.complex.receptor),
+    }
+
+
+def _interval(item: Chosen) -> tuple[float, float, float]:
+    half = float(norm.ppf((1 + LEVEL) / 2)) * item.std
+    return item.mean, item.mean - half, item.mean + half
