@@ -34,7 +34,8 @@ def suggest(
     ```
 
     The pool is a file of complexes, all single mutants of sites, or a library; without any, all single
-    mutants of the reference. Variants that have been measured are left out. A summary goes to standard output.
+    mutants of the reference. Variants that have been measured are left out. A summary goes to standard
+    output.
 
     Parameters
     ----------

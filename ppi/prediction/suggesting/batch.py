@@ -1,14 +1,14 @@
 """A batch of variants that are worth measuring together.
 
-Each acquisition is evaluated over joint draws of the posterior, variant after variant, so that a variant that
-tells the same as another of the batch is worth little. Expected improvement, over the best measured variant of
-the same draw, and the upper bound are those of batches in Wilson et al. (arXiv 1712.00424), chosen greedily;
-Thompson sampling takes a draw for each variant.
+Each acquisition is evaluated over joint draws of the posterior, variant after variant, so that a variant
+that tells the same as another of the batch is worth little. Expected improvement, over the best measured
+variant of the same draw, is that of batches, chosen greedily (Wilson et al., NeurIPS 2018). The upper bound
+counts the variants before as measured with their mean as the result (Desautels et al., JMLR 2014). Thompson
+sampling takes a draw for each variant.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from ppi.complexes import Complex
 from ppi.prediction.adapting.surrogate import Surrogate
-from ppi.prediction.suggesting.acquisition import BOUND_SDS, Acquisition, marginal_scores
+from ppi.prediction.suggesting.acquisition import Acquisition, marginal_scores, upper_bound
 
 #: Variants that are drawn jointly: those with the highest marginal scores.
 SHORT_LIST = 2_000
@@ -34,8 +34,7 @@ class Batch:
         ``(B,)`` which of the candidates.
     scores
         ``(B,)`` what each was chosen for: the improvement that it is expected to add to the measured
-        variants and those chosen before; by how much it raises the upper bound of those chosen before (the
-        first one: its upper bound); or its value in its draw.
+        variants and those chosen before; its upper bound once those are known; or its value in its draw.
     """
 
     numbers: np.ndarray
@@ -85,13 +84,13 @@ def choose_batch(
     if by == "thompson":
         return Batch(*one_a_draw(surrogate.sample(candidates, size, seed)))
     if by == "upper-bound":
-        return Batch(*greedy(bounds(surrogate.sample(candidates, DRAWS, seed), mean), size))
+        return Batch(*by_upper_bound(surrogate.sample(candidates, DRAWS, seed), mean, size))
     draws = surrogate.sample([*candidates, *measured], DRAWS, seed)
     new, known = np.split(draws, [len(candidates)], axis=1)
-    return Batch(*greedy(new, size, known.max(axis=1)))
+    return Batch(*by_improvement(new, size, known.max(axis=1)))
 
 
-def greedy(draws: np.ndarray, size: int, floor: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def by_improvement(draws: np.ndarray, size: int, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Choose columns one by one, each the one that raises the mean of the highest value of a draw most.
 
     Parameters
@@ -101,20 +100,18 @@ def greedy(draws: np.ndarray, size: int, floor: np.ndarray | None = None) -> tup
     size
         How many columns.
     floor
-        ``(S,)`` highest value before any column; without it, the first column has the highest mean.
+        ``(S,)`` highest value before any column.
 
     Returns
     -------
     tuple of ndarray
         ``(size,)`` columns, and by how much each raises the mean.
     """
-    highest = np.full(len(draws), -np.inf) if floor is None else floor
+    highest = floor
     numbers, gains = list[int](), list[float]()
     free = np.ones(draws.shape[1], dtype=bool)
     for _ in range(size):
-        first = np.isneginf(highest).all()
-        raised = draws if first else np.maximum(draws - highest[:, None], 0.0)
-        gain = np.where(free, raised.mean(axis=0), -np.inf)
+        gain = np.where(free, np.maximum(draws - highest[:, None], 0.0).mean(axis=0), -np.inf)
         number = int(gain.argmax())
         free[number] = False
         highest = np.maximum(highest, draws[:, number])
@@ -123,9 +120,38 @@ def greedy(draws: np.ndarray, size: int, floor: np.ndarray | None = None) -> tup
     return np.array(numbers), np.array(gains)
 
 
-def bounds(draws: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Return ``(S, N)`` values whose mean over draws is the upper bound of each column."""
-    return mean + BOUND_SDS * math.sqrt(math.pi / 2) * np.abs(draws - mean)
+def by_upper_bound(draws: np.ndarray, mean: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Choose columns one by one, each the one with the highest upper bound once those before it are known.
+
+    The standard deviation that is then left is that of the draws without what those columns explain.
+
+    Parameters
+    ----------
+    draws
+        ``(S, N)`` from a joint normal distribution.
+    mean
+        ``(N,)`` of it.
+    size
+        How many columns.
+
+    Returns
+    -------
+    tuple of ndarray
+        ``(size,)`` columns, and their upper bounds.
+    """
+    left = draws - draws.mean(axis=0)
+    free = np.ones(len(mean), dtype=bool)
+    numbers, values = list[int](), list[float]()
+    for _ in range(size):
+        bound = np.where(free, upper_bound(mean, left.std(axis=0)), -np.inf)
+        number = int(bound.argmax())
+        free[number] = False
+        numbers.append(number)
+        values.append(float(bound[number]))
+        known = left[:, number].copy()
+        if known.any():
+            left -= np.outer(known, known @ left / (known @ known))
+    return np.array(numbers), np.array(values)
 
 
 def one_a_draw(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ _FIRST = {
 }
 _NEXT = {
     "expected-improvement": "adds most expected improvement to the variants above",
-    "upper-bound": "raises the upper bound of the variants above most",
+    "upper-bound": "highest upper bound once the variants above are known",
 }
 _NOTHING = "no draw is better than the variants above; next in the order of the pool's own scores"
 
@@ -32,7 +32,7 @@ def lead(by: Acquisition, place: int, score: float) -> str:
     """
     if by == "thompson":
         return f"best free variant of posterior draw {place + 1}"
-    if place and score <= 0:
+    if by == "expected-improvement" and score <= 0:
         return _NOTHING
     return _NEXT[by] if place else _FIRST[by]
 

@@ -30,8 +30,7 @@ COLUMNS = {
     "predicted_lower": "lower end of its 90 % interval",
     "predicted_upper": "upper end of its 90 % interval",
     "acquisition": "what it was chosen for: the expected improvement that it adds to the measured variants "
-    "and those above, by how much it raises the upper bound of those above, or its value in its draw; empty for "
-    "controls",
+    "and those above, its upper bound once those are known, or its value in its draw; empty for controls",
     "reason": "the same in words",
     "ligand": "its chains, joined by :",
     "receptor": "the same of the receptor",
