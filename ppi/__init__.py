@@ -2,7 +2,7 @@
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
 `predict`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`, `load_dataset`, `load_model`,
-`read_complexes`, and the types `Predictor`, `Complex`, `TrainSettings` and `PretrainSettings`.
+`read_complexes`, `suggest`, and the types `Predictor`, `Complex`, `TrainSettings` and `PretrainSettings`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ppi.models.folder import load_model
     from ppi.prediction.predict import predict
     from ppi.prediction.predictor import Predictor
+    from ppi.prediction.suggesting.suggest import suggest
     from ppi.pretraining.run import pretrain
     from ppi.pretraining.settings import PretrainSettings
     from ppi.study.run import study
@@ -40,6 +41,7 @@ _PUBLIC = {
     "pretrain": "ppi.pretraining.run",
     "read_complexes": "ppi.io.tables",
     "study": "ppi.study.run",
+    "suggest": "ppi.prediction.suggesting.suggest",
     "train": "ppi.training.run",
 }
 
@@ -57,6 +59,7 @@ __all__ = [
     "pretrain",
     "read_complexes",
     "study",
+    "suggest",
     "train",
 ]
 

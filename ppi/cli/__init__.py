@@ -21,6 +21,7 @@ from ppi.cli.pretrain import pretrain
 from ppi.cli.scan import scan
 from ppi.cli.split import split
 from ppi.cli.study import study
+from ppi.cli.suggest import suggest
 from ppi.cli.train import train
 from ppi.errors import PpiError, PpiWarning
 from ppi.messages import show_messages
@@ -34,7 +35,7 @@ app = App(
     help_format="markdown",
 )
 # These modules import nothing heavy; what they call does, when it is called.
-for _verb in (curate, split, audit, embed, pretrain, train, evaluate, predict, scan, study, info):
+for _verb in (curate, split, audit, embed, pretrain, train, evaluate, predict, scan, suggest, study, info):
     app.command(_verb)
 
 
