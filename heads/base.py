@@ -143,6 +143,16 @@ class Head(nn.Module, ABC):
             ``(B, 2, W)``, the vectors of ligand and receptor; ``(B, 1, W)`` where both are one sequence.
         """
 
+    @abstractmethod
+    def residue_weights(self, batch: RaggedBatch) -> Tensor:
+        """Return how much of each residue is in what is pooled, from mixed residue embeddings.
+
+        Returns
+        -------
+        Tensor
+            ``(T,)``; they sum to 1 over what is pooled together, a side or both.
+        """
+
     def represent(self, batch: RaggedBatch) -> Tensor:
         """Return `pooled` of a batch as the backbone gives it; the mean of both orders where symmetric."""
         vectors = self.pooled(self.mixed(batch))

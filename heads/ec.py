@@ -50,6 +50,9 @@ class EmbeddingsConcatenation(Head):
     def pooled(self, batch: RaggedBatch) -> Tensor:
         return self.pooling(batch.values, batch.sides).unflatten(0, (len(batch), 2))
 
+    def residue_weights(self, batch: RaggedBatch) -> Tensor:
+        return self.pooling.weights(batch.values, batch.sides if self.late else batch.complexes)
+
     def side_vectors(self, sides: RaggedBatch, role: int) -> Tensor:
         """Return ``(N, D)`` vectors of sides, each a complex of its own."""
         return self.pooling(sides.values, sides.complexes)

@@ -12,7 +12,7 @@ from heads.mixers.base import MakeMixer
 from heads.names import POOLINGS
 from heads.options import ChosenPart
 from heads.pairs import PairNetwork, weights_of_sides
-from heads.poolings.base import MakePooling
+from heads.poolings.base import MakePooling, Pooling
 from heads.ragged import LIGAND, RECEPTOR, RaggedBatch, Segments
 
 Aggregation = Literal["concat", "add", "mean"]
@@ -100,12 +100,29 @@ class HierarchicalPooling(Head):
             sides = torch.stack([sides[:, 0], others[:, 1]], dim=1)
         return sides
 
+    def residue_weights(self, batch: RaggedBatch) -> Tensor:
+        weights = self._weights(batch, LIGAND)
+        if self.per_side:
+            weights = torch.where(batch.sides.ids % 2 == RECEPTOR, self._weights(batch, RECEPTOR), weights)
+        return weights
+
+    def _weights(self, batch: RaggedBatch, role: int) -> Tensor:
+        """Return the weight of each residue in its chain, times that of the chain in its side."""
+        chain_pooling, side_pooling = self._poolings(role)
+        chains = chain_pooling(batch.values, batch.units)
+        of_chains = side_pooling.weights(chains, batch.units_of_sides)
+        return chain_pooling.weights(batch.values, batch.units) * of_chains[batch.units.ids]
+
     def _pooled(self, batch: RaggedBatch, units_of_sides: Segments, role: int) -> Tensor:
-        chain_pooling, side_pooling = self.chain_pooling, self.side_pooling
-        if self.per_side and role == RECEPTOR:
-            chain_pooling, side_pooling = self.receptor_chain_pooling, self.receptor_side_pooling
+        chain_pooling, side_pooling = self._poolings(role)
         vectors: Tensor = side_pooling(chain_pooling(batch.values, batch.units), units_of_sides)
         return vectors
+
+    def _poolings(self, role: int) -> tuple[Pooling, Pooling]:
+        """Return the poolings of residues and of chains for a side in this role."""
+        if self.per_side and role == RECEPTOR:
+            return self.receptor_chain_pooling, self.receptor_side_pooling
+        return self.chain_pooling, self.side_pooling
 
     def _joined(self, sides: Tensor) -> Tensor:
         if self.aggregation == "concat":

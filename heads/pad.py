@@ -82,18 +82,45 @@ class PooledAttentionAddition(Head):
         return self.regressor(self.network(self.pooled(batch).sum(dim=1)))
 
     def pooled(self, batch: RaggedBatch) -> Tensor:
+        return self.pooling(self._attended(batch), batch.sides).unflatten(0, (len(batch), 2))
+
+    def residue_weights(self, batch: RaggedBatch) -> Tensor:
+        return self.pooling.weights(self._attended(batch), batch.sides)
+
+    def attention_maps(self, batch: RaggedBatch) -> list[tuple[Tensor, Tensor]]:
+        """Return, for each complex, how much the residues of each side attend those of the other.
+
+        Parameters
+        ----------
+        batch
+            Mixed residue embeddings.
+
+        Returns
+        -------
+        list of tuple
+            ``(L, M)`` of the ligand's residues and ``(M, L)`` of the receptor's, each the mean over the
+            attention heads; a row sums to 1.
+        """
+        query, key = (self._by_head(rows).split(batch.sides.lengths) for rows in self._queries_keys(batch))
+        pairs = zip(query[::2], key[::2], query[1::2], key[1::2], strict=True)
+        return [
+            (_attention(query_l, key_r), _attention(query_r, key_l))
+            for query_l, key_l, query_r, key_r in pairs
+        ]
+
+    def _attended(self, batch: RaggedBatch) -> Tensor:
+        """Return residue embeddings with what they attend on the other side."""
         segments, values = batch.sides, batch.values
-        ahead, back = self.attention, self._back
-        # The ligand's queries meet the receptor's keys and values, and the other way round.
-        attended = cross_attention(
-            self._of_sides(ahead.query, back.query, values, segments),
-            self._of_sides(back.key, ahead.key, values, segments),
-            self._of_sides(back.value, ahead.value, values, segments),
-            segments,
-            self.heads,
-        )
-        sides = self.pooling(values + self._of_sides(ahead.out, back.out, attended, segments), segments)
-        return sides.unflatten(0, (len(batch), 2))
+        query, key = self._queries_keys(batch)
+        value = self._of_sides(self._back.value, self.attention.value, values, segments)
+        attended = cross_attention(query, key, value, segments, self.heads)
+        return values + self._of_sides(self.attention.out, self._back.out, attended, segments)
+
+    def _queries_keys(self, batch: RaggedBatch) -> tuple[Tensor, Tensor]:
+        """Return both ``(T, D)``: the ligand's queries meet the receptor's keys, and the other way round."""
+        ahead, back, segments, values = self.attention, self._back, batch.sides, batch.values
+        query = self._of_sides(ahead.query, back.query, values, segments)
+        return query, self._of_sides(back.key, ahead.key, values, segments)
 
     @property
     def _back(self) -> Projections:
@@ -140,3 +167,9 @@ class PooledAttentionAddition(Head):
 
     def _sides_alike(self) -> bool:
         return not self.separate_directions
+
+
+def _attention(query: Tensor, key: Tensor) -> Tensor:
+    """Return ``(L, M)``, the mean over the heads of the weights with which queries attend keys."""
+    scores = torch.einsum("lhe,mhe->hlm", query, key) / query.shape[2] ** 0.5
+    return scores.softmax(dim=2).mean(dim=0)

@@ -80,6 +80,38 @@ class PairScoring(Protocol):
         """Return ``(N, M)`` scores of sides, each a complex of its own in the batch."""
 
 
+def pools_apart(head: Head) -> bool:
+    """Say whether `represent_sides` gives what `Head.represent` gives, whichever role a side has."""
+    return isinstance(head, Factorised) and head.pools_alike
+
+
+def represent_sides(head: Head, sides: RaggedBatch) -> Tensor:
+    """Return ``(N, W)``: what `Head.represent` gives of each side, whatever the other one is.
+
+    Parameters
+    ----------
+    head
+        One of which `pools_apart` is true.
+    sides
+        Embedded sides, each a complex of its own; the roles in the batch do not matter.
+
+    Raises
+    ------
+    ValueError
+        If the head does not pool sides apart and alike.
+    """
+    if not isinstance(head, Factorised) or not head.pools_alike:
+        raise ValueError("a head that does not pool both sides apart and alike cannot represent one alone")
+    factorised: Factorised = head
+
+    def of_role(role: int) -> Tensor:
+        return factorised.side_vectors(head.mixed(sides.with_role(role)), role)
+
+    if head.symmetric:
+        return (of_role(LIGAND) + of_role(RECEPTOR)) / 2
+    return of_role(LIGAND)
+
+
 def score_pairs(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
     """Score every ligand with every receptor.
 

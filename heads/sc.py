@@ -47,6 +47,9 @@ class SequencesConcatenation(Head):
             vectors = segment_mean(vectors, batch.units_of_complexes)
         return vectors.unsqueeze(1)
 
+    def residue_weights(self, batch: RaggedBatch) -> Tensor:
+        return self.pooling.weights(batch.values, batch.units)
+
     def _pooled_alike(self) -> bool:
         return False
 

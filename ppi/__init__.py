@@ -2,7 +2,8 @@
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
 `predict`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`, `load_dataset`, `load_model`,
-`read_complexes`, `suggest`, and the types `Predictor`, `Complex`, `TrainSettings` and `PretrainSettings`.
+`read_complexes`, `screen`, `suggest`, and the types `Predictor`, `Complex`, `TrainSettings` and
+`PretrainSettings`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ppi.models.folder import load_model
     from ppi.prediction.predict import predict
     from ppi.prediction.predictor import Predictor
+    from ppi.prediction.screen import screen
     from ppi.prediction.suggesting.suggest import suggest
     from ppi.pretraining.run import pretrain
     from ppi.pretraining.settings import PretrainSettings
@@ -40,6 +42,7 @@ _PUBLIC = {
     "predict": "ppi.prediction.predict",
     "pretrain": "ppi.pretraining.run",
     "read_complexes": "ppi.io.tables",
+    "screen": "ppi.prediction.screen",
     "study": "ppi.study.run",
     "suggest": "ppi.prediction.suggesting.suggest",
     "train": "ppi.training.run",
@@ -58,6 +61,7 @@ __all__ = [
     "predict",
     "pretrain",
     "read_complexes",
+    "screen",
     "study",
     "suggest",
     "train",

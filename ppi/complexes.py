@@ -72,7 +72,7 @@ class Complex:
             if not chains:
                 raise InputError(f"complex {self.id!r} has no {side}; at least one chain was expected")
             clean = tuple(
-                _clean_chain(chain, f"complex {self.id!r}, {side} chain {number}", notes)
+                clean_chain(chain, f"complex {self.id!r}, {side} chain {number}", notes)
                 for number, chain in enumerate(chains, start=1)
             )
             object.__setattr__(self, side, clean)
@@ -123,7 +123,14 @@ def _is_clean(text: str) -> bool:
     return _CLEAN.fullmatch(text) is not None and not set(text) <= _NUCLEOTIDES
 
 
-def _clean_chain(text: str, where: str, notes: list[str]) -> str:
+def clean_chain(text: str, where: str, notes: list[str]) -> str:
+    """Return the residues of a chain as a `Complex` has them; what was changed is added to `notes`.
+
+    Raises
+    ------
+    InputError
+        If it is empty or holds another character; the message begins with `where`.
+    """
     if isinstance(text, str) and _is_clean(text):
         return text
     letters = check_chain(text, where)

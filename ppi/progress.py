@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from rich.text import Text
 _LOG = logging.getLogger(__name__)
 #: Seconds between two lines of a log.
 LINE_SECONDS = 30.0
+#: Held by who shows a bar.
+_BAR = threading.Lock()
 
 
 class Pace:
@@ -54,6 +57,8 @@ class _Speed(ProgressColumn):
 def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Show how far a work is, how fast, and the time left: as a bar, or as lines of a log.
 
+    A terminal shows one bar at a time: the work inside a work that has a bar has none.
+
     Parameters
     ----------
     what
@@ -78,9 +83,15 @@ def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], N
         _Speed(unit),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.advance(task, done)
+    if not _BAR.acquire(blocking=False):
+        yield lambda done: None
+        return
+    try:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task(what, total=total)
+            yield lambda done: progress.advance(task, done)
+    finally:
+        _BAR.release()
 
 
 class _Lines:

@@ -15,10 +15,12 @@ from ppi.cli.audit import audit
 from ppi.cli.curate import curate
 from ppi.cli.embed import embed
 from ppi.cli.evaluate import evaluate
+from ppi.cli.explain import explain
 from ppi.cli.info import info
 from ppi.cli.predict import predict
 from ppi.cli.pretrain import pretrain
 from ppi.cli.scan import scan
+from ppi.cli.screen import screen
 from ppi.cli.split import split
 from ppi.cli.study import study
 from ppi.cli.suggest import suggest
@@ -35,7 +37,10 @@ app = App(
     help_format="markdown",
 )
 # These modules import nothing heavy; what they call does, when it is called.
-for _verb in (curate, split, audit, embed, pretrain, train, evaluate, predict, scan, suggest, study, info):
+for _verb in (
+    *(curate, split, audit, embed, pretrain, train, evaluate),
+    *(predict, screen, scan, explain, suggest, study, info),
+):
     app.command(_verb)
 
 

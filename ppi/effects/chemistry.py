@@ -85,9 +85,14 @@ def residue_properties() -> dict[str, np.ndarray]:
 
 
 @cache
+def _similarities() -> substitution_matrices.Array:
+    return substitution_matrices.load("BLOSUM62")
+
+
+@cache
 def exchange(wild: str, mutant: str) -> np.ndarray:
     """Return the numbers of an exchange of one amino acid for another, by `EXCHANGE_NAMES`."""
-    properties, matrix = residue_properties(), substitution_matrices.load("BLOSUM62")
+    properties, matrix = residue_properties(), _similarities()
     before, after = properties[wild], properties[mutant]
     similarity = [matrix[wild, mutant], matrix[wild, wild], matrix[mutant, mutant]]
     flags = [residue == special for residue in (wild, mutant) for special in _SPECIAL]

@@ -67,6 +67,12 @@ class EmbeddingCache:
                 self._store.close()
                 self._store = None
 
+    def disk_bytes(self, residues: int) -> int:
+        """Return what so many more residues take on disk: 0 where nothing is written."""
+        if self._store is None or self._store.readonly:
+            return 0
+        return residues * self.backbone.dim * disk_dtype(self.backbone).itemsize
+
     def units(self, units: Iterable[Unit]) -> EmbeddedUnits:
         """Return the embeddings of units, which stay with the result whatever the cache forgets.
 

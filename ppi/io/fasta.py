@@ -149,7 +149,7 @@ def read_side_pairs(ligand_path: Path, receptor_path: Path) -> list[Complex]:
     complexes: dict[str, Complex] = {}
     for ligand, receptor in zip(ligands, receptors, strict=True):
         where = f"{ligand_path}, line {ligand.line}, and {receptor_path}, line {receptor.line}"
-        names = [_first_word(ligand, ligand_path), _first_word(receptor, receptor_path)]
+        names = [first_word(ligand, ligand_path), first_word(receptor, receptor_path)]
         name = "|".join(dict.fromkeys(names))
         try:
             pair = Complex(name, split_side(ligand.sequence), split_side(receptor.sequence))
@@ -200,8 +200,15 @@ def _parse_header(header: str, where: str) -> tuple[str, str, str]:
     return name.strip(), role.lower(), chain
 
 
-def _first_word(record: FastaRecord, path: Path) -> str:
+def first_word(record: FastaRecord, path: Path) -> str:
+    """Return the name of a record whose header has no form of its own.
+
+    Raises
+    ------
+    InputError
+        If the header is empty.
+    """
     words = record.header.split()
     if not words:
-        raise InputError(f"{path}, line {record.line}: the header is empty; a name was expected")
+        raise InputError(f"{path}, line {record.line}: the header is empty; give a name")
     return words[0]

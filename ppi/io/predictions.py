@@ -121,7 +121,9 @@ def _write_workbook(table: pd.DataFrame, target: Path) -> None:
     workbook.save(target)
 
 
-def format_csv(table: pd.DataFrame, target: Path | None = None, separator: str = ",") -> str | None:
+def format_csv(
+    table: pd.DataFrame, target: Path | None = None, separator: str = ",", *, header: bool = True
+) -> str | None:
     """Return the table as CSV text, or write it to `target`: six significant digits, empty if missing."""
-    text: str | None = table.to_csv(target, index=False, sep=separator, float_format="%.6g")
+    text: str | None = table.to_csv(target, index=False, sep=separator, float_format="%.6g", header=header)
     return text

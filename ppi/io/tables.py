@@ -135,10 +135,9 @@ def read_complexes(path: str | os.PathLike[str]) -> ComplexTable:
         If the file cannot be read or a record is wrong; the message names file, line and record.
     """
     source = Path(path)
-    suffix = _suffix(source)
-    if suffix in FASTA_SUFFIXES:
+    if file_suffix(source) in FASTA_SUFFIXES:
         return _from_fasta(read_text(source), source)
-    return complexes_from_frame(_read_frame(source, suffix), str(source))
+    return complexes_from_frame(read_frame(source), str(source))
 
 
 def read_complexes_from_text(text: str, source: str) -> ComplexTable:
@@ -191,7 +190,14 @@ def _last_suffix(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def _suffix(source: Path) -> str:
+def file_suffix(source: Path) -> str:
+    """Return the suffix of a file that can be read, in lower case and without ``.gz``.
+
+    Raises
+    ------
+    InputError
+        If it is none of `FASTA_SUFFIXES` and `TABLE_SUFFIXES`.
+    """
     if not readable(source):
         if not source.exists():
             raise InputError(f"{source}: no such file")
@@ -204,9 +210,26 @@ def _suffix(source: Path) -> str:
     return _last_suffix(source)
 
 
-def _read_frame(source: Path, suffix: str) -> pd.DataFrame:
+def read_frame(source: Path, names: Sequence[str] = ("id",)) -> pd.DataFrame:
+    """Read a table from CSV, TSV, XLSX or Parquet, chosen by suffix (``.gz`` may follow).
+
+    Parameters
+    ----------
+    source
+        The file.
+    names
+        Columns that hold names: only an empty cell is missing there, because a name may well be NA.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a column occurs twice.
+    """
+    suffix = file_suffix(source)
     if suffix in _SEPARATED:
-        return _parse_separated(read_text(source), str(source))
+        return _parse_separated(read_text(source), str(source), named=names)
+    if suffix in FASTA_SUFFIXES:
+        raise InputError(f"{source}: this is a FASTA file; give a table ({', '.join(TABLE_SUFFIXES)})")
     data = io.BytesIO(read_bytes(source))
     try:
         if suffix == _PARQUET:
@@ -221,7 +244,7 @@ def _read_frame(source: Path, suffix: str) -> pd.DataFrame:
         raise InputError(f"{source}: the first sheet is empty; {ACCEPTED_COLUMNS}")
     text = io.StringIO()
     frame.to_csv(text, index=False, header=False)
-    return _parse_separated(text.getvalue(), str(source), ",")
+    return _parse_separated(text.getvalue(), str(source), ",", names)
 
 
 def _separator(header: str) -> str:
@@ -234,7 +257,9 @@ def _separator(header: str) -> str:
     return max(",;\t", key=lambda separator: (columns(separator), header.count(separator)))
 
 
-def _parse_separated(text: str, source: str, separator: str | None = None) -> pd.DataFrame:
+def _parse_separated(
+    text: str, source: str, separator: str | None = None, named: Sequence[str] = ("id",)
+) -> pd.DataFrame:
     """Return the table of a text whose cells stand between separators: those of the header by default."""
     if not text.strip():
         raise InputError(f"{source}: the file is empty; {ACCEPTED_COLUMNS}")
@@ -257,7 +282,7 @@ def _parse_separated(text: str, source: str, separator: str | None = None) -> pd
             names=names,
             keep_default_na=False,
             skip_blank_lines=False,
-            na_values={name: [""] if name == "id" else list(_MISSING) for name in names},
+            na_values={name: [""] if name in named else list(_MISSING) for name in names},
             dtype={name: str for name in names if name in _TEXT},
         )
     except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:

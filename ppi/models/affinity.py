@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import load_file, save, save_file
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from heads.base import LOG_VARIANCES, Head
 from heads.names import HEADS, EncodingUnit
+from heads.pairs import pools_apart, represent_sides
 from heads.ragged import RaggedBatch
 from ppi.backbones.registry import build_backbone
 from ppi.complexes import Complex
@@ -21,7 +23,6 @@ from ppi.devices import native_dtype
 from ppi.errors import ModelError
 from ppi.models.config import ModelConfig
 from ppi.models.files import CONFIG_FILE, WEIGHTS_FILE, check_members, hub_folder
-from ppi.models.readouts.base import Pooled
 from ppi.models.readouts.descriptors import described_sides
 from ppi.models.tuning import prepare_tuning
 
@@ -139,13 +140,53 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         """
         if self.readout is None:
             return self(batch)
-        pooled = Pooled(self.head.represent(batch).float().cpu().numpy(), described_sides(complexes))
-        # Trees give a number even for what is no number.
-        _check_finite(torch.from_numpy(pooled.vectors), self.config)
-        pkd = torch.from_numpy(self.readout.predict(pooled))
+        vectors = self._checked(self.head.represent(batch))
+        return self.predict_features(self.readout.features.of(vectors, described_sides(complexes)))
+
+    @property
+    def joins_sides(self) -> bool:
+        """Whether a pair needs no more of its two sides than what `project_sides` gives of each."""
+        return self.readout is not None and pools_apart(self.head)
+
+    def project_sides(self, sides: RaggedBatch) -> np.ndarray:
+        """Return ``(N, C)`` float32: what `ppi.models.readouts.features.Features.join` takes of each side.
+
+        Parameters
+        ----------
+        sides
+            Residue embeddings of sides, each a complex of its own.
+
+        Raises
+        ------
+        ModelError
+            If what is pooled is not finite, or `joins_sides` does not hold.
+        """
+        if self.readout is None or not self.joins_sides:
+            raise ModelError(
+                f"the sides of head {self.config.head!r} with this read-out cannot be kept apart"
+            )
+        vectors = self._checked(represent_sides(self.head, sides))
+        # Twice, as if both sides were this one: products of one row and of two may round differently.
+        return self.readout.features.project(np.stack([vectors, vectors], axis=1))[:, 0]
+
+    def predict_features(self, features: np.ndarray) -> Outputs:
+        """Return what the read-out makes of ``(B, F)`` features; see `predict`.
+
+        Raises
+        ------
+        ModelError
+            If a prediction is not finite, or there is no fitted read-out.
+        """
+        if self.readout is None:
+            raise ModelError("the heads' own networks predict, not a read-out of features")
+        pkd, partner = map(torch.from_numpy, self.readout.of_features(features))
         _check_finite(pkd, self.config)
-        partner = torch.from_numpy(self.readout.partner_score(pooled))
         return Outputs(pkd, torch.full_like(pkd, torch.nan), partner)
+
+    def _checked(self, vectors: Tensor) -> np.ndarray:
+        """Return vectors as an array if they are finite: trees give a number even for what is no number."""
+        _check_finite(vectors, self.config)
+        return vectors.float().cpu().numpy()
 
     @property
     def head(self) -> Head:

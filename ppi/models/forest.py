@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ppi.errors import ModelError
+from ppi.models.compiled_trees import CompiledTrees
 
 if TYPE_CHECKING:
     from sklearn.tree import DecisionTreeRegressor
 
+_LOG = logging.getLogger(__name__)
 #: Most pairs of a tree and a row that are followed at once.
 _AT_ONCE = 4_000_000
+#: Rows for which it pays to compile trees.
+_MANY = 1024
 _ARRAYS = ("feature", "number", "right", "starts")
 
 
@@ -97,6 +103,8 @@ class Forest:
     def by_tree(self, rows: np.ndarray) -> np.ndarray:
         """Return ``(T, N)``: what each tree predicts for each of ``(N, F)`` rows."""
         rows = np.ascontiguousarray(rows, dtype=np.float32)
+        if len(rows) >= _MANY and self._compiled is not None:
+            return self._compiled.by_tree(rows)
         found = np.empty((len(self), len(rows)), dtype=np.float32)
         size = max(1, _AT_ONCE // len(self))
         for start in range(0, len(rows), size):
@@ -107,6 +115,20 @@ class Forest:
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Return ``(N,)`` float64: the mean of all trees for each of ``(N, F)`` rows."""
         return self.by_tree(rows).mean(axis=0, dtype=np.float64)
+
+    @cached_property
+    def _compiled(self) -> CompiledTrees | None:
+        """The same trees, faster; None where the installed scikit-learn keeps trees in a form of its own."""
+        try:
+            return CompiledTrees(self)
+        except Exception as error:
+            _LOG.warning(
+                "this version of scikit-learn does not take the trees of the model (%s: %s); numpy follows "
+                "them, with the same result, about four times slower",
+                type(error).__name__,
+                error,
+            )
+            return None
 
     def _leaves(self, rows: np.ndarray) -> np.ndarray:
         """Return ``(T * N,)``, the node in which each row ends in each tree."""

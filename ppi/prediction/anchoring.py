@@ -92,6 +92,10 @@ class Anchors:
     def __len__(self) -> int:
         return len(self._pkd)
 
+    def partner_lengths(self) -> dict[tuple[int, ...], set[tuple[int, ...]]]:
+        """See `ppi.prediction.neighbours.NeighbourIndex.partner_lengths`."""
+        return self._index.partner_lengths()
+
     def predict(
         self, item: Complex, prior: float, *, like: str | None = None, without: int | None = None
     ) -> Anchored | None:

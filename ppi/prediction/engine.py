@@ -117,7 +117,7 @@ def predict_with(
     encoded, truncated = _encoded(model, complexes, truncate)
     pkd, noise = np.empty((2, model.config.members, len(encoded)))
     partner = np.empty(len(encoded))
-    for rows, batch in _batches(encoded, cache):
+    for rows, batch in embedded_batches(encoded, cache):
         with torch.inference_mode():
             outputs = model.predict(batch, [complexes[row] for row in rows])
         found = (output.double().cpu().numpy() for output in outputs)
@@ -142,7 +142,7 @@ def pooled_vectors(
     """
     encoded, _ = _encoded(model, complexes, truncate)
     found: np.ndarray | None = None
-    for rows, batch in _batches(encoded, cache):
+    for rows, batch in embedded_batches(encoded, cache):
         with torch.inference_mode():
             vectors = model.head.represent(batch).float().cpu().numpy()
         if found is None:
@@ -164,7 +164,7 @@ def _encoded(
     )
 
 
-def _batches(
+def embedded_batches(
     encoded: Sequence[EncodedComplex], cache: EmbeddingCache
 ) -> Iterator[tuple[list[int], RaggedBatch]]:
     """Return batches on the device of the cache, with the numbers of their complexes."""

@@ -91,6 +91,16 @@ class NeighbourIndex:
                 self._rows[_lengths(sides)].append((number, sides))
         self._tables: dict[_Lengths, tuple[np.ndarray, np.ndarray]] = {}
 
+    def partner_lengths(self) -> dict[tuple[int, ...], set[tuple[int, ...]]]:
+        """Return, by the lengths of the chains of a side, those of the other sides that it is measured with.
+
+        Lengths are in order. Only such a pair has neighbours without being laid onto a measured complex.
+        """
+        found = defaultdict[tuple[int, ...], set[tuple[int, ...]]](set)
+        for first, second in self._rows:
+            found[first].add(second)
+        return dict(found)
+
     def find(
         self, item: Complex, *, most: int, like: str | None = None, without: int | None = None
     ) -> Neighbours | None:

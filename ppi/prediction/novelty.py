@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -38,6 +39,8 @@ _LAMBDA, _K = 0.267, 0.041
 #: Chains that pass the sieve. For 200 test complexes of the shipped data set, the novelty is the same as if
 #: all passed.
 _CANDIDATES = 1000
+#: Pair identities that differ by no more are equal: sums round.
+EQUALLY_NEAR = 1e-6
 #: Most chains whose hits are kept, and most sides whose identities are, in one call.
 _KEPT_CHAINS, _KEPT_SIDES = 16_384, 256
 
@@ -81,8 +84,11 @@ class _Hits(NamedTuple):
     whole: np.ndarray
 
 
-class _Identities(NamedTuple):
-    """Identities of a side to each distinct training side, as in `_Hits`; 0 where it does not resemble it."""
+class Identities(NamedTuple):
+    """Identities of a side to each distinct training side: where aligned, and over the longer chain.
+
+    Both are 0 where it does not resemble it.
+    """
 
     aligned: np.ndarray
     whole: np.ndarray
@@ -95,10 +101,17 @@ class NoveltyIndex:
     ----------
     complexes
         What a model was trained on; at least one.
+
+    Attributes
+    ----------
+    complexes
+        The same.
+    ligands, receptors
+        ``(K,)`` numbers of the distinct training sides that each complex is made of.
     """
 
     def __init__(self, complexes: Sequence[Complex]) -> None:
-        self._complexes = tuple(complexes)
+        self.complexes = tuple(complexes)
         self._chains = sorted({chain for item in complexes for chain in item.chains})
         self._number = {chain: index for index, chain in enumerate(self._chains)}
         self._lengths = np.array([len(chain) for chain in self._chains])
@@ -109,8 +122,8 @@ class NoveltyIndex:
         # The chains of each side, one after another, and where each side begins.
         self._side_chains = np.array([self._number[chain] for side in sides for chain in side])
         self._side_starts = np.cumsum([0, *map(len, sides)])[:-1]
-        self._ligands = np.array([position[item.ligand] for item in complexes])
-        self._receptors = np.array([position[item.receptor] for item in complexes])
+        self.ligands = np.array([position[item.ligand] for item in complexes])
+        self.receptors = np.array([position[item.receptor] for item in complexes])
         self._found: OrderedDict[str, _Hits] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -121,16 +134,23 @@ class NoveltyIndex:
         of_side = lru_cache(_KEPT_SIDES)(lambda side: self._of_side(side, hits))
         return [self._nearest(of_side(item.ligand), of_side(item.receptor)) for item in complexes]
 
-    def _nearest(self, ligand: _Identities, receptor: _Identities) -> NearestComplex:
+    def of_sides(self, sides: Iterable[tuple[str, ...]]) -> Iterator[Identities]:
+        """Yield the identities of each side; distinct chains are searched once, on all cores."""
+        waiting = iter(sides)
+        while some := list(islice(waiting, _KEPT_SIDES)):
+            hits = self._hits({chain for side in some for chain in side})
+            yield from (self._of_side(side, hits) for side in some)
+
+    def _nearest(self, ligand: Identities, receptor: Identities) -> NearestComplex:
         lower, whole = [], []
-        for first, second in ((self._ligands, self._receptors), (self._receptors, self._ligands)):
+        for first, second in ((self.ligands, self.receptors), (self.receptors, self.ligands)):
             lower.append(np.minimum(ligand.aligned[first], receptor.aligned[second]))
             whole.append(ligand.whole[first] + receptor.whole[second])
         pairs, wholes = np.stack(lower), np.stack(whole)
         highest = float(pairs.max())
         # Of equally near complexes, the one that is nearest over whole chains.
-        best = int(np.where(pairs >= highest - 1e-6, wholes, -1.0).max(axis=0).argmax())
-        named = self._complexes[best] if highest > 0 else None
+        best = int(np.where(pairs >= highest - EQUALLY_NEAR, wholes, -1.0).max(axis=0).argmax())
+        named = self.complexes[best] if highest > 0 else None
         return NearestComplex(
             ligand_identity=float(ligand.aligned.max()),
             receptor_identity=float(receptor.aligned.max()),
@@ -139,14 +159,14 @@ class NoveltyIndex:
             pkd=None if named is None else named.pkd,
         )
 
-    def _of_side(self, side: tuple[str, ...], hits: Mapping[str, _Hits]) -> _Identities:
+    def _of_side(self, side: tuple[str, ...], hits: Mapping[str, _Hits]) -> Identities:
         totals = np.zeros((2, len(self._side_starts)))
         for chain in side:
             numbers, *identities = hits[chain]
             dense = np.zeros((2, len(self._chains)))
             dense[:, numbers] = identities
             totals += len(chain) * np.maximum.reduceat(dense[:, self._side_chains], self._side_starts, axis=1)
-        return _Identities(*(totals / sum(map(len, side))))
+        return Identities(*(totals / sum(map(len, side))))
 
     def _hits(self, chains: set[str]) -> dict[str, _Hits]:
         """Return the hits of each chain, of those that were searched before from memory."""

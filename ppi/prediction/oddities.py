@@ -21,12 +21,16 @@ _MOST_UNKNOWN = 0.2
 
 def oddities_of(item: Complex) -> list[str]:
     """Return what is odd about the chains of a complex, and what was changed in them."""
-    found = list(item.notes)
-    for side in ("ligand", "receptor"):
-        chains: tuple[str, ...] = getattr(item, side)
-        for number, chain in enumerate(chains, start=1):
-            name = f"{side} chain {number}" if len(chains) > 1 else side
-            found += [f"{name} {what}" for what in _oddities_of_chain(chain)]
+    sides = oddities_of_side(item.ligand, "ligand") + oddities_of_side(item.receptor, "receptor")
+    return [*item.notes, *sides]
+
+
+def oddities_of_side(chains: tuple[str, ...], name: str) -> list[str]:
+    """Return what is odd about the chains of one side, which is called by its name."""
+    found = []
+    for number, chain in enumerate(chains, start=1):
+        where = f"{name} chain {number}" if len(chains) > 1 else name
+        found += [f"{where} {what}" for what in _oddities_of_chain(chain)]
     return found
 
 

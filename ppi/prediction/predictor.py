@@ -17,9 +17,13 @@ from ppi.complexes import Complex
 from ppi.devices import choose_device
 from ppi.effects.model import EffectModel
 from ppi.embedding.cache import EmbeddingCache
+from ppi.engines.base import Resources
+from ppi.engines.build import EngineName, build_engine
 from ppi.errors import InputError, PpiWarning
 from ppi.io.inputs import Inputs, read_inputs
+from ppi.io.pairs import PairInputs, read_pairs
 from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_from_pkd
+from ppi.io.sides import SideInputs, read_sides
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
 from ppi.prediction.anchoring import AnchoredDifferences, Anchors
@@ -31,6 +35,10 @@ from ppi.prediction.predicted_effects import PredictedEffects
 from ppi.prediction.scanning.choice import Choice, Variant
 from ppi.prediction.scanning.labels import label_table
 from ppi.prediction.scanning.scan import Scan, scan_complex
+from ppi.prediction.screening.preparation import Parts
+from ppi.prediction.screening.run import MAX_HOURS, Screen
+from ppi.prediction.screening.settings import ScreenSettings
+from ppi.prediction.screening.targets import Targets
 
 _KELVIN = f"give {LOWEST_KELVIN} to {HIGHEST_KELVIN} kelvin"
 
@@ -51,6 +59,13 @@ class Predictor:
         One that cannot be written is no reason to fail: embeddings are then kept in memory only.
     novelty
         Look for the training complexes that resemble each complex.
+
+    Attributes
+    ----------
+    trained, model
+        The model folder, and its model, on the device and in evaluation mode.
+    cache
+        Embeddings of the model's backbone.
 
     Raises
     ------
@@ -77,8 +92,8 @@ class Predictor:
     ) -> None:
         self.device, self.novelty = choose_device(device), novelty
         self.trained = model if isinstance(model, TrainedModel) else load_model(model)
-        self._model = self.trained.model.eval().to(self.device)
-        self._cache = EmbeddingCache(self._model.backbone, self.device, store=store)
+        self.model = self.trained.model.eval().to(self.device)
+        self.cache = EmbeddingCache(self.model.backbone, self.device, store=store)
         self._lock = threading.Lock()
 
     def __enter__(self) -> Predictor:
@@ -89,7 +104,7 @@ class Predictor:
 
     def close(self) -> None:
         """Close the store of embeddings; the predictor can go on, with what it keeps in memory."""
-        self._cache.close()
+        self.cache.close()
 
     def predict(
         self,
@@ -122,7 +137,7 @@ class Predictor:
         if not LOWEST_KELVIN <= temperature_kelvin <= HIGHEST_KELVIN:
             raise InputError(f"the temperature is {temperature_kelvin}; {_KELVIN}")
         table = read_inputs(complexes)
-        predicted = predict_with(self._model, table.complexes, self._cache, truncate=truncate)
+        predicted = predict_with(self.model, table.complexes, self.cache, truncate=truncate)
         return self._table(table, predicted, _temperatures(table, temperature_kelvin))
 
     def scan(
@@ -173,9 +188,9 @@ class Predictor:
         labels = label_table(table, None if structure is None else read_structure(structure))
         choice = Choice.of(sites, mutants, alanine=alanine, pairs=pairs)
         variants = [choice.variants(item, label) for item, label in zip(table.complexes, labels, strict=True)]
-        predicted = predict_with(self._model, table.complexes, self._cache)
+        predicted = predict_with(self.model, table.complexes, self.cache)
         wild = self._table(table, predicted, STANDARD_TEMPERATURE, measured=measured)
-        familiar = pair_identities(self._effects.parts.complexes, table.complexes) >= MIN_IDENTITY
+        familiar = pair_identities(self.effects.parts.complexes, table.complexes) >= MIN_IDENTITY
         scanned = []
         for number, (item, label, own) in enumerate(zip(table.complexes, labels, variants, strict=True)):
             row, prior = wild.iloc[number], float(predicted.mean[number])
@@ -183,7 +198,7 @@ class Predictor:
             quantile = self.trained.calibration.anchored_quantile or np.nan
             scanned.append(
                 scan_complex(
-                    item, label, own, row, self._effects, anchored, quantile, known=bool(familiar[number])
+                    item, label, own, row, self.effects, anchored, quantile, known=bool(familiar[number])
                 )
             )
         return Scan(tuple(scanned))
@@ -228,6 +243,83 @@ class Predictor:
         )
         return result[list(COLUMNS)]
 
+    def screen(
+        self,
+        ligands: SideInputs,
+        receptors: SideInputs,
+        *,
+        pairs: PairInputs | None = None,
+        settings: ScreenSettings | None = None,
+        max_hours: float = MAX_HOURS,
+        workers: int | None = None,
+    ) -> pd.DataFrame:
+        """Predict many pairs of sides and rank them; each side is read by the backbone once.
+
+        Parameters
+        ----------
+        ligands, receptors
+            See `ppi.io.sides.read_sides`.
+        pairs
+            See `ppi.io.pairs.read_pairs`; by default each ligand meets each receptor, also one that has its
+            own sequence.
+        settings
+            What is kept; by default all pairs, ranked for each receptor.
+        max_hours
+            Longest time; a screen that is estimated to take longer is refused before it starts.
+        workers
+            Threads; by default one a processor that is available.
+
+        Returns
+        -------
+        DataFrame
+            Target by target, the best pair first; `ppi.prediction.screening.columns.COLUMNS` says what the
+            columns are. The numbers are those of `predict`.
+
+        Raises
+        ------
+        ppi.errors.PpiError
+            If an input is wrong, or the screen is too large.
+        """
+        return self.screening(
+            ligands, receptors, pairs=pairs, settings=settings, max_hours=max_hours, workers=workers
+        ).frame()
+
+    def screening(
+        self,
+        ligands: SideInputs,
+        receptors: SideInputs,
+        *,
+        pairs: PairInputs | None = None,
+        settings: ScreenSettings | None = None,
+        max_hours: float = MAX_HOURS,
+        workers: int | None = None,
+        engine: EngineName = "local",
+    ) -> Screen:
+        """Return a screen that has not started: it can be estimated, or written into a file block by block.
+
+        Parameters
+        ----------
+        ligands, receptors, pairs, settings, max_hours, workers
+            See `screen`.
+        engine
+            What shares out the work.
+
+        Raises
+        ------
+        ppi.errors.PpiError
+            If an input is wrong.
+        """
+        settings = settings or ScreenSettings()
+        sides = read_sides(ligands, "ligand"), read_sides(receptors, "receptor")
+        if pairs is None:
+            targets = Targets(*sides, settings.per)
+        else:
+            targets = Targets.listed(*sides, settings.per, read_pairs(pairs, *sides))
+        index = self._index if self.novelty else None
+        parts = Parts(self.trained, self.model, self.cache, index, lambda: self._anchors)
+        resources = Resources(workers)
+        return Screen(parts, targets, settings, build_engine(engine), resources, max_hours, self.device)
+
     def _nearest(self, complexes: list[Complex]) -> pd.DataFrame:
         index = self._index if self.novelty else None
         nearest = [None] * len(complexes) if index is None else index.nearest(complexes)
@@ -264,7 +356,8 @@ class Predictor:
         return Anchors(self.trained.training_complexes, PredictedEffects(self._made_effects))
 
     @property
-    def _effects(self) -> EffectModel:
+    def effects(self) -> EffectModel:
+        """The model of mutation effects in the package, loaded when it is first asked for."""
         with self._lock:
             return self._made_effects
 

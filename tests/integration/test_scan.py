@@ -254,7 +254,7 @@ def test_nothing_is_written_where_a_figure_cannot_be_made(
 
 def test_a_model_of_effects_without_an_interval_leaves_it_empty(wild: ppi.Complex) -> None:
     with ppi.Predictor(device="cpu") as predictor:
-        effects = predictor._effects
+        effects = predictor.effects
         effects.parts = replace(effects.parts, interval=None)
         table = predictor.scan(wild, sites="receptor:1:39", measured=False).table
     assert table["ddg_lower"].isna().all()

@@ -28,6 +28,23 @@ def test_trees_as_arrays_predict_what_scikit_learn_predicts(kind: type) -> None:
     np.testing.assert_allclose(forest.predict(others), model.predict(others), rtol=1e-6, atol=1e-6)
 
 
+def test_compiled_trees_give_the_same_numbers_to_the_last_bit(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    forest = Forest.from_trees(fitted().estimators_)
+    others = RANDOM.normal(size=(10_000, 7)).astype(np.float32)
+    # Rows on thresholds, and what is no number.
+    others[:50, 0], others[50:60, 1] = forest.number[forest.feature == 0][:50], np.nan
+    compiled = forest.by_tree(others)
+    few = np.concatenate([forest.by_tree(part) for part in np.array_split(others, 50)], axis=1)
+    np.testing.assert_array_equal(compiled, few)
+    # Another version of scikit-learn may keep trees in another form.
+    monkeypatch.setattr("sklearn.tree._tree.NODE_DTYPE", np.dtype([("other", "i8")]))
+    again = Forest.from_arrays(forest.arrays(), 7)
+    np.testing.assert_array_equal(again.by_tree(others), compiled)
+    assert "does not take the trees of the model" in caplog.text
+
+
 def test_a_row_on_a_threshold_goes_the_same_way() -> None:
     rows = np.array([[0.0], [1.0], [2.0], [3.0]], dtype=np.float32)
     model = RandomForestRegressor(5, random_state=1).fit(rows, [0.0, 1.0, 5.0, 7.0])

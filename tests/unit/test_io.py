@@ -236,9 +236,7 @@ def test_a_folder_is_refreshed_and_keeps_what_else_it_holds(tmp_path: Path) -> N
     }
 
 
-def test_a_workbook_holds_the_table_and_no_formula(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_workbook_holds_the_table_and_no_formula(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = pd.DataFrame({"id": ["=1+1", "b"], "pkd": [7.25, np.nan], "truncated": [True, False]})
     write_predictions(table, tmp_path / "out.xlsx")
     # pandas reads the value that a formula has last had: none, if the text were one.

@@ -11,7 +11,7 @@ from conftest import batch_of, random_complex
 
 from heads.base import Head
 from heads.build import build_head
-from heads.pairs import Factorised, PairNetwork, score_pairs
+from heads.pairs import Factorised, PairNetwork, pools_apart, represent_sides, score_pairs
 from heads.ragged import LIGAND, RaggedBatch
 from ppi.backbones.residue import ResidueBackbone
 from ppi.complexes import Complex
@@ -88,3 +88,23 @@ def test_a_joint_sequence_cannot_be_paired(random: np.random.Generator) -> None:
     batch = sides([random_complex(random, "x").ligand], "side")
     with pytest.raises(ValueError, match="reads both sides as one sequence"):
         score_pairs(build_head("sc", 48), batch, batch)
+
+
+@pytest.mark.parametrize(("name", "mixer", "options"), CASES)
+def test_a_side_alone_is_represented_as_in_a_pair(
+    name: str, mixer: str, options: dict[str, Any], random: np.random.Generator
+) -> None:
+    torch.manual_seed(0)
+    head = build_head(name, 48, mixer, **options).eval()
+    complexes = [random_complex(random, str(n), ligand=1 + n % 3, receptor=1 + n % 2) for n in range(5)]
+    alone = sides([item.ligand for item in complexes], head.encoding_unit)
+    assert pools_apart(head) == (name != "pad" and head.pools_alike)
+    if not pools_apart(head):
+        with pytest.raises(ValueError, match="cannot represent one alone"):
+            represent_sides(head, alone)
+        return
+    with torch.no_grad():
+        both = head.represent(batch_of(ResidueBackbone(), complexes, head.encoding_unit))
+        receptors = sides([item.receptor for item in complexes], head.encoding_unit)
+        torch.testing.assert_close(represent_sides(head, alone), both[:, 0], rtol=0, atol=1e-5)
+        torch.testing.assert_close(represent_sides(head, receptors), both[:, 1], rtol=0, atol=1e-5)

@@ -45,6 +45,22 @@ def test_progress_is_logged_where_there_is_no_terminal(
     assert capsys.readouterr().out == ""
 
 
+def test_a_terminal_shows_one_bar_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress_bar("screening", 10, "pairs") as outer:
+        with progress_bar("embedding", 10, "residues") as inner:
+            inner(10)
+        outer(10)
+    with progress_bar("writing", 10, "rows") as advance:
+        advance(10)
+    shown = capsys.readouterr().err
+    assert "screening" in shown
+    assert "writing" in shown
+    assert "embedding" not in shown
+
+
 def test_a_long_run_of_mmseqs_is_mentioned(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

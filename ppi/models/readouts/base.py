@@ -101,23 +101,25 @@ class ReadOut(ABC):
         seed
             Seed of the random numbers.
         """
-        self._partners = fit_partners(self._fitted.of(*true), self._fitted.of(*wrong), seed=seed)
+        self._partners = fit_partners(self.features.of(*true), self.features.of(*wrong), seed=seed)
 
     def predict(self, pooled: Pooled) -> np.ndarray:
         """Return ``(M, N)`` float64: what each member says of each complex."""
-        return self._predict(self._fitted.of(*pooled))
+        return self._predict(self.features.of(*pooled))
 
     def partner_score(self, pooled: Pooled) -> np.ndarray:
         """Return ``(N,)``, 0 to 1: whether the two sides look like partners; NaN if that was not learnt."""
-        if self._partners is None:
-            return np.full(len(pooled.vectors), np.nan)
-        return self._partners.predict(self._fitted.of(*pooled))
+        return self._partner_score(self.features.of(*pooled))
+
+    def of_features(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return `predict` and `partner_score` of ``(N, F)`` features that are there already."""
+        return self._predict(features), self._partner_score(features)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all that was fitted, by name."""
         partners = {} if self._partners is None else self._partners.arrays()
         named = {_PARTNERS + name: array for name, array in partners.items()}
-        return self._fitted.arrays() | self._arrays() | named
+        return self.features.arrays() | self._arrays() | named
 
     def load(self, arrays: Mapping[str, np.ndarray], *, sides: int, members: int) -> None:
         """Take over what `arrays` gave.
@@ -151,10 +153,20 @@ class ReadOut(ABC):
         self._features = features
 
     @property
-    def _fitted(self) -> Features:
+    def features(self) -> Features:
+        """How features are made of what is pooled.
+
+        Raises
+        ------
+        ModelError
+            If the read-out is not fitted.
+        """
         if self._features is None:
             raise ModelError("the read-out is not fitted yet")
         return self._features
+
+    def _partner_score(self, features: np.ndarray) -> np.ndarray:
+        return np.full(len(features), np.nan) if self._partners is None else self._partners.predict(features)
 
     @abstractmethod
     def _fit(

@@ -102,12 +102,26 @@ class Features:
         described
             ``(N, 2, 24)``; see `ppi.models.readouts.descriptors.described_sides`.
         """
+        return self.join(self.project(pooled), described)
+
+    def project(self, pooled: np.ndarray) -> np.ndarray:
+        """Return ``(N, S, C)`` float32: standardised principal components of ``(N, S, W)`` pooled vectors.
+
+        Raises
+        ------
+        ModelError
+            If the vectors have another width.
+        """
         if pooled.shape[2] != len(self.centre):
             raise ModelError(
                 f"the read-out takes vectors of width {len(self.centre)}; the head pools {pooled.shape[2]}"
             )
         # One complex at a time: a product of many rows may round differently, and trees would then jump.
-        projected = np.stack([((one - self.centre) / self.scale) @ self.components.T for one in pooled])
+        return np.stack([((one - self.centre) / self.scale) @ self.components.T for one in pooled])
+
+    @staticmethod
+    def join(projected: np.ndarray, described: np.ndarray) -> np.ndarray:
+        """Return ``(N, F)`` float32 features from what `project` gives, and the descriptors; see `of`."""
         symmetric = _symmetric(projected) if projected.shape[1] == 2 else projected[:, 0]
         return np.concatenate([_symmetric(described), symmetric], axis=1, dtype=np.float32)
 

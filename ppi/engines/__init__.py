@@ -1,0 +1,1 @@
+"""One way to run many tasks: here by threads, later on other machines."""

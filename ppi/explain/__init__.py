@@ -1,0 +1,1 @@
+"""Which residues carry a prediction, and whether that can be trusted."""

@@ -1,0 +1,108 @@
+"""Which candidates each target meets, and blocks of targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from ppi.io.sides import Side
+from ppi.prediction.screening.settings import Role
+
+#: Pairs of a block: what a screen that is killed loses at most. A target with more is a block of its own.
+BLOCK_PAIRS = 65_536
+
+
+#: Numbers of targets that are computed and written together.
+Block: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The pairs of a screen, target by target.
+
+    Attributes
+    ----------
+    ligands, receptors
+        The sides.
+    per
+        Which of them are the targets.
+    order, starts
+        The candidates of all targets one after another, and where each target begins (one more at the end);
+        None where every target meets every candidate.
+    """
+
+    ligands: Sequence[Side]
+    receptors: Sequence[Side]
+    per: Role
+    order: np.ndarray | None = None
+    starts: np.ndarray | None = None
+
+    @classmethod
+    def listed(
+        cls, ligands: Sequence[Side], receptors: Sequence[Side], per: Role, pairs: np.ndarray
+    ) -> Targets:
+        """Take ``(P, 2)`` numbers of ligand and receptor; candidates keep the order of the list."""
+        of_target, candidates = pairs[:, ::-1].T if per == "receptor" else pairs.T
+        order = np.argsort(of_target, kind="stable")
+        count = len(receptors if per == "receptor" else ligands)
+        starts = np.searchsorted(of_target[order], np.arange(count + 1))
+        return cls(ligands, receptors, per, candidates[order], starts)
+
+    @property
+    def targets(self) -> Sequence[Side]:
+        """The sides that are the targets."""
+        return self.receptors if self.per == "receptor" else self.ligands
+
+    @property
+    def candidates(self) -> Sequence[Side]:
+        """The sides that are not."""
+        return self.ligands if self.per == "receptor" else self.receptors
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs there are."""
+        return len(self.targets) * len(self.candidates) if self.order is None else len(self.order)
+
+    def rows(self, top_k: int | None) -> int:
+        """Return how many pairs are kept at most."""
+        if top_k is None:
+            return self.pairs
+        if self.starts is None:
+            return len(self.targets) * min(top_k, len(self.candidates))
+        return int(np.minimum(np.diff(self.starts), top_k).sum())
+
+    def of(self, target: int) -> np.ndarray:
+        """Return the numbers of the candidates of a target."""
+        if self.order is None or self.starts is None:
+            return np.arange(len(self.candidates))
+        return self.order[self.starts[target] : self.starts[target + 1]]
+
+    def size(self, target: int) -> int:
+        """Return how many candidates a target has."""
+        if self.starts is None:
+            return len(self.candidates)
+        return int(self.starts[target + 1] - self.starts[target])
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the targets that have candidates, in order, in blocks."""
+        block: list[int] = []
+        filled = 0
+        for target in range(len(self.targets)):
+            size = self.size(target)
+            if block and filled + size > BLOCK_PAIRS:
+                yield tuple(block)
+                block, filled = [], 0
+            if size:
+                block.append(target)
+                filled += size
+        if block:
+            yield tuple(block)
+
+    def pairs_of(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of ligand and receptor of all pairs of a block, target by target."""
+        candidates = np.concatenate([self.of(target) for target in block])
+        targets = np.repeat(block, [self.size(target) for target in block])
+        return (candidates, targets) if self.per == "receptor" else (targets, candidates)
