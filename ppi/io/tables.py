@@ -140,6 +140,28 @@ def read_complexes(path: str | os.PathLike[str]) -> ComplexTable:
     return complexes_from_frame(read_frame(source), str(source))
 
 
+def read_frame(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return the table of a CSV, TSV, XLSX or Parquet file, whose columns are called as they are here.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds sequences instead of a table.
+    """
+    source = Path(path)
+    suffix = _suffix(source)
+    if suffix in FASTA_SUFFIXES:
+        raise InputError(f"{source}: a table is needed ({', '.join(TABLE_SUFFIXES)}), not sequences")
+    return named_frame(_read_frame(source, suffix), str(source))
+
+
+def named_frame(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return a table whose columns are called as they are here, the index among them if it is called id."""
+    if simple_name(frame.index.name) == "id":
+        frame = frame.reset_index()
+    return frame.set_axis(column_names(list(frame.columns), source), axis=1)
+
+
 def read_complexes_from_text(text: str, source: str) -> ComplexTable:
     """Read complexes from the text of a FASTA file or of a table, whichever it is.
 
@@ -307,9 +329,7 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
         If a column is missing or occurs twice, or a row is wrong; the message names the row, counted from 1
         without the header.
     """
-    if simple_name(frame.index.name) == "id":
-        frame = frame.reset_index()
-    renamed = frame.set_axis(column_names(list(frame.columns), source), axis=1)
+    renamed = named_frame(frame, source)
     missing = [name for name in ("ligand", "receptor") if name not in renamed]
     if missing:
         raise InputError(f"{source}: no column {' and no column '.join(missing)}; {ACCEPTED_COLUMNS}")
