@@ -22,6 +22,8 @@ class KnownSurrogate:
         Mean and standard deviation of mutations; 0 and 1 for others.
     measured
         Variants as text, mutations joined by ``+``, and their values.
+    column
+        What the values are called.
     """
 
     def __init__(
@@ -29,14 +31,15 @@ class KnownSurrogate:
         wild: Complex,
         effects: Mapping[str, tuple[float, float]],
         measured: Mapping[str, float],
+        column: str = "score",
     ) -> None:
-        self.wild = wild
+        self.wild, self.column = wild, column
         self._effects = {parse_mutation(text, wild): effect for text, effect in effects.items()}
         rows = []
         for text, value in measured.items():
             item = apply_mutations(wild, [parse_mutation(part, wild) for part in text.split("+") if part])
             sides = {"ligand": ":".join(item.ligand), "receptor": ":".join(item.receptor)}
-            rows.append({"id": item.id, **sides, "value": value})
+            rows.append({"id": item.id, **sides, "value": value, "side": 0})
         self.measured = pd.DataFrame(rows)
 
     def predict(self, complexes: Sequence[Complex]) -> tuple[np.ndarray, np.ndarray]:

@@ -218,7 +218,9 @@ def test_the_best_of_a_library_comes_first(surrogate: KnownSurrogate) -> None:
     std = np.sqrt(0.1**2 + 3**2 + 0.01**2)
     assert first["predicted"] == pytest.approx(7.5)
     assert first["predicted_upper"] - 7.5 == pytest.approx(norm.ppf(0.95) * std)
-    assert first["reason"].startswith("highest expected improvement: predicted 7.50 (2.56 to 12.44), best ")
+    assert first["reason"].startswith(
+        "highest expected improvement: predicted score 7.50 (2.56 to 12.44), best "
+    )
     # The second hedges: without the uncertain K2R, which decides between the first and its neighbours.
     assert table.iloc[1]["mutations"] == "ligand:1:A1K+receptor:1:E1D"
     assert table["acquisition"].is_monotonic_decreasing
@@ -251,7 +253,7 @@ def test_the_seed_decides_and_no_variant_comes_twice(surrogate: KnownSurrogate, 
 def test_thompson_sampling_rarely_takes_what_is_known_to_be_bad(surrogate: KnownSurrogate) -> None:
     found = run(surrogate, library=("ligand:1:1=KR", "receptor:1:1=D"), by="thompson", size=2)
     assert not found.table["mutations"].str.contains("A1R").any()
-    assert found.table["reason"].iloc[1].startswith("best free variant of posterior draw 2: predicted")
+    assert found.table["reason"].iloc[1].startswith("best free variant of posterior draw 2: predicted score")
 
 
 def test_reasons_say_what_is_new(surrogate: KnownSurrogate) -> None:
@@ -288,7 +290,7 @@ def test_what_is_left_out_is_counted_once(surrogate: KnownSurrogate) -> None:
     text = summary_text(found)
     assert "mine: 2 of 8 variants suggested by expected-improvement, wells A1 to B1 of 96" in text
     assert "Left out: repeated in the pool: 1; the reference itself: 1; already measured: 1; more" in text
-    assert "Measured so far: 3; the best is mine ligand:1:A1W, 5.50" in text
+    assert "Measured so far: 3; the best is mine ligand:1:A1W, score 5.50" in text
     with pytest.raises(InputError, match=r"3 variants, but only 2 of the pool of 8 may be .*measured: 1;"):
         run(surrogate, size=3, **options)
     with pytest.raises(
@@ -303,9 +305,44 @@ def test_controls_come_first(surrogate: KnownSurrogate) -> None:
     assert table["mutations"].tolist()[:2] == ["", "ligand:1:A1W"]
     assert table["predicted"].iloc[0] == 5
     assert table["acquisition"].isna().tolist() == [True, True, False, False]
-    assert table["reason"].iloc[1] == "control: the best measured variant, measured 5.50"
+    assert table["reason"].iloc[1] == "control: the best measured variant, measured score 5.50"
     best_wild = KnownSurrogate(WILD, {}, {"": 5.0, "ligand:1:A1W": 4.0})
     assert run(best_wild, controls=True, size=2).table["role"].tolist() == ["reference", *["suggested"] * 2]
+
+
+def test_a_lower_ddg_is_better() -> None:
+    """An adapted model of ddG has values of the other sign; the plate has ddG."""
+    effects = {"ligand:1:A1K": (2.0, 0.5), "receptor:1:E1D": (-2.0, 0.5)}
+    model = KnownSurrogate(WILD, effects, {"": 5.0, "ligand:1:K2W": 5.5}, column="ddg_kcal_mol")
+    found = run(model, library=("ligand:1:1=K", "receptor:1:1=D"), size=1, controls=True)
+    row = found.table.iloc[2]
+    assert row["mutations"] == "ligand:1:A1K"
+    half = norm.ppf(0.95) * 0.5
+    assert row[["predicted_lower", "predicted", "predicted_upper"]].tolist() == pytest.approx(
+        [-7 - half, -7, -7 + half]
+    )
+    assert "predicted ddg_kcal_mol -7.00 (-7.82 to -6.18), best measured -5.50;" in row["reason"]
+    assert found.best_value == -5.5
+    assert found.table["reason"].iloc[1] == "control: the best measured variant, measured ddg_kcal_mol -5.50"
+
+
+def test_what_lies_below_a_bound_is_not_the_best_measured(surrogate: KnownSurrogate) -> None:
+    surrogate.measured.loc[1, "side"] = -1
+    assert run(surrogate).best_value == 5.0
+    surrogate.measured["side"] = -1
+    assert run(surrogate).best_value == 5.5
+
+
+def test_a_design_keeps_its_own_ends(surrogate: KnownSurrogate) -> None:
+    """A construct with a residue less at an end is a variant of the reference, and is suggested as it is."""
+    long = Complex("long", ("AK" * 20, "MKTWY"), ("EVQLARND",))
+    model = KnownSurrogate(long, {}, {"": 5.0})
+    model.predict = lambda complexes: (np.full(len(complexes), 6.0), np.ones(len(complexes)))
+    model.sample = lambda complexes, count, seed: np.full((count, len(complexes)), 6.0)
+    design = Complex("design", ("K" + "KA" * 19, "MKTWY"), ("EVQLARND",))
+    row = run(model, library=(), pool=[design], size=1).table.iloc[0]
+    assert row["mutations"] == "ligand:1:A3K"
+    assert row["ligand"] == "K" + "KA" * 19 + ":MKTWY"
 
 
 @pytest.mark.parametrize(
@@ -319,9 +356,13 @@ def test_controls_come_first(surrogate: KnownSurrogate) -> None:
         (
             {
                 "library": (),
-                "pool": [("short", "AK", "EVQLARND"), ("x", f"{LIGAND[:-1]}X:MKTWY", "EVQLARND")],
+                "pool": [("good", f"K{LIGAND[1:]}:MKTWY", "EVQLARND"), ("short", "AK:MKTWY", "EVQLARND")],
             },
-            r"2 of 2 complexes of the pool do not differ from the reference 'mine' .*: 'short', 'x'\. Leave",
+            r"the pool: 'short' \(1 row\(s\)\) .* reference 'mine'",
+        ),
+        (
+            {"library": (), "pool": [("x", f"{LIGAND[:-1]}X:MKTWY", "EVQLARND")]},
+            r"the pool: 'x' \(1 complex\(es\)\) have residues that are unknown \(X\)",
         ),
     ],
 )

@@ -168,7 +168,9 @@ class AdaptedComplex:
         half = _QUANTILE * np.hypot(spread, self.widening * self.noise)
         sign, column = sign_of(self.column), self.column
         known = self.posterior.known
-        of_known = dict(zip(known.names(), np.where(self.observed.side == 0, self.observed.value, np.nan), strict=True))
+        of_known = dict(
+            zip(known.names(), np.where(self.observed.side == 0, self.observed.value, np.nan), strict=True)
+        )
         new = ~np.isin(variants.singles.position, known.singles.position)
         return pd.DataFrame(
             {
@@ -183,4 +185,3 @@ class AdaptedComplex:
                 "new_positions": (variants.members @ new.astype(float)).astype(int),
             }
         )
-

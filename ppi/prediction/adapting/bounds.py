@@ -61,9 +61,7 @@ def with_bounds(
     return replace(seen, value=value, variance=spread)
 
 
-def _posterior(
-    prior: np.ndarray, precision: np.ndarray, shift: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _posterior(prior: np.ndarray, precision: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     root = np.sqrt(precision)
     inner = np.eye(len(prior)) + root[:, None] * prior * root
     half = np.linalg.solve(np.linalg.cholesky(inner), root[:, None] * prior)

@@ -117,16 +117,12 @@ def _weighted(
     first: Singles, second: Singles, rows: np.ndarray, columns: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
     found: np.ndarray = np.zeros(np.broadcast_shapes(rows.shape, columns.shape))
-    for weight, term in zip(
-        weights[: len(SUMMED)], _single_terms(first, second, rows, columns), strict=True
-    ):
+    for weight, term in zip(weights[: len(SUMMED)], _single_terms(first, second, rows, columns), strict=True):
         found += weight * term
     return found
 
 
-def _single_terms(
-    first: Singles, second: Singles, rows: np.ndarray, columns: np.ndarray
-) -> list[np.ndarray]:
+def _single_terms(first: Singles, second: Singles, rows: np.ndarray, columns: np.ndarray) -> list[np.ndarray]:
     """Return the terms, by `SUMMED`, between mutations of two lists given by index, which are broadcast."""
     position = (first.position[rows] == second.position[columns]).astype(np.float64)
     mutants = first.mutant[rows], second.mutant[columns]

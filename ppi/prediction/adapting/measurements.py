@@ -111,7 +111,9 @@ def _column(table: ComplexTable, column: str | None) -> pd.Series:
             "another with --value"
         )
     if len(found) > 1:
-        raise InputError(f"the table has values in {' and '.join(found)}; say with --value which to learn from")
+        raise InputError(
+            f"the table has values in {' and '.join(found)}; say with --value which to learn from"
+        )
     return _numbers(given[found[0]], table.complexes)
 
 
@@ -159,6 +161,8 @@ def _targets(table: ComplexTable) -> np.ndarray:
     names = table.columns["target"]
     if names.isna().any():
         row = int(names.isna().to_numpy().argmax())
-        raise InputError(f"complex {table.complexes[row].id!r} has no target; name one in each row, or in none")
+        raise InputError(
+            f"complex {table.complexes[row].id!r} has no target; name one in each row, or in none"
+        )
     found: np.ndarray = names.astype(str).to_numpy(dtype=object)
     return found

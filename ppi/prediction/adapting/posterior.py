@@ -65,9 +65,7 @@ class Posterior:
         self._solved = cho_solve((self._lower, True), residual)
 
     @classmethod
-    def fit(
-        cls, known: Variants, seen: Observations, side: np.ndarray, *, steps: int = 60
-    ) -> Posterior:
+    def fit(cls, known: Variants, seen: Observations, side: np.ndarray, *, steps: int = 60) -> Posterior:
         """Find the scales, and what stands for bounds, that explain the measurements.
 
         Parameters
@@ -179,7 +177,10 @@ def _joined(first: Variants, second: Variants) -> Variants:
     keys = np.concatenate([first.singles.keys, second.singles.keys])
     distinct, chosen, number = np.unique(keys, return_index=True, return_inverse=True)
     parts = zip(
-        *((each.position, each.wild, each.mutant, each.effect, each.site) for each in (first.singles, second.singles)),
+        *(
+            (each.position, each.wild, each.mutant, each.effect, each.site)
+            for each in (first.singles, second.singles)
+        ),
         strict=True,
     )
     singles = Singles(*(np.concatenate(part)[chosen] for part in parts))
@@ -189,5 +190,7 @@ def _joined(first: Variants, second: Variants) -> Variants:
         (second, number[len(first.singles.keys) :]),
     ):
         shape = (len(each), len(distinct))
-        members.append(csr_matrix((each.members.data, columns[each.members.indices], each.members.indptr), shape=shape))
+        members.append(
+            csr_matrix((each.members.data, columns[each.members.indices], each.members.indptr), shape=shape)
+        )
     return Variants(singles, csr_matrix(vstack(members)), np.concatenate([first.effect, second.effect]))

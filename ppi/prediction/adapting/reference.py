@@ -40,7 +40,9 @@ def medoid(complexes: Sequence[Complex]) -> Complex:
     return alike[int(differences.argmin())]
 
 
-def laid_onto(complexes: Sequence[Complex], wild: Complex, *, which: str = "the measured variants") -> list[Complex]:
+def laid_onto(
+    complexes: Sequence[Complex], wild: Complex, *, which: str = "the measured variants"
+) -> list[Complex]:
     """Return complexes with chains of the lengths of the wild type.
 
     A residue that one of them lacks at an end of a chain makes no difference.

@@ -154,4 +154,3 @@ def _cost(
     cost = 0.5 * float(residual @ solved) + float(np.log(np.diag(lower)).sum())
     cost += seen.freedom * np.log(scales.noise) + 0.5 * seen.squares / scales.noise**2
     return cost, np.append(slope, of_noise)
-

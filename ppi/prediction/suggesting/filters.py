@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from ppi.complexes import Complex
+from ppi.effects.mutations import apply_mutations
 from ppi.errors import InputError
 from ppi.prediction.scanning.choice import Variant
 from ppi.prediction.suggesting.liabilities import new_liability
@@ -94,6 +95,6 @@ def _reasons(
     if most_mutations is not None and len(candidate.variant) > most_mutations:
         yield f"more than {most_mutations} mutation(s)"
     if avoid:
-        liability = new_liability(wild, candidate.of(wild), avoid)
+        liability = new_liability(wild, apply_mutations(wild, candidate.variant), avoid)
         if liability is not None:
             yield f"new {liability}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ppi.complexes import Complex, split_side
 from ppi.effects.mutations import mutations_between
 from ppi.prediction.adapting.surrogate import Surrogate
@@ -21,7 +23,8 @@ class Measured:
     variants
         Their mutations; none for the reference.
     best, best_value
-        The one with the highest value, and this value.
+        The one with the highest value, and this value; one whose value is only known to lie below a bound
+        counts where all are so.
     """
 
     complexes: list[Complex]
@@ -38,5 +41,6 @@ class Measured:
         ]
         variants = (mutations_between(model.wild, item, skip_unknown=True) for item in complexes)
         values = model.measured["value"].to_numpy(dtype=float)
-        top = int(values.argmax())
+        reached = model.measured["side"].to_numpy() >= 0
+        top = int(np.where(reached | ~reached.any(), values, -np.inf).argmax())
         return cls(complexes, frozenset(variants), complexes[top], float(values[top]))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ppi.complexes import Complex
+from ppi.complexes import UNKNOWN, Complex
 from ppi.effects.mutations import apply_mutations, mutations_between
 from ppi.errors import InputError
+from ppi.prediction.adapting.reference import laid_onto
 from ppi.prediction.scanning.choice import Choice, Variant
 from ppi.prediction.scanning.labels import ChainLabels
 from ppi.prediction.suggesting.library import library_variants
 
 #: Complexes that an error names.
-_NAMED = 5
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,16 @@ class Candidate:
     ----------
     variant
         Its mutations, in the order of sides, chains and positions; none for the reference itself.
-    id
-        Its name in a file; None for a variant that was made here.
+    given
+        The complex of a file; None for a variant that is made here.
     """
 
     variant: Variant
-    id: str | None = None
+    given: Complex | None = None
 
     def of(self, wild: Complex) -> Complex:
-        """Return the complex, made from the reference."""
-        made = apply_mutations(wild, self.variant)
-        return made if self.id is None else replace(made, id=self.id)
+        """Return the complex: the given one, or one that is made from the reference."""
+        return self.given or apply_mutations(wild, self.variant)
 
 
 def scan_pool(wild: Complex, labels: Sequence[ChainLabels], sites: Sequence[str]) -> list[Candidate]:
@@ -61,19 +61,22 @@ def listed_pool(wild: Complex, complexes: Sequence[Complex]) -> list[Candidate]:
     Raises
     ------
     InputError
-        If some do not differ from it by substitutions alone; the message names them.
+        If some do not differ from it by substitutions alone, or have unknown residues (X) that it has not; the
+        message names them.
     """
-    candidates, wrong, reason = list[Candidate](), list[str](), ""
-    for item in complexes:
-        try:
-            candidates.append(Candidate(mutations_between(wild, item), item.id))
-        except InputError as error:
-            wrong.append(item.id)
-            reason = reason or str(error)
-    if wrong:
-        shown = ", ".join(map(repr, wrong[:_NAMED])) + (", ..." if len(wrong) > _NAMED else "")
+    laid = laid_onto(complexes, wild, which="the pool")
+    unknown = [item.id for item in complexes if _unknown(item) > _unknown(wild)]
+    if unknown:
+        shown = ", ".join(map(repr, unknown[:_NAMED])) + ", ..." * (len(unknown) > _NAMED)
         raise InputError(
-            f"{len(wrong)} of {len(complexes)} complexes of the pool do not differ from the reference "
-            f"{wild.id!r} by substitutions of amino acids alone: {shown}. Leave them out. The first: {reason}"
+            f"the pool: {shown} ({len(unknown)} complex(es)) have residues that are unknown (X) and cannot be "
+            "made; give their amino acids"
         )
-    return candidates
+    return [
+        Candidate(mutations_between(wild, there, skip_unknown=True), item)
+        for item, there in zip(complexes, laid, strict=True)
+    ]
+
+
+def _unknown(item: Complex) -> int:
+    return sum(chain.count(UNKNOWN) for chain in item.chains)

@@ -13,6 +13,7 @@ from data_curation.structures import read_structure
 from ppi.complexes import Complex
 from ppi.errors import InputError, ModelError
 from ppi.io.inputs import Inputs, read_inputs
+from ppi.prediction.adapting.measurements import sign_of
 from ppi.prediction.adapting.surrogate import Surrogate
 from ppi.prediction.scanning.labels import label_chains
 from ppi.prediction.suggesting.acquisition import Acquisition, check_acquisition
@@ -49,8 +50,8 @@ class Suggestion:
         How many were left out, by reason.
     measured
         How many variants have been measured.
-    best, best_value
-        Name and value of the best measured one.
+    column, best, best_value
+        What was measured, and name and value of the best one.
     """
 
     table: pd.DataFrame
@@ -61,6 +62,7 @@ class Suggestion:
     pool: int
     removed: dict[str, int]
     measured: int
+    column: str
     best: str
     best_value: float
 
@@ -151,8 +153,9 @@ def suggest(
         pool=len(candidates),
         removed=left.removed,
         measured=len(known.complexes),
+        column=model.column,
         best=known.best.id,
-        best_value=known.best_value,
+        best_value=sign_of(model.column) * known.best_value,
     )
 
 

@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from ppi.complexes import CHAIN_SEPARATOR, Complex
 from ppi.effects.mutations import mutations_between
+from ppi.prediction.adapting.measurements import sign_of
 from ppi.prediction.adapting.surrogate import Surrogate
 from ppi.prediction.scanning.choice import Variant
 from ppi.prediction.suggesting.acquisition import Acquisition
@@ -26,11 +27,12 @@ COLUMNS = {
     "role": "suggested, or which control",
     "id": "name of the complex",
     "mutations": "what differs from the reference, joined by +; empty for the reference itself",
-    "predicted": "predicted value",
+    "predicted": "predicted value, in the unit of what was measured",
     "predicted_lower": "lower end of its 90 % interval",
     "predicted_upper": "upper end of its 90 % interval",
     "acquisition": "what it was chosen for: the expected improvement that it adds to the measured variants "
-    "and those above, its upper bound once those are known, or its value in its draw; empty for controls",
+    "and those above, its upper bound once those are known, or its value in its draw, each of -ddG where ddG was measured; "
+    "empty for controls",
     "reason": "the same in words",
     "ligand": "its chains, joined by :",
     "receptor": "the same of the receptor",
@@ -74,13 +76,15 @@ def plate_table(
     controls
         Whether the reference and the best measured variant come first.
     """
+    sign = sign_of(model.column)
+    best = short(sign * measured.best_value)
     rows = _controls(model, measured) if controls else []
     for place, (item, score) in enumerate(zip(chosen, scores, strict=True)):
         reason = (
-            f"{lead(by, place, score)}: predicted {with_interval(*_interval(item))}, best measured "
-            f"{short(measured.best_value)}; {news(item.variant, measured.variants)}"
+            f"{lead(by, place, score)}: predicted {model.column} {with_interval(*_interval(item, sign))}, "
+            f"best measured {best}; {news(item.variant, measured.variants)}"
         )
-        rows.append(_row("suggested", item, float(score), reason))
+        rows.append(_row("suggested", item, sign, reason, float(score)))
     wells = well_names(plate)[: len(rows)]
     return pd.DataFrame(rows).assign(well=wells)[list(COLUMNS)]
 
@@ -91,17 +95,18 @@ def _controls(model: Surrogate, measured: Measured) -> list[dict[str, object]]:
     variant = mutations_between(model.wild, top, skip_unknown=True)
     reference = Chosen(model.wild, (), float(mean[0]), float(std[0]))
     highest = Chosen(top, variant, float(mean[1]), float(std[1]))
-    value = f"measured {short(measured.best_value)}"
+    sign = sign_of(model.column)
+    value = f"measured {model.column} {short(sign * measured.best_value)}"
     if not variant:
-        return [_row("reference", reference, np.nan, f"control: the reference, which is the best: {value}")]
+        return [_row("reference", reference, sign, f"control: the reference, the best measured: {value}")]
     return [
-        _row("reference", reference, np.nan, "control: the reference"),
-        _row("best measured", highest, np.nan, f"control: the best measured variant, {value}"),
+        _row("reference", reference, sign, "control: the reference"),
+        _row("best measured", highest, sign, f"control: the best measured variant, {value}"),
     ]
 
 
-def _row(role: str, item: Chosen, score: float, reason: str) -> dict[str, object]:
-    predicted, lower, upper = _interval(item)
+def _row(role: str, item: Chosen, sign: int, reason: str, score: float = np.nan) -> dict[str, object]:
+    predicted, lower, upper = _interval(item, sign)
     return {
         "role": role,
         "id": item.complex.id,
@@ -116,6 +121,6 @@ def _row(role: str, item: Chosen, score: float, reason: str) -> dict[str, object
     }
 
 
-def _interval(item: Chosen) -> tuple[float, float, float]:
+def _interval(item: Chosen, sign: int) -> tuple[float, float, float]:
     half = float(norm.ppf((1 + LEVEL) / 2)) * item.std
-    return item.mean, item.mean - half, item.mean + half
+    return sign * item.mean, sign * item.mean - half, sign * item.mean + half
