@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from data_curation.errors import CurationError, OutputError
+from ppi.cli.adapt import adapt
 from ppi.cli.audit import audit
 from ppi.cli.curate import curate
 from ppi.cli.embed import embed
@@ -39,7 +40,7 @@ app = App(
 # These modules import nothing heavy; what they call does, when it is called.
 for _verb in (
     *(curate, split, audit, embed, pretrain, train, evaluate),
-    *(predict, screen, scan, explain, suggest, study, info),
+    *(predict, screen, scan, explain, adapt, suggest, study, info),
 ):
     app.command(_verb)
 

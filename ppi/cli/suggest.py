@@ -21,8 +21,10 @@ def suggest(
     avoid: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     plate: int = 96,
     controls: bool = False,
+    target: str | None = None,
     seed: int = 0,
     output: Path | None = None,
+    device: str = "auto",
 ) -> None:
     """Suggest the next variants of a complex to measure, as a plate, by a model that `ppi adapt` made.
 
@@ -69,10 +71,14 @@ def suggest(
         Wells of the plate, 96 or 384; they are filled column by column: A1, B1, ...
     controls
         Put the reference and the best measured variant into the first wells.
+    target
+        Which complex is meant, where the model was adapted to several.
     seed
         Of the draws from the posterior distribution: the same seed gives the same batch.
     output
         File for the plate, one row a well: .csv, .tsv, .parquet, .json or .xlsx.
+    device
+        auto, cpu, cuda or cuda:N.
     """
     from data_curation.files import check_writable_file, refuse_overwriting
     from ppi.io.inputs import files_of
@@ -83,11 +89,12 @@ def suggest(
         check_writable_file(output)
         refuse_overwriting(output, [*files_of(complexes), *filter(None, [structure])])
 
+    from ppi.prediction.adapting.folder import load_adapted
     from ppi.prediction.suggesting.suggest import suggest as run
     from ppi.prediction.suggesting.summary import summary_text
 
     found = run(
-        load_adapted(model),
+        load_adapted(model, device=device).surrogate(target),
         complexes or None,
         sites=sites,
         library=library,

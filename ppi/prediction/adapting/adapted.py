@@ -77,8 +77,8 @@ class AdaptedComplex:
     def measured(self) -> pd.DataFrame:
         """What was measured: ``id, ligand, receptor, value``; a higher value is better.
 
-        Variants of which only a bound is known have the bound; column ``side`` says -1 where the true value is
-        lower and 1 where it is higher.
+        Variants of which only a bound is known have the bound; column ``side`` says -1 where the true value
+        is lower and 1 where it is higher.
         """
         items = self.observed.complexes
         return pd.DataFrame(
@@ -94,14 +94,14 @@ class AdaptedComplex:
 
     @cached_property
     def widening(self) -> float:
-        """By what standard deviations are multiplied, so that measurements left out fall where they should."""
+        """By what standard deviations are multiplied, so that measurements left out fall as they should."""
         exact = self.observed.side == 0
         mean, variance = self.posterior.left_out()
         scores = (self.observed.value / self.unit - mean)[exact] ** 2 / variance[exact]
         found = float(np.sqrt((_PRIOR_COUNT + scores.sum()) / (_PRIOR_COUNT + exact.sum())))
         return min(max(found, _LEAST_WIDENING), 1 / _LEAST_WIDENING)
 
-    def variants(self, complexes: Sequence[Complex], *, which: str = "the variants to predict") -> Variants:
+    def variants(self, complexes: Sequence[Complex]) -> Variants:
         """Describe variants.
 
         Raises
@@ -109,13 +109,23 @@ class AdaptedComplex:
         InputError
             If one differs from the reference by more than substitutions.
         """
-        return Variants.of(self.wild, laid_onto(complexes, self.wild, which=which), self.describer)
+        return Variants.of(self.wild, self.laid(complexes), self.describer)
+
+    def laid(self, complexes: Sequence[Complex]) -> list[Complex]:
+        """Return variants with chains of the lengths of the reference.
+
+        Raises
+        ------
+        InputError
+            If one differs from the reference by more than substitutions.
+        """
+        return laid_onto(complexes, self.wild, which="the variants to predict")
 
     def predict(self, complexes: Sequence[Complex]) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(N,)`` means and ``(N,)`` standard deviations of the true values; higher is better.
 
-        The standard deviation is calibrated on what was left out, and does not contain the error of measuring,
-        `noise`.
+        The standard deviation is calibrated on what was left out, and does not contain the error of
+        measuring, `noise`.
 
         Raises
         ------

@@ -54,7 +54,8 @@ def towards(singles: Singles, known: Variants, weights: np.ndarray) -> np.ndarra
 def single_covariance(first: Singles, second: Singles, weights: np.ndarray) -> np.ndarray:
     """Return the ``(M, K)`` covariances between what single mutations add."""
     pairs = np.ix_(np.arange(len(first.keys)), np.arange(len(second.keys)))
-    return _weighted(first, second, *pairs, weights)
+    rows, columns = pairs
+    return _weighted(first, second, rows, columns, weights)
 
 
 def between(asked: Variants, known: Variants, of_singles: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -76,8 +77,8 @@ def diagonal(items: Variants, weights: np.ndarray) -> np.ndarray:
         columns = items.members.indices[items.members.indptr[rows][:, None] + np.arange(count)]
         for one in range(count):
             for other in range(count):
-                pairs = columns[:, one], columns[:, other]
-                found[rows] += _weighted(items.singles, items.singles, *pairs, weights)
+                first, second = columns[:, one], columns[:, other]
+                found[rows] += _weighted(items.singles, items.singles, first, second, weights)
     return found
 
 

@@ -72,8 +72,8 @@ def measurements(table: ComplexTable, column: str | None = None) -> Measured:
         Its columns are ``pkd`` (or a Kd), ``ddg_kcal_mol`` or ``score``, and perhaps ``censored`` and
         ``target``.
     column
-        Which of them to learn from, or any other column of numbers of which a higher one is better. By default
-        the only one that has values.
+        Which of them to learn from, or any other column of numbers of which a higher one is better. By
+        default the only one that has values.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _numbers(values: pd.Series, complexes: Sequence[Complex]) -> pd.Series:
             f"complex {complexes[row].id!r}: {values.name} is {values.iloc[row]!r}; give a finite number, or "
             "leave the cell empty. A bound is a number with < or > in the column censored"
         )
-    return numbers.rename(values.name)
+    return numbers.rename(str(values.name))
 
 
 def _check_pkd(complexes: Sequence[Complex], pkd: np.ndarray) -> None:
@@ -134,8 +134,8 @@ def _check_pkd(complexes: Sequence[Complex], pkd: np.ndarray) -> None:
     if len(weak):
         first = int(weak[0])
         raise InputError(
-            f"{len(weak)} value(s) are a Kd above 10 mmol/L, the first is that of {complexes[first].id!r}: Kd "
-            f"{10 ** -pkd[first]:.3g} mol/L (pKd {pkd[first]:.3g}). Is it in another unit? kd_molar is in "
+            f"{len(weak)} value(s) are a Kd above 10 mmol/L, the first is that of {complexes[first].id!r}: "
+            f"Kd {10 ** -pkd[first]:.3g} mol/L (pKd {pkd[first]:.3g}). Is it in another unit? kd_molar is in "
             "mol/L; a Kd in nmol/L is given in a column 'Kd (nM)'"
         )
 

@@ -25,8 +25,9 @@ from ppi.prediction.adapting.scales import (
     covariance,
     expected,
     fit_scales,
+    inverse_of,
 )
-from ppi.prediction.adapting.variants import Variants
+from ppi.prediction.adapting.variants import Variants, joined
 
 #: Variants that are predicted at a time.
 _AT_ONCE = 4096
@@ -112,7 +113,7 @@ class Posterior:
         third power of the number of different mutations.
         """
         random, weights = np.random.default_rng(seed), self.scales.weights
-        both = _joined(self.known, asked)
+        both = joined(self.known, asked)
         drawn = self._drawn(both, count, random)
         of_known, of_asked = drawn[:, : len(self.known)], drawn[:, len(self.known) :]
         noise = np.sqrt(self.seen.noise(self.scales.noise))
@@ -139,7 +140,7 @@ class Posterior:
         -----
         The closed form of section 5.4.2: scales stay as they are.
         """
-        inverse = cho_solve((self._lower, True), np.eye(len(self.known)))
+        inverse = inverse_of(self._lower)
         mean, variance = np.full((2, len(self.known)), np.nan)
         if groups is None:
             variance = 1 / np.diag(inverse)
@@ -166,31 +167,3 @@ class Posterior:
         drawn += scale["count"] * number * diminishing(items.counts)
         drawn += scale["own"] * own[:, [names[name] for name in items.names()]]
         return drawn
-
-
-def _joined(first: Variants, second: Variants) -> Variants:
-    """Return the variants of both, with all their mutations."""
-    from scipy.sparse import csr_matrix, vstack
-
-    from ppi.prediction.adapting.variants import Singles
-
-    keys = np.concatenate([first.singles.keys, second.singles.keys])
-    distinct, chosen, number = np.unique(keys, return_index=True, return_inverse=True)
-    parts = zip(
-        *(
-            (each.position, each.wild, each.mutant, each.effect, each.site)
-            for each in (first.singles, second.singles)
-        ),
-        strict=True,
-    )
-    singles = Singles(*(np.concatenate(part)[chosen] for part in parts))
-    members = []
-    for each, columns in (
-        (first, number[: len(first.singles.keys)]),
-        (second, number[len(first.singles.keys) :]),
-    ):
-        shape = (len(each), len(distinct))
-        members.append(
-            csr_matrix((each.members.data, columns[each.members.indices], each.members.indptr), shape=shape)
-        )
-    return Variants(singles, csr_matrix(vstack(members)), np.concatenate([first.effect, second.effect]))

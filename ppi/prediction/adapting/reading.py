@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ppi.complexes import CHAIN_SEPARATOR
+from ppi.effects.mutations import apply_mutations
 from ppi.errors import InputError
 from ppi.io.inputs import Inputs, read_inputs
 from ppi.io.tables import (
@@ -20,7 +21,6 @@ from ppi.io.tables import (
 )
 from ppi.prediction.scanning.labels import label_table
 from ppi.prediction.scanning.notation import parse_variant
-from ppi.effects.mutations import apply_mutations
 
 #: What the wild type itself is called in a column of mutants.
 _WILD = ("", "wt", "wild type", "wild-type", "wildtype")
@@ -72,8 +72,10 @@ def read_wild(source: Inputs) -> ComplexTable:
 def _frame_of(source: Inputs) -> tuple[pd.DataFrame | None, str]:
     if isinstance(source, pd.DataFrame):
         return named_frame(source, "the table"), "the table"
+    if isinstance(source, (list, tuple)) and len(source) == 1:
+        return _frame_of(source[0])
     if isinstance(source, (str, os.PathLike)) and _is_table(Path(source)):
-        return read_frame(source), str(source)
+        return named_frame(read_frame(Path(source)), str(source)), str(source)
     return None, ""
 
 

@@ -78,13 +78,14 @@ def _near(complexes: Sequence[Complex], wild: Complex) -> list[bool]:
     lengths = np.array([len(chain) for chain in wild.chains])
     starts = np.cumsum(lengths) - lengths
     most = np.where(lengths < _SHORT, lengths, _MOST_CHANGED * lengths)
-    found: list[bool] = []
+    found = [np.zeros(0, dtype=bool)]
     own = residues_of([wild])[0]
     for start in range(0, len(complexes), _AT_ONCE):
         residues = residues_of(complexes[start : start + _AT_ONCE], len(own))
         changed = (residues != own) & (residues != ord(UNKNOWN)) & (own != ord(UNKNOWN))
-        found += (np.add.reduceat(changed, starts, axis=1, dtype=int) <= most).all(axis=1).tolist()
-    return found
+        counts = np.add.reduceat(changed, starts, axis=1, dtype=int)
+        found.append((counts <= most).all(axis=1))
+    return np.concatenate(found).tolist()
 
 
 def _placed(item: Complex, wild: Complex) -> Complex | None:
@@ -104,8 +105,8 @@ def _reason(wrong: Sequence[Complex], wild: Complex, which: str) -> str:
     if _lengths(first) != _lengths(wild) and _same_protein(first, wild):
         return (
             f"{which}: {names} ({len(wrong)} row(s)) have chains of {_words(first)} residues, the reference "
-            f"{wild.id!r} of {_words(wild)}: insertions and deletions are not handled; leave these rows out, or "
-            "adapt a model of their own to them"
+            f"{wild.id!r} of {_words(wild)}: insertions and deletions are not handled; leave these rows out, "
+            "or adapt a model of their own to them"
         )
     return (
         f"{which}: {names} ({len(wrong)} row(s)) are no substitution variants of the reference {wild.id!r}; "

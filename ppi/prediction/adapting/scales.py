@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
 from ppi.prediction.adapting.kernel import TERMS
@@ -145,7 +146,7 @@ def _cost(
     among[np.diag_indices(len(residual))] += noise
     lower = cholesky(among, lower=True)
     solved = cho_solve((lower, True), residual)
-    inverse = cho_solve((lower, True), np.eye(len(residual)))
+    inverse = inverse_of(lower)
     # d cost / d K, so that the slope along a scale is the sum of its products with 2 s**2 G.
     weight = inverse - np.outer(solved, solved)
     slope = scales.weights * np.tensordot(terms, weight, axes=([1, 2], [0, 1]))
@@ -154,3 +155,12 @@ def _cost(
     cost = 0.5 * float(residual @ solved) + float(np.log(np.diag(lower)).sum())
     cost += seen.freedom * np.log(scales.noise) + 0.5 * seen.squares / scales.noise**2
     return cost, np.append(slope, of_noise)
+
+
+def inverse_of(lower: np.ndarray) -> np.ndarray:
+    """Return the inverse of a matrix whose lower Cholesky factor is given."""
+    found, _ = dpotri(lower, lower=1)
+    triangle = np.tril(found)
+    symmetric: np.ndarray = triangle + triangle.T
+    symmetric[np.diag_indices(len(lower))] /= 2
+    return symmetric

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from ppi.complexes import AMINO_ACIDS, UNKNOWN, Complex
 from ppi.effects.mutations import SIDES, Mutation
@@ -97,7 +98,7 @@ class Variants:
         """Return what is the same for two variants with the same mutations, and for no others."""
         keys = self.singles.keys[self.members.indices].astype(np.int64)
         ends = self.members.indptr
-        return [keys[start:end].tobytes() for start, end in zip(ends[:-1], ends[1:], strict=True)]
+        return [keys[start:end].tobytes() for start, end in itertools.pairwise(ends)]
 
     @classmethod
     def of(cls, wild: Complex, complexes: Sequence[Complex], describer: Describer) -> Variants:
@@ -123,6 +124,27 @@ class Variants:
         return cls(singles, members, (members @ effects) / crowd)
 
 
+def joined(first: Variants, second: Variants) -> Variants:
+    """Return the variants of both, over the mutations of both."""
+    keys = np.concatenate([first.singles.keys, second.singles.keys])
+    _, chosen, number = np.unique(keys, return_index=True, return_inverse=True)
+    singles = Singles(
+        *(
+            np.concatenate([getattr(first.singles, field.name), getattr(second.singles, field.name)])[chosen]
+            for field in fields(Singles)
+        )
+    )
+    columns = np.split(number, [len(first.singles.keys)])
+    members = [
+        csr_matrix(
+            (each.members.data, own[each.members.indices], each.members.indptr),
+            shape=(len(each), len(chosen)),
+        )
+        for each, own in zip((first, second), columns, strict=True)
+    ]
+    return Variants(singles, csr_matrix(vstack(members)), np.concatenate([first.effect, second.effect]))
+
+
 #: Index of each amino acid by its ASCII code; unknown residues have the index of none.
 _INDEX = np.full(128, -1)
 _INDEX[[ord(residue) for residue in AMINO_ACIDS]] = np.arange(len(AMINO_ACIDS))
@@ -144,6 +166,8 @@ def _mutations(wild: Complex, position: np.ndarray, mutant: np.ndarray) -> list[
         for place, residue in enumerate(residues, start=1)
     ]
     return [
-        Mutation(*places[where], AMINO_ACIDS[residue])
-        for where, residue in zip(position.tolist(), mutant.tolist(), strict=True)
+        Mutation(side, chain, place, before, AMINO_ACIDS[residue])
+        for (side, chain, place, before), residue in zip(
+            (places[where] for where in position), mutant, strict=True
+        )
     ]
