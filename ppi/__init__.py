@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ppi.evaluation.evaluate import evaluate
     from ppi.io.tables import read_complexes
     from ppi.models.folder import load_model
+    from ppi.prediction.adapting.adapt import adapt
+    from ppi.prediction.adapting.folder import load_adapted
     from ppi.prediction.predict import predict
     from ppi.prediction.predictor import Predictor
     from ppi.prediction.screen import screen
@@ -34,9 +36,11 @@ _PUBLIC = {
     "Predictor": "ppi.prediction.predictor",
     "PretrainSettings": "ppi.pretraining.settings",
     "TrainSettings": "ppi.training.settings",
+    "adapt": "ppi.prediction.adapting.adapt",
     "curate": "data_curation.pipeline",
     "embed": "ppi.embedding.embed",
     "evaluate": "ppi.evaluation.evaluate",
+    "load_adapted": "ppi.prediction.adapting.folder",
     "load_dataset": "ppi.datasets",
     "load_model": "ppi.models.folder",
     "predict": "ppi.prediction.predict",
@@ -53,9 +57,11 @@ __all__ = [
     "Predictor",
     "PretrainSettings",
     "TrainSettings",
+    "adapt",
     "curate",
     "embed",
     "evaluate",
+    "load_adapted",
     "load_dataset",
     "load_model",
     "predict",

@@ -21,9 +21,10 @@ def adapt(
     ranked beside simple baselines, goes to standard output; the folder is a model for `ppi predict`.
 
     ```
-    ppi adapt examples/hyhel10_measured.csv --wild examples/hyhel10_lysozyme.fasta --output my-target
-    ppi predict examples/hyhel10_pool.csv --model my-target --output ranked.csv
     ppi adapt measured.csv --output my-target
+    ppi predict pool.csv --model my-target --output ranked.csv
+    ppi adapt examples/hyhel10_measured.csv --wild examples/hyhel10_lysozyme.fasta --output hyhel10
+    ppi predict examples/hyhel10_pool.csv --model hyhel10
     ppi adapt elisa.xlsx --value signal --output my-target
     ```
 
@@ -32,9 +33,9 @@ def adapt(
     variants
         CSV, TSV, XLSX or Parquet with columns id, ligand, receptor (or mutant, with --wild) and one of pkd,
         kd_molar, Kd (nM), ddg_kcal_mol (positive: weaker) or score (any unit, higher is better). Replicates
-        are averaged. Column censored: > for a Kd or ddG above what is given (weaker binding), < for one below;
-        for a score, > and < are those of the score. Column target: which complex a row is a variant of, where
-        there are several.
+        are averaged. Column censored: > for a Kd or ddG above what is given (weaker binding), < for one
+        below; for a score, > and < are those of the score. Column target: which complex a row is a
+        variant of, where there are several.
     output
         New folder for the model.
     wild

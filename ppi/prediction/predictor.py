@@ -26,6 +26,8 @@ from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_fr
 from ppi.io.sides import SideInputs, read_sides
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
+from ppi.prediction.adapting.adapt import adapt
+from ppi.prediction.adapting.model import AdaptedModel
 from ppi.prediction.anchoring import AnchoredDifferences, Anchors
 from ppi.prediction.engine import MemberPredictions, predict_with
 from ppi.prediction.neighbours import MIN_PLACED_IDENTITY
@@ -202,6 +204,24 @@ class Predictor:
                 )
             )
         return Scan(tuple(scanned))
+
+    def adapt(
+        self, variants: Inputs, *, wild: Inputs | None = None, value: str | None = None, seed: int = 0
+    ) -> AdaptedModel:
+        """Learn from measured variants of one complex, or of a few, to rank further variants.
+
+        Parameters
+        ----------
+        variants, wild, value, seed
+            See `ppi.prediction.adapting.adapt.adapt`.
+
+        Raises
+        ------
+        ppi.errors.InputError
+            If the table cannot be read, the variants differ by more than substitutions, or nothing can be
+            learnt.
+        """
+        return adapt(variants, wild=wild, value=value, effects=self._effects, seed=seed)
 
     def _table(
         self,

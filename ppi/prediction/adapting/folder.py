@@ -162,13 +162,15 @@ def _described(name: str, model: AdaptedComplex) -> dict[str, Any]:
 
 def _arrays(model: AdaptedComplex) -> dict[str, np.ndarray]:
     seen, observed = model.posterior.seen, model.observed
-    return {
+    arrays = {
         "value": seen.value,
         "variance": seen.variance,
         "measured": observed.value,
         "side": observed.side.astype(np.int64),
         "replicates": observed.replicates.astype(np.int64),
     }
+    # Arrays with gaps in memory would be written wrongly.
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
 def _target(
@@ -214,8 +216,8 @@ def _check_base(folder: Path, config: Mapping[str, Any], model: EffectModel) -> 
     recorded, found = config["base"].get(WEIGHTS_HASH), str(model.manifest.get(WEIGHTS_HASH))
     if recorded != found:
         raise ModelError(
-            f"{folder}: it starts from a model of mutation effects with the SHA-256 {recorded}, but that here "
-            f"has {found}; adapt it again with this version of ppi"
+            f"{folder}: it starts from a model of mutation effects with the SHA-256 {recorded}, but "
+            f"that here has {found}; adapt it again with this version of ppi"
         )
 
 

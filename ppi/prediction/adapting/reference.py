@@ -84,7 +84,7 @@ def _near(complexes: Sequence[Complex], wild: Complex) -> list[bool]:
         residues = residues_of(complexes[start : start + _AT_ONCE], len(own))
         changed = (residues != own) & (residues != ord(UNKNOWN)) & (own != ord(UNKNOWN))
         counts = np.add.reduceat(changed, starts, axis=1, dtype=int)
-        found.append((counts <= most).all(axis=1))
+        found.append(np.all(counts <= most, axis=1))
     return np.concatenate(found).tolist()
 
 

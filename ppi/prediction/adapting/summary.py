@@ -30,19 +30,20 @@ def card_text(model: AdaptedModel) -> str:
     return f"""# A model of measured variants
 
 Ranks variants of {_names(model)} by substitutions. A Gaussian process around predicted mutation effects
-has seen the variants in `measured.csv`. It starts from the model of mutation effects `{model.base["name"]}` of
-ppi, whose weights have the SHA-256 `{model.base["weights_sha256"]}`.
+has seen the variants in `measured.csv`. It starts from the model of mutation effects `{model.base["name"]}`
+of ppi, whose weights have the SHA-256 `{model.base["weights_sha256"]}`.
 
 ```
 {summary_text(model)}```
 
-Scores of variants left out use the scales that all variants gave, and are a little too good for a few
-variants. The base model has learnt from published mutation effects; for a complex among these its own score is too good.
+Scores of variants left out use the scales that all variants gave, and are a little too good for few
+variants. The base model has learnt from published mutation effects; for a complex among these its own
+score is too good.
 {f"{chr(10)}## Warnings{chr(10)}{chr(10)}{warned}{chr(10)}" if warned else ""}
 ## What it cannot do
 
-It knows substitutions alone. At positions that no measured variant changes (column `new_positions`) it follows
-the base model, which is often wrong. {_unit_note(model)}
+It knows substitutions alone. At positions that no measured variant changes (column `new_positions`) it
+follows the base model, which is often wrong. {_unit_note(model)}
 
     ppi predict pool.csv --model THIS_FOLDER --output ranked.csv
 """
@@ -91,7 +92,8 @@ def _noise_lines(each: AdaptedComplex, known: int) -> Iterator[str]:
         repeated = int((observed.replicates > 1).sum())
         yield (
             f"  {repeated} variant(s) were measured more than once ({known} values in all): their means are "
-            f"used, and their spread, {np.sqrt(observed.squares / observed.freedom):.2g} {unit}, tells of the noise"
+            f"used, and their spread, {np.sqrt(observed.squares / observed.freedom):.2g} {unit}, "
+            "tells of the noise"
         )
     yield f"  Noise of one measurement, learnt: {each.noise:.2g} {unit}"
 
