@@ -3,13 +3,13 @@
     python benchmarks/suggest.py interfaces.parquet effects.csv.gz structures.tar.xz --work FOLDER
     python benchmarks/suggest.py ... --by thompson --with-reference
 
-In each mutation series of the data set in the package with 40 members or more, 8 variants are drawn at random
-and taken as measured. Batches of 8 follow, until one of the best 1 % of the series, the best one at least, has
-been measured: chosen by a model that is adapted to what was measured so far, or at random. Both start from the
-same 8 variants; rounds are counted after these. The predicted effects that the model starts from are those of
-trees that have not seen the PDB entry (`--scheme complex`), or any similar chain (`--scheme cluster`); FOLDER
-keeps them. In many series the wild type itself is among the best: with `--with-reference` it is one of the
-first 8 and not looked for.
+In each mutation series of the data set in the package with 40 members or more, 8 variants are drawn at
+random and taken as measured. Batches of 8 follow, until one of the best 1 % of the series, the best one at
+least, has been measured: chosen by a model that is adapted to what was measured so far, or at random. Both
+start from the same 8 variants; rounds are counted after these. The predicted effects that the model starts
+from are those of trees that have not seen the PDB entry (`--scheme complex`), or any similar chain (`--scheme
+cluster`); FOLDER keeps them, and is that of `benchmarks/adapt.py`. In many series the wild type itself is
+among the best: with `--with-reference` it is one of the first 8 and not looked for.
 """
 
 from __future__ import annotations

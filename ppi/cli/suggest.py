@@ -44,8 +44,8 @@ def suggest(
     model
         Folder that `ppi adapt` wrote.
     complexes
-        Files of complexes to choose from, as `ppi predict` reads them; they differ from the reference by
-        substitutions alone.
+        Files of complexes to choose from, as `ppi predict` reads them, or tables with a column mutant
+        (ligand:1:H102A+receptor:1:D39A); they differ from the reference by substitutions alone.
     sites
         Instead of files, all single mutants of: ligand (a side), ligand:1 (a chain), ligand:1:102 or
         ligand:1:95-102 (positions, counted from 1); or H, H:100a, H:95-102 (name of a chain, numbers of the
@@ -89,13 +89,13 @@ def suggest(
         check_writable_file(output)
         refuse_overwriting(output, [*files_of(complexes), *filter(None, [structure])])
 
-    from ppi.prediction.adapting.folder import load_adapted
     from ppi.prediction.suggesting.suggest import suggest as run
     from ppi.prediction.suggesting.summary import summary_text
 
     found = run(
-        load_adapted(model, device=device).surrogate(target),
+        model,
         complexes or None,
+        target=target,
         sites=sites,
         library=library,
         structure=structure,
@@ -106,6 +106,7 @@ def suggest(
         plate=plate,
         controls=controls,
         seed=seed,
+        device=device,
     )
     sys.stdout.write(summary_text(found))
     if output is not None:

@@ -335,14 +335,15 @@ def test_what_lies_below_a_bound_is_not_the_best_measured(surrogate: KnownSurrog
 
 def test_a_design_keeps_its_own_ends(surrogate: KnownSurrogate) -> None:
     """A construct with a residue less at an end is a variant of the reference, and is suggested as it is."""
-    long = Complex("long", ("AK" * 20, "MKTWY"), ("EVQLARND",))
+    chain = "MKVLAAGIVGLCFWHEDRSTNPQYAKLVDGE"
+    long = Complex("long", (chain, "MKTWY"), ("EVQLARND",))
     model = KnownSurrogate(long, {}, {"": 5.0})
     model.predict = lambda complexes: (np.full(len(complexes), 6.0), np.ones(len(complexes)))
     model.sample = lambda complexes, count, seed: np.full((count, len(complexes)), 6.0)
-    design = Complex("design", ("K" + "KA" * 19, "MKTWY"), ("EVQLARND",))
+    design = Complex("design", (f"{chain[1:5]}W{chain[6:]}", "MKTWY"), ("EVQLARND",))
     row = run(model, library=(), pool=[design], size=1).table.iloc[0]
-    assert row["mutations"] == "ligand:1:A3K"
-    assert row["ligand"] == "K" + "KA" * 19 + ":MKTWY"
+    assert row["mutations"] == "ligand:1:A6W"
+    assert row["ligand"] == f"{chain[1:5]}W{chain[6:]}:MKTWY"
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,7 @@ def save_adapted(path: str | os.PathLike[str], model: AdaptedModel) -> None:
     for number, (name, each) in enumerate(model.targets.items()):
         tables.append(each.measured.assign(target=name))
         targets.append(_described(name, each))
-        # safetensors writes the memory of an array, whatever its strides.
-        arrays |= {f"{number}.{key}": np.ascontiguousarray(array) for key, array in _arrays(each).items()}
+        arrays |= {f"{number}.{key}": array for key, array in _arrays(each).items()}
     config = {"kind": KIND, "format": _FORMAT, "base": dict(model.base), "targets": targets}
     scores = {name: each.as_dict() for name, each in model.validations.items()}
     with atomic_folder(path) as folder:

@@ -61,16 +61,16 @@ def listed_pool(wild: Complex, complexes: Sequence[Complex]) -> list[Candidate]:
     Raises
     ------
     InputError
-        If some do not differ from it by substitutions alone, or have unknown residues (X) that it has not; the
-        message names them.
+        If some do not differ from it by substitutions alone, or have unknown residues (X) that it has not;
+        the message names them.
     """
     laid = laid_onto(complexes, wild, which="the pool")
     unknown = [item.id for item in complexes if _unknown(item) > _unknown(wild)]
     if unknown:
         shown = ", ".join(map(repr, unknown[:_NAMED])) + ", ..." * (len(unknown) > _NAMED)
         raise InputError(
-            f"the pool: {shown} ({len(unknown)} complex(es)) have residues that are unknown (X) and cannot be "
-            "made; give their amino acids"
+            f"the pool: {shown} ({len(unknown)} complex(es)) have residues that are unknown (X) and cannot "
+            "be made; give their amino acids"
         )
     return [
         Candidate(mutations_between(wild, there, skip_unknown=True), item)

@@ -12,8 +12,12 @@ import pandas as pd
 from data_curation.structures import read_structure
 from ppi.complexes import Complex
 from ppi.errors import InputError, ModelError
-from ppi.io.inputs import Inputs, read_inputs
+from ppi.io.inputs import Inputs
+from ppi.io.tables import table_of
+from ppi.prediction.adapting.folder import load_adapted
 from ppi.prediction.adapting.measurements import sign_of
+from ppi.prediction.adapting.model import AdaptedModel
+from ppi.prediction.adapting.reading import read_variants
 from ppi.prediction.adapting.surrogate import Surrogate
 from ppi.prediction.scanning.labels import label_chains
 from ppi.prediction.suggesting.acquisition import Acquisition, check_acquisition
@@ -68,9 +72,10 @@ class Suggestion:
 
 
 def suggest(
-    model: Surrogate,
+    model: str | os.PathLike[str] | AdaptedModel | Surrogate,
     pool: Inputs | None = None,
     *,
+    target: str | None = None,
     sites: str | Sequence[str] = (),
     library: str | Sequence[str] = (),
     structure: str | os.PathLike[str] | None = None,
@@ -81,16 +86,19 @@ def suggest(
     plate: int = 96,
     controls: bool = False,
     seed: int = 0,
+    device: str = "auto",
 ) -> Suggestion:
     """Choose the next variants to measure.
 
     Parameters
     ----------
     model
-        Adapted to the variants that have been measured.
+        Adapted to the variants that have been measured: what `ppi.adapt` returns, or its folder.
     pool
-        Complexes to choose from; see `ppi.io.inputs.read_inputs`. They differ from the reference of the
-        model by substitutions alone.
+        Complexes to choose from; see `ppi.prediction.adapting.reading.read_variants`. They differ from the
+        reference of the model by substitutions alone.
+    target
+        Which complex is meant, where the model was adapted to several.
     sites
         Instead of `pool`: all single mutants of these sites, such as ``ligand:1:95-102``; those of every
         residue where neither is given.
@@ -114,6 +122,8 @@ def suggest(
         Put the reference and the best measured variant into the first wells.
     seed
         Of the draws from the posterior distribution.
+    device
+        For the language model of a folder: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Returns
     -------
@@ -123,7 +133,8 @@ def suggest(
     Raises
     ------
     ppi.errors.PpiError
-        If the pool or an option does not fit, or the pool has fewer variants than the batch.
+        If the model cannot be loaded, the pool or an option does not fit, or the pool has fewer variants than
+        the batch.
     data_curation.errors.StructureError
         If the structure cannot be read.
     """
@@ -132,9 +143,10 @@ def suggest(
     if most_mutations is not None and most_mutations < 1:
         raise InputError(f"the most mutations of a variant are {most_mutations}; give 1 or more")
     check_fits(size, _CONTROLS * controls, plate)
-    known = Measured.of(model)
-    candidates = _pool(model.wild, pool, _listed(sites), _listed(library), structure, most_mutations)
-    left = filtered(model.wild, candidates, known.variants, most_mutations=most_mutations, avoid=avoided)
+    surrogate = _surrogate(model, target, device)
+    wild, known = surrogate.wild, Measured.of(surrogate)
+    candidates = _pool(wild, pool, _listed(sites), _listed(library), structure, most_mutations)
+    left = filtered(wild, candidates, known.variants, most_mutations=most_mutations, avoid=avoided)
     if size > len(left.candidates):
         out = f" ({left})" if left.removed else ""
         raise InputError(
@@ -142,21 +154,29 @@ def suggest(
             f"{len(candidates):,} may be suggested{out}. Give --size {len(left.candidates)} or less, or a "
             "larger pool"
         )
-    chosen, batch = _chosen(model, left.candidates, known.complexes, acquisition, size, seed)
-    table = plate_table(model, chosen, batch.scores, acquisition, known, plate, controls=controls)
+    chosen, batch = _chosen(surrogate, left.candidates, known.complexes, acquisition, size, seed)
+    table = plate_table(surrogate, chosen, batch.scores, acquisition, known, plate, controls=controls)
     return Suggestion(
         table=table,
-        reference=model.wild.id,
+        reference=wild.id,
         by=acquisition,
         plate=plate,
         seed=seed,
         pool=len(candidates),
         removed=left.removed,
         measured=len(known.complexes),
-        column=model.column,
+        column=surrogate.column,
         best=known.best.id,
-        best_value=sign_of(model.column) * known.best_value,
+        best_value=sign_of(surrogate.column) * known.best_value,
     )
+
+
+def _surrogate(
+    model: str | os.PathLike[str] | AdaptedModel | Surrogate, target: str | None, device: str
+) -> Surrogate:
+    if isinstance(model, (str, os.PathLike)):
+        model = load_adapted(model, device=device)
+    return model.surrogate(target) if isinstance(model, AdaptedModel) else model
 
 
 def _pool(
@@ -170,7 +190,7 @@ def _pool(
     if sum([pool is not None, bool(sites), bool(library)]) > 1:
         raise InputError("give one pool: complexes, sites to scan, or a library")
     if pool is not None:
-        return listed_pool(wild, read_inputs(pool).complexes)
+        return listed_pool(wild, read_variants(pool, table_of([wild])).complexes)
     labels = label_chains(wild, {}, None if structure is None else read_structure(structure))
     if library:
         return library_pool(wild, labels, library, most_mutations)

@@ -17,7 +17,8 @@ def summary_text(found: Suggestion) -> str:
         f"{found.reference}: {len(suggested)} of {found.pool:,} variants suggested by {found.by}, wells "
         f"{found.table['well'].iloc[0]} to {found.table['well'].iloc[-1]} of {found.plate}, column by column",
         f"Left out: {left_out or 'none'}",
-        f"Measured so far: {found.measured}; the best is {found.best}, {found.column} {short(found.best_value)}",
+        f"Measured so far: {found.measured}; the best is {found.best}, {found.column} "
+        f"{short(found.best_value)}",
         f"First of the batch, with predicted {found.column} and 90 % interval:",
     ]
     for row in suggested.head(SHOWN).to_dict("records"):

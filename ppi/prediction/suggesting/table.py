@@ -31,8 +31,8 @@ COLUMNS = {
     "predicted_lower": "lower end of its 90 % interval",
     "predicted_upper": "upper end of its 90 % interval",
     "acquisition": "what it was chosen for: the expected improvement that it adds to the measured variants "
-    "and those above, its upper bound once those are known, or its value in its draw, each of -ddG where ddG was measured; "
-    "empty for controls",
+    "and those above, its upper bound once those are known, or its value in its draw; of -ddG where ddG was "
+    "measured; empty for controls",
     "reason": "the same in words",
     "ligand": "its chains, joined by :",
     "receptor": "the same of the receptor",
