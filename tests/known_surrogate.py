@@ -48,6 +48,9 @@ class KnownSurrogate:
         std = [sum(std**2 for _, std in each) ** 0.5 for each in effects]
         return np.array(mean), np.array(std)
 
+    def half_width(self, spread: np.ndarray) -> np.ndarray:
+        return 2 * spread
+
     def sample(self, complexes: Sequence[Complex], count: int, seed: int) -> np.ndarray:
         variants = [self._variant(each) for each in complexes]
         mutations = sorted({item for variant in variants for item in variant})

@@ -39,9 +39,13 @@ class Surrogate(Protocol):
         ...
 
     def predict(self, complexes: Sequence[Complex]) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``(N,)`` means and ``(N,)`` standard deviations; higher is better."""
+        """Return ``(N,)`` means and ``(N,)`` standard deviations of the true values; higher is better."""
+        ...
+
+    def half_width(self, spread: np.ndarray) -> np.ndarray:
+        """Return half of the 90 % intervals of what would be measured, for ``(N,)`` standard deviations."""
         ...
 
     def sample(self, complexes: Sequence[Complex], count: int, seed: int) -> np.ndarray:
-        """Return ``(count, N)`` draws from the joint posterior distribution."""
+        """Return ``(count, N)`` draws from the joint posterior distribution of the true values."""
         ...

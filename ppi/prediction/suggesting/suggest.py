@@ -210,14 +210,13 @@ def _chosen(
     listed = short_list(by, mean, std, best, size)
     complexes = [candidates[number].of(model.wild) for number in listed]
     batch = choose_batch(model, complexes, mean[listed], measured=measured, by=by, size=size, seed=seed)
+    numbers = listed[batch.numbers]
+    half = model.half_width(std[numbers])
     chosen = [
         Chosen(
-            complexes[number],
-            candidates[listed[number]].variant,
-            float(mean[listed[number]]),
-            float(std[listed[number]]),
+            candidates[number].of(model.wild), candidates[number].variant, float(mean[number]), float(width)
         )
-        for number in batch.numbers
+        for number, width in zip(numbers, half, strict=True)
     ]
     return chosen, batch
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from ppi.complexes import CHAIN_SEPARATOR, Complex
 from ppi.effects.mutations import mutations_between
@@ -19,8 +18,6 @@ from ppi.prediction.suggesting.measured import Measured
 from ppi.prediction.suggesting.plate import well_names
 from ppi.prediction.suggesting.reasons import lead, news, short, with_interval
 
-#: Level of the interval around predicted values.
-LEVEL = 0.9
 #: The columns of a plate, in order, and what each holds.
 COLUMNS = {
     "well": "A1, B1, ...: column by column",
@@ -28,8 +25,8 @@ COLUMNS = {
     "id": "name of the complex",
     "mutations": "what differs from the reference, joined by +; empty for the reference itself",
     "predicted": "predicted value, in the unit of what was measured",
-    "predicted_lower": "lower end of its 90 % interval",
-    "predicted_upper": "upper end of its 90 % interval",
+    "predicted_lower": "lower end of the 90 % interval of what would be measured",
+    "predicted_upper": "upper end of this interval",
     "acquisition": "what it was chosen for: the expected improvement that it adds to the measured variants "
     "and those above, its upper bound once those are known, or its value in its draw; of -ddG where ddG was "
     "measured; empty for controls",
@@ -41,12 +38,12 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Chosen:
-    """A variant for a well, with the mean and the standard deviation that are predicted for it."""
+    """A variant for a well, what is predicted for it, and half of the 90 % interval of a measurement."""
 
     complex: Complex
     variant: Variant
     mean: float
-    std: float
+    half_width: float
 
 
 def plate_table(
@@ -92,9 +89,10 @@ def plate_table(
 def _controls(model: Surrogate, measured: Measured) -> list[dict[str, object]]:
     top = measured.best
     mean, std = model.predict([model.wild, top])
+    half = model.half_width(std)
     variant = mutations_between(model.wild, top, skip_unknown=True)
-    reference = Chosen(model.wild, (), float(mean[0]), float(std[0]))
-    highest = Chosen(top, variant, float(mean[1]), float(std[1]))
+    reference = Chosen(model.wild, (), float(mean[0]), float(half[0]))
+    highest = Chosen(top, variant, float(mean[1]), float(half[1]))
     sign = sign_of(model.column)
     value = f"measured {model.column} {short(sign * measured.best_value)}"
     if not variant:
@@ -122,5 +120,5 @@ def _row(role: str, item: Chosen, sign: int, reason: str, score: float = np.nan)
 
 
 def _interval(item: Chosen, sign: int) -> tuple[float, float, float]:
-    half = float(norm.ppf((1 + LEVEL) / 2)) * item.std
-    return sign * item.mean, sign * item.mean - half, sign * item.mean + half
+    predicted = sign * item.mean
+    return predicted, predicted - item.half_width, predicted + item.half_width
