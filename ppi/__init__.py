@@ -2,8 +2,8 @@
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
 `predict`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`, `load_dataset`, `load_model`,
-`read_complexes`, `screen`, and the types `Predictor`, `Complex`, `TrainSettings`, `PretrainSettings` and
-`ScreenSettings`.
+`read_complexes`, `screen`, `suggest`, and the types `Predictor`, `Complex`, `TrainSettings`,
+`PretrainSettings` and `ScreenSettings`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ppi.prediction.predictor import Predictor
     from ppi.prediction.screen import screen
     from ppi.prediction.screening.settings import ScreenSettings
+    from ppi.prediction.suggesting.suggest import suggest
     from ppi.pretraining.run import pretrain
     from ppi.pretraining.settings import PretrainSettings
     from ppi.study.run import study
@@ -49,6 +50,7 @@ _PUBLIC = {
     "read_complexes": "ppi.io.tables",
     "screen": "ppi.prediction.screen",
     "study": "ppi.study.run",
+    "suggest": "ppi.prediction.suggesting.suggest",
     "train": "ppi.training.run",
 }
 
@@ -70,6 +72,7 @@ __all__ = [
     "read_complexes",
     "screen",
     "study",
+    "suggest",
     "train",
 ]
 

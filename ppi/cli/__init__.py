@@ -24,6 +24,7 @@ from ppi.cli.scan import scan
 from ppi.cli.screen import screen
 from ppi.cli.split import split
 from ppi.cli.study import study
+from ppi.cli.suggest import suggest
 from ppi.cli.train import train
 from ppi.errors import PpiError, PpiWarning
 from ppi.messages import show_messages
@@ -40,7 +41,7 @@ app = App(
 # These modules import nothing heavy; what they call does, when it is called.
 for _verb in (
     *(curate, split, audit, embed, pretrain, train, evaluate),
-    *(predict, screen, scan, explain, adapt, study, info),
+    *(predict, screen, scan, explain, adapt, suggest, study, info),
 ):
     app.command(_verb)
 

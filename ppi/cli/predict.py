@@ -44,7 +44,7 @@ def predict(
     receptor
         FASTA of receptor sides, with --ligand.
     output
-        File for the predictions: .csv, .tsv, .parquet or .json. Standard output (CSV) by default.
+        File for the predictions: .csv, .tsv, .parquet, .json or .xlsx. Standard output (CSV) by default.
     model
         Model folder, name on the Hugging Face hub, or `default`, the model that ships in the package.
     temperature_kelvin

@@ -56,7 +56,7 @@ def scan(
         PDB or mmCIF file of the complex: its names of chains and numbers of residues may be used, and are
         in the output.
     output
-        File for the table, one row a mutant: .csv, .tsv, .parquet or .json.
+        File for the table, one row a mutant: .csv, .tsv, .parquet, .json or .xlsx.
     html
         File for a page with the heat map, hot spots and stabilising mutants.
     png

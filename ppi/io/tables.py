@@ -140,21 +140,6 @@ def read_complexes(path: str | os.PathLike[str]) -> ComplexTable:
     return complexes_from_frame(read_frame(source), str(source))
 
 
-def read_frame(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Return the table of a CSV, TSV, XLSX or Parquet file, whose columns are called as they are here.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or holds sequences instead of a table.
-    """
-    source = Path(path)
-    suffix = _suffix(source)
-    if suffix in FASTA_SUFFIXES:
-        raise InputError(f"{source}: a table is needed ({', '.join(TABLE_SUFFIXES)}), not sequences")
-    return named_frame(_read_frame(source, suffix), str(source))
-
-
 def named_frame(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """Return a table whose columns are called as they are here, the index among them if it is called id."""
     if simple_name(frame.index.name) == "id":

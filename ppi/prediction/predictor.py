@@ -231,7 +231,7 @@ class Predictor:
             If the table cannot be read, the variants differ by more than substitutions, or nothing can be
             learnt.
         """
-        return adapt(variants, wild=wild, value=value, effects=self._effects, seed=seed)
+        return adapt(variants, wild=wild, value=value, effects=self.effects, seed=seed)
 
     def _table(
         self,

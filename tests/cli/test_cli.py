@@ -203,7 +203,7 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (["predict", "absent.fasta"], 1, "absent.fasta: no such file"),
         (["predict"], 1, "either files of complexes, or both --ligand and --receptor"),
         (["predict", "x.fasta", "--ligand", "y.fasta"], 1, "either files"),
-        (["predict", "x.fasta", "--output", "out.xlsx"], 1, "unknown suffix '.xlsx'"),
+        (["predict", "x.fasta", "--output", "out.docx"], 1, "unknown suffix '.docx'"),
         (["predict", "x.fasta", "--output", "pyproject.toml/out.csv"], 1, "is a file, not a folder"),
         (["predict", REPOSITORY / "docs"], 1, "the folder has no FASTA, CSV, TSV, XLSX or Parquet file"),
         (["predict", "--ligand", EXAMPLES, "--receptor", EXAMPLES], 1, "this is a folder; give a file"),

@@ -161,6 +161,11 @@ class AdaptedComplex:
         """Standard deviation of one measurement, in the unit of the column."""
         return self.unit * self.posterior.scales.noise
 
+    def half_width(self, spread: np.ndarray) -> np.ndarray:
+        """Return half of the 90 % intervals of what would be measured, for ``(N,)`` standard deviations."""
+        half: np.ndarray = _QUANTILE * np.hypot(spread, self.widening * self.noise)
+        return half
+
     def table(self, complexes: Sequence[Complex]) -> pd.DataFrame:
         """Return one row a variant, in input order, with the interval of what would be measured.
 
@@ -175,7 +180,7 @@ class AdaptedComplex:
         """
         variants = self.variants(complexes)
         mean, spread = self.predict_variants(variants)
-        half = _QUANTILE * np.hypot(spread, self.widening * self.noise)
+        half = self.half_width(spread)
         sign, column = sign_of(self.column), self.column
         known = self.posterior.known
         of_known = dict(

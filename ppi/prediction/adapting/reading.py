@@ -75,7 +75,7 @@ def _frame_of(source: Inputs) -> tuple[pd.DataFrame | None, str]:
     if isinstance(source, (list, tuple)) and len(source) == 1:
         return _frame_of(source[0])
     if isinstance(source, (str, os.PathLike)) and _is_table(Path(source)):
-        return read_frame(source), str(source)
+        return named_frame(read_frame(Path(source)), str(source)), str(source)
     return None, ""
 
 
