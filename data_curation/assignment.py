@@ -49,7 +49,7 @@ def check_seed(seed: int) -> None:
         With what it is.
     """
     if seed < 0:
-        raise AssignmentError(f"seed is {seed}; 0 or more was expected")
+        raise AssignmentError(f"the seed is {seed}; give 0 or more")
 
 
 def deal(

@@ -73,7 +73,7 @@ def _parts(table: pd.DataFrame, split: str) -> dict[str, str]:
     if TRAIN in absent or len(absent) > 1:
         raise AssignmentError(
             f"{split}: no complex is in {', '.join(sorted(absent))}; train and one of validation and test "
-            "were expected"
+            "must have some"
         )
     return part
 

@@ -49,7 +49,7 @@ def read_csv(
     try:
         table = pd.read_csv(source, sep=separator, dtype=str, keep_default_na=False)
     except FileNotFoundError as cause:
-        raise error(f"{source}: no such file; a CSV was expected") from cause
+        raise error(f"{source}: no such file; give a CSV file") from cause
     except _UNREADABLE as cause:
         raise error(f"{source}: not a readable CSV ({cause})") from cause
     require_columns(table, columns, source, error)

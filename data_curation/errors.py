@@ -1,4 +1,4 @@
-"""Errors of the curation: each says what was got, what was expected and where."""
+"""Errors of the curation: each says what is wrong, where, and what would be right."""
 
 from __future__ import annotations
 

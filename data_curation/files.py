@@ -91,14 +91,14 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         If `path` is a folder or its folder cannot be written.
     """
     target = check_writable_file(path)
-    with _said(path):
+    with _output_errors(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         # The suffix stays last, because writers choose a format by it.
         temporary = target.with_name(f"{_unused_name()}{target.suffix}")
         temporary.touch(exist_ok=False)
         mode = stat.S_IMODE(temporary.stat().st_mode)
     try:
-        with _said(path):
+        with _output_errors(path):
             yield temporary
             temporary.chmod(mode)  # some writers leave files that only their owner can read
             temporary.replace(target)
@@ -120,14 +120,14 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = check_writable_folder(path)
     exists = target.exists()
-    with _said(path):
+    with _output_errors(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         # Inside a folder that exists, because only that folder is known to be writable.
         temporary = (target if exists else target.parent) / _unused_name()
         temporary.mkdir()
         mode = stat.S_IMODE(temporary.stat().st_mode)
     try:
-        with _said(path):
+        with _output_errors(path):
             yield temporary
             for entry in temporary.iterdir():
                 entry.chmod(mode & _ANY_FILE)  # some writers leave files that only their owner can read
@@ -146,7 +146,7 @@ def _unused_name() -> str:
 
 
 @contextmanager
-def _said(path: str | os.PathLike[str]) -> Iterator[None]:
+def _output_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what the system says (disk full, read-only, ...) into an error that names the output."""
     try:
         yield

@@ -64,8 +64,8 @@ def parse_mutation(text: str) -> Mutation:
                 found["chain"], found["wild_type"], int(found["number"]), found["insertion"], found["mutant"]
             )
     raise MutationError(
-        f"{text!r} is no mutation: I_L38G (chain, wild type, number, mutant) or LI38G (wild type, "
-        f"one-character chain, number, mutant) was expected, with letters of {_LETTERS}"
+        f"{text!r} is no mutation: write I_L38G (chain, wild type, number, mutant) or LI38G (wild type, "
+        f"one-character chain, number, mutant), with letters of {_LETTERS}"
     )
 
 

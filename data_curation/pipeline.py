@@ -128,9 +128,7 @@ def curate(
     """
     options = options or Options()
     if options.minimum_chain_length < 1:
-        raise CurationError(
-            f"minimum chain length is {options.minimum_chain_length}, at least 1 was expected"
-        )
+        raise CurationError(f"the minimum chain length is {options.minimum_chain_length}; give 1 or more")
     check_seed(options.seed)
     if output is not None:
         check_writable_folder(output)
@@ -174,7 +172,7 @@ def _read(inputs: Inputs) -> list[BindingRecord]:
     table = read_sequence_table(inputs.sequences) if inputs.sequences else []
     if not inputs.workbook:
         if not inputs.sequences:
-            raise CurationError("neither a workbook nor a table of sequences was given; one was expected")
+            raise CurationError("there is neither a workbook nor a table of sequences; give one of them")
         return table
     return with_table_sequences(read_workbook(inputs.workbook), table)
 

@@ -82,7 +82,7 @@ def make_split(
     """
     for name, value in (("min_identity", min_identity), ("coverage", coverage)):
         if not 0 < value <= 1:
-            raise AssignmentError(f"{name} is {value:g}, above 0 and at most 1 was expected")
+            raise AssignmentError(f"{name} is {value:g}; give a number above 0, 1 at most")
     check_seed(seed)
     complexes = sides_of(table)
     sources = table["source"].astype(str).tolist() if "source" in table else [""] * len(table)

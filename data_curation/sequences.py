@@ -44,7 +44,7 @@ class Structures:
             If there is no such folder.
         """
         if not Path(folder).is_dir():
-            raise SourceError(f"{folder}: no such folder; one with PDB/<source>/<entry>.pdb was expected")
+            raise SourceError(f"{folder}: no such folder; give one with PDB/<source>/<entry>.pdb")
         entries = sorted({(record.source, record.pdb) for record in records})
         paths = {entry: path for entry in entries if (path := find_structure(folder, *entry))}
         read = read_structures(list(paths.values()))

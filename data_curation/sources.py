@@ -59,7 +59,7 @@ def read_workbook(path: str | os.PathLike[str]) -> list[BindingRecord]:
     """
     source = Path(path)
     if not source.is_file():
-        raise SourceError(f"{source}: no such file; the PPB-Affinity workbook (.xlsx) was expected")
+        raise SourceError(f"{source}: no such file; give the PPB-Affinity workbook (.xlsx)")
     try:
         table = pd.read_excel(source, dtype=str, keep_default_na=False, engine="openpyxl")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -133,7 +133,9 @@ def _records(table: pd.DataFrame, source: Path, line: str) -> list[BindingRecord
 
 def _record(values: Mapping[Hashable, str], where: str) -> BindingRecord:
     if not values["row"].isdigit():
-        raise SourceError(f"{where}: row is {values['row']!r}, a 0-based workbook row was expected")
+        raise SourceError(
+            f"{where}: the row is {values['row']!r}; it must be a number of a workbook row, counted from 0"
+        )
     return BindingRecord(
         row=int(values["row"]),
         source=values["Source Data Set"],
@@ -166,7 +168,7 @@ def _kd(text: str, where: str) -> float:
         value = float("nan")
     if not 0 < value <= LARGEST_KD:
         raise SourceError(
-            f"{where}: KD(M) is {text!r}, a number above zero in mol/L, {LARGEST_KD:g} at most, was expected"
+            f"{where}: KD(M) is {text!r}; it must be a number above 0, {LARGEST_KD:g} mol/L at most"
         )
     return value
 

@@ -139,7 +139,7 @@ def strict_folds(
     over `folds` cannot be a fold's test set without being most of it: it trains in every fold.
     """
     if folds < 2:
-        raise AssignmentError(f"{folds} folds, at least 2 were expected")
+        raise AssignmentError(f"the number of folds is {folds}; give 2 or more")
     limit = max(1.0, LARGEST_SHARE * len(similarity.complexes) / folds)
 
     def assign(groups: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -157,7 +157,9 @@ def strict_folds(
 def _check_ratios(ratios: tuple[float, float, float]) -> None:
     if len(ratios) != 3 or min(ratios) <= 0 or abs(sum(ratios) - 1) > 1e-6:
         shown = ", ".join(f"{ratio:g}" for ratio in ratios)
-        raise AssignmentError(f"ratios are {shown}; train, validation, test above 0 with sum 1 were expected")
+        raise AssignmentError(
+            f"the ratios are {shown}; give three numbers above 0 (train, validation, test) that sum to 1"
+        )
 
 
 def _three_parts(

@@ -87,7 +87,7 @@ def read_contents(path: Path) -> Contents:
 
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise StructureError(f"{path}: no such file; a .pdb, .ent or .cif file, plain or .gz, was expected")
+        raise StructureError(f"{path}: no such file; give a .pdb, .ent or .cif file, plain or .gz")
     try:
         data = path.read_bytes()
         if path.suffix.lower() == ".gz":

@@ -30,7 +30,7 @@ class Dropout(nn.Module):
     def __init__(self, probability: float) -> None:
         super().__init__()
         if not 0 <= probability < 1:
-            raise ValueError(f"a dropout of {probability}; a number from 0 to below 1 was expected")
+            raise ValueError(f"the dropout is {probability}; give a number from 0 to below 1")
         self.probability = probability
 
     def forward(self, values: Tensor) -> Tensor:

@@ -66,11 +66,11 @@ class Complex:
             chains = getattr(self, side)
             if isinstance(chains, str):
                 raise InputError(
-                    f"complex {self.id!r}: the {side} is a string; a tuple of chains was expected, "
+                    f"complex {self.id!r}: the {side} is a string; give a tuple of chains, "
                     'such as ("EVQL", "DIQM")'
                 )
             if not chains:
-                raise InputError(f"complex {self.id!r} has no {side}; at least one chain was expected")
+                raise InputError(f"complex {self.id!r} has no {side}; give one or more chains")
             clean = tuple(
                 clean_chain(chain, f"complex {self.id!r}, {side} chain {number}", notes)
                 for number, chain in enumerate(chains, start=1)
@@ -110,7 +110,7 @@ def check_chain(text: str, where: str) -> str:
     if letters.isascii():
         letters = letters.upper()
     if not letters:
-        raise InputError(f"{where} is empty; residues were expected")
+        raise InputError(f"{where} is empty; give its residues")
     wrong = _NOT_RESIDUE.search(letters)
     if wrong:
         raise InputError(f"{where}, position {wrong.start() + 1}: {_describe(wrong.group())}")

@@ -28,11 +28,9 @@ def choose_device(name: str) -> str:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise SettingsError(
-            f"device {name!r} is not known; auto, cpu, cuda or cuda:N was expected"
-        ) from error
+        raise SettingsError(f"device {name!r} is not known; choose auto, cpu, cuda or cuda:N") from error
     if device.type not in ("cpu", "cuda"):
-        raise SettingsError(f"device {name!r} is not supported; auto, cpu, cuda or cuda:N was expected")
+        raise SettingsError(f"device {name!r} is not supported; choose auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SettingsError(
             f"device {name!r} was asked for, but torch finds {torch.cuda.device_count()} CUDA GPU(s) here"

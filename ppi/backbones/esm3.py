@@ -245,7 +245,9 @@ def _load(place: str | Path, file: Path) -> Esm3Trunk:
     except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise unavailable(place, error) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise BackboneError(f"{place}: the tensors of ESM3 were expected; {type(state).__name__} was found")
+        raise BackboneError(
+            f"{place}: the file holds a {type(state).__name__}; give one with the tensors of ESM3"
+        )
     used = {name: tensor for name, tensor in state.items() if not _UNUSED.match(name)}
     with torch.device("meta"):
         trunk = _trunk_of(place, used)
@@ -260,7 +262,7 @@ def _trunk_of(place: str | Path, state: dict[str, Tensor]) -> Esm3Trunk:
     width, inner = state[shaping[0]].shape[0], state[shaping[1]].shape[-1]
     depth = 1 + max(int(block[1]) for block in map(_BLOCK.match, state) if block)
     if width % _HEAD_WIDTH:
-        raise BackboneError(f"{place}: a width that is a multiple of {_HEAD_WIDTH} was expected, not {width}")
+        raise BackboneError(f"{place}: the width is {width}; it must be a multiple of {_HEAD_WIDTH}")
     trunk = Esm3Trunk(width, depth, inner)
     expected = trunk.state_dict()
     unknown = sorted(state.keys() - expected.keys())

@@ -89,7 +89,7 @@ def check_spec(spec: str) -> str:
 
 def _build_language_model(spec: str, layers: Sequence[int], precision: Precision) -> Backbone:
     if not layers:
-        raise BackboneError("no hidden layer was asked for; at least one was expected, -1 for the last")
+        raise BackboneError("no hidden layer is chosen; give at least one, -1 for the last")
     from ppi.backbones.loading import Source
 
     name, _, revision = check_spec(spec).partition("@")
@@ -130,8 +130,8 @@ def _family_of(path: Path) -> str:
         kind = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackboneError(
-            f"{path}: not a checkpoint; a folder with a config.json that says its model_type, one with "
-            f"{ESM3_FILES}, or a .pt file of fair-esm was expected"
+            f"{path}: not a checkpoint; give a folder with a config.json that says its model_type, one "
+            f"with {ESM3_FILES}, or a .pt file of fair-esm"
         ) from error
     if kind not in _MODEL_TYPES:
         supported = ", ".join(_MODEL_TYPES)

@@ -169,7 +169,7 @@ def _vocabulary(source: Source, size: int) -> Vocabulary:
     if size not in _PUBLISHED_SIZES:
         raise BackboneError(
             f"{source.spec}: a vocabulary of {size} tokens is neither ProtT5's nor Ankh's; "
-            "a tokenizer.json beside the weights was expected"
+            "put the tokenizer.json of the model beside its weights"
         )
     return Vocabulary(in_order(_TOKENS), start=None, separator=_END, end=_END)
 

@@ -77,5 +77,5 @@ class Vocabulary:
         ids = self._table[codes]
         if ids.min(initial=0) == _NO_TOKEN:
             wrong = chr(codes[int((ids == _NO_TOKEN).argmax())])
-            raise InputError(f"{wrong!r} is not a residue; {AMINO_ACIDS}{UNKNOWN} in upper case was expected")
+            raise InputError(f"{wrong!r} is not a residue; use the upper-case letters {AMINO_ACIDS}{UNKNOWN}")
         return Tokens(ids, [len(text) for text in texts], codes > ord(_END))

@@ -63,7 +63,7 @@ def embed_units(
         If the token budget is not above zero.
     """
     if token_budget is not None and token_budget < 1:
-        raise InputError(f"the token budget is {token_budget}; at least 1 residue was expected")
+        raise InputError(f"the token budget is {token_budget}; give 1 residue or more")
     distinct = sorted(set(units), key=lambda unit: (-unit_length(unit), unit))
     if len(devices) == 1:
         yield from _embed_here(_moved(backbone, devices[0]), distinct, devices[0], token_budget)

@@ -153,7 +153,7 @@ class EmbeddingStore(UnitEmbeddings):
         self._dtype: torch.dtype = getattr(torch, self.header.dtype)
         self._row_bytes = self.header.dim * self._dtype.itemsize
         self.readonly = readonly
-        with _said(self.folder, "; --store, or PPI_CACHE in the environment, names another folder"):
+        with _store_errors(self.folder, "; --store, or PPI_CACHE in the environment, names another folder"):
             if not readonly:
                 self.folder.mkdir(parents=True, exist_ok=True)
             _check_header(self.folder, self.header, readonly=readonly)
@@ -182,7 +182,7 @@ class EmbeddingStore(UnitEmbeddings):
     def missing(self, units: Iterable[Unit]) -> list[Unit]:
         """Return the distinct units that are not in the store, or whose entry is damaged (this is said)."""
         absent, damaged = [], 0
-        with _said(self.folder), self._environment.begin(buffers=True) as transaction:
+        with _store_errors(self.folder), self._environment.begin(buffers=True) as transaction:
             for unit in dict.fromkeys(units):
                 value = transaction.get(_key(unit))
                 if value is None or not self._is_whole(value, unit):
@@ -220,14 +220,14 @@ class EmbeddingStore(UnitEmbeddings):
             If the disk is full, or a value does not fit the data type on disk.
         """
         stays = "; what was finished stays in the store"
-        with _said(self.folder, stays), self._environment.begin(write=True) as transaction:
+        with _store_errors(self.folder, stays), self._environment.begin(write=True) as transaction:
             for unit, values in embedded:
                 transaction.put(_key(unit), self._packed(values))
 
     def rows(self, units: Sequence[Unit]) -> Tensor:
         raw = np.empty((sum(map(unit_length, units)), self._row_bytes), dtype=np.uint8)
         start = 0
-        with _said(self.folder), self._environment.begin(buffers=True) as transaction:
+        with _store_errors(self.folder), self._environment.begin(buffers=True) as transaction:
             for unit in units:
                 value = transaction.get(_key(unit))
                 if value is None or not self._is_whole(value, unit):
@@ -264,7 +264,7 @@ def list_stores(root: str | os.PathLike[str]) -> list[StoreEntry]:
     for path in sorted(Path(root).glob(f"*/{HEADER_FILE}")):
         folder, units, problem = path.parent, 0, ""
         try:
-            with _said(folder):
+            with _store_errors(folder):
                 environment = _open_environments.acquire(folder, readonly=True)
                 units = int(environment.stat()["entries"])
                 _open_environments.release(folder)
@@ -299,7 +299,7 @@ def prune_store(root: str | os.PathLike[str], name: str) -> None:
     if folder.parent != Path(root) or not (folder / HEADER_FILE).is_file():
         names = ", ".join(entry.name for entry in list_stores(root)) or "none"
         raise StoreError(f"{root}: no store {name!r}; there are {names}")
-    with _said(folder):
+    with _store_errors(folder):
         (folder / HEADER_FILE).unlink()
         shutil.rmtree(folder)
 
@@ -352,7 +352,7 @@ def _key(unit: Unit) -> bytes:
 
 
 @contextmanager
-def _said(folder: Path, after: str = "") -> Iterator[None]:
+def _store_errors(folder: Path, after: str = "") -> Iterator[None]:
     """Turn what LMDB or the system says into an error that names the store, with something to add."""
     try:
         yield

@@ -103,7 +103,7 @@ def evaluate(
         If the result cannot be written or MMseqs2 is absent (said before any work), or it fails.
     """
     if baselines not in get_args(Baselines):
-        raise InputError(f"baselines is {baselines!r}; one of {', '.join(get_args(Baselines))} was expected")
+        raise InputError(f"baselines is {baselines!r}; choose one of {', '.join(get_args(Baselines))}")
     if output is not None:
         check_writable_file(output)
         if not isinstance(data, ComplexTable):
@@ -150,7 +150,7 @@ def evaluate(
             "data_sha256": table_sha256(table),
         },
         "trained_on": int(trained_on.sum()),
-        "warnings": _say_split(trained, named) + _say_trained_on(trained_on),
+        "warnings": _warn_of_split(trained, named) + _warn_of_trained_on(trained_on),
         **describe(scored_rows, trained.calibration.level, table.columns),
         **code_provenance(),
     }
@@ -194,7 +194,7 @@ def _model_facts(trained: TrainedModel) -> dict[str, Any]:
     }
 
 
-def _say_split(trained: TrainedModel, named: dict[str, str]) -> list[str]:
+def _warn_of_split(trained: TrainedModel, named: dict[str, str]) -> list[str]:
     known = trained.manifest.get("data", named)
     if known["name"] != named["name"] or known["split"] == named["split"]:
         return []
@@ -206,7 +206,7 @@ def _say_split(trained: TrainedModel, named: dict[str, str]) -> list[str]:
     return [text]
 
 
-def _say_trained_on(trained_on: Sequence[bool] | np.ndarray) -> list[str]:
+def _warn_of_trained_on(trained_on: Sequence[bool] | np.ndarray) -> list[str]:
     count = int(np.sum(trained_on))
     if not count:
         return []

@@ -51,7 +51,7 @@ def parse_fasta(text: str, path: Path | str) -> Iterator[FastaRecord]:
             parts.append(line.strip())
         elif line.strip():
             raise InputError(
-                f"{path}, line {number}: a header starting with '>' was expected; {ACCEPTED_FORMS}"
+                f"{path}, line {number}: this is before any header, which starts with '>'; {ACCEPTED_FORMS}"
             )
     if header is not None:
         yield FastaRecord(start, header, "".join(parts))

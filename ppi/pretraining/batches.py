@@ -62,7 +62,7 @@ class TokenStream:
         if not self.batches_per_epoch:
             raise InputError(
                 f"the corpus has {self.epoch_tokens} tokens for training, fewer than one batch of "
-                f"{batch_tokens}; a larger corpus or a smaller batch was expected"
+                f"{batch_tokens}; give a larger corpus or a smaller batch"
             )
         self._epoch = -1
         self._draw(0)

@@ -81,7 +81,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], RunState, dict[str, 
             run = json.loads((file.metadata() or {})["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         if run["format"] != _FORMAT:
-            raise ValueError(f"format {run['format']}, {_FORMAT} was expected")
+            raise ValueError(f"the format is {run['format']}; this version reads {_FORMAT}")
         return tensors, RunState(**run["state"]), {**run["settings"], "corpus": run["corpus"]}
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a checkpoint of a pretraining ({error})") from error

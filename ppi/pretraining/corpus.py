@@ -111,7 +111,7 @@ def prepare_corpus(
         If the folder cannot be written.
     """
     if not files:
-        raise InputError("no corpus was given; at least one file of sequences was expected")
+        raise InputError("there is no corpus; give one or more files of sequences")
     for path in files:
         if not path.is_file():
             raise InputError(f"{path}: no such file")
@@ -224,7 +224,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if manifest["format"] != _FORMAT:
-            raise ValueError(f"format {manifest['format']}, {_FORMAT} was expected")
+            raise ValueError(f"the format is {manifest['format']}; this version reads {_FORMAT}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not the manifest of a prepared corpus ({error})") from error
     return dict(manifest)

@@ -105,8 +105,8 @@ def hold_out(
     if not held.any():
         raise InputError(
             f"no validation sequences: {len(sequences)} sequences form {len(representatives)} cluster(s) of "
-            f"50 % identity, none of which has less than {2 * fraction:.2%} of the residues; more distinct "
-            "sequences, or a larger --validation-fraction, were expected"
+            f"50 % identity, none of which has less than {2 * fraction:.2%} of the residues; give more "
+            "distinct sequences, or a larger --validation-fraction"
         )
     return HeldOut(np.flatnonzero(held).tolist(), len(representatives), mmseqs_version())
 

@@ -139,7 +139,7 @@ class Loop:
             last = self.output / CHECKPOINT
             kept = f"{last} holds the last checkpoint" if last.exists() else "there is no checkpoint yet"
             raise TrainingError(
-                f"step {self.state.step + 1}: loss {loss}, gradient norm {norm}; both were expected to be "
+                f"step {self.state.step + 1}: loss {loss}, gradient norm {norm}; both must be "
                 f"finite. {kept}; a lower --learning-rate, or --precision float32, may help"
             )
         return loss, norm

@@ -103,7 +103,7 @@ def pretrain(
         compare_with=options.compare_with,
     )
     loop = Loop(prepared, output, settings, options, device)
-    _say_what(loop)
+    _log_start(loop)
     _restore(loop)
     return _written(loop, loop.run())
 
@@ -150,7 +150,7 @@ def _written(loop: Loop, found: Validation) -> Pretrained:
     return Pretrained(loop.output / MODEL, loop.state, found, float(corpus["unigram_perplexity"]))
 
 
-def _say_what(loop: Loop) -> None:
+def _log_start(loop: Loop) -> None:
     counted, settings = loop.corpus.manifest, loop.settings
     weights = sum(weight.numel() for weight in loop.learner.weights.values())
     lines = [

@@ -65,8 +65,8 @@ def read_sequences(paths: Sequence[Path]) -> ReadSequences:
         if len(read.sequences) == before:
             what = f"no protein sequence among {read.dropped - dropped}; first: {read.first_dropped}"
             raise InputError(
-                f"{path}: {what if read.dropped > dropped else 'the file is empty'}; one sequence a line, or "
-                "FASTA, was expected"
+                f"{path}: {what if read.dropped > dropped else 'the file is empty'}; give one sequence a "
+                "line, or FASTA"
             )
     _refuse_nucleotides(read.sequences, paths)
     distinct = list(dict.fromkeys(read.sequences))
@@ -92,7 +92,7 @@ def _refuse_nucleotides(sequences: Sequence[bytes], paths: Sequence[Path]) -> No
     if 1 - others / residues > _MOSTLY:
         raise InputError(
             f"{', '.join(map(str, paths))}: {1 - others / residues:.0%} of the letters are A, C, G, T, U or "
-            "N, as in nucleotides; protein sequences were expected"
+            "N, as in nucleotides; give protein sequences"
         )
 
 
@@ -142,8 +142,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def _check_length(path: Path, number: int, length: int) -> None:
     if length > LONGEST:
         raise InputError(
-            f"{path}, line {number}: a sequence of more than {LONGEST:,} residues; one sequence a line, or "
-            "FASTA, was expected"
+            f"{path}, line {number}: a sequence of more than {LONGEST:,} residues; give one sequence a "
+            "line, or FASTA"
         )
 
 

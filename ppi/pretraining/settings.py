@@ -108,8 +108,8 @@ class PretrainSettings:
         _below_one(self, "decay_fraction", "validation_fraction")
         if self.width % self.heads or self.width // self.heads % 2:
             raise SettingsError(
-                f"--width {self.width} is not shared evenly by --heads {self.heads}; a multiple of twice "
-                "as many was expected"
+                f"--width {self.width} is not shared evenly by --heads {self.heads}; give a multiple "
+                "of twice as many"
             )
         if self.batch_tokens % self.micro_tokens:
             raise SettingsError(
@@ -211,20 +211,20 @@ def _at_least(settings: object, least: int, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
         if value is not None and not value >= least:
-            raise SettingsError(f"{_flag(name)} {value}: at least {least} was expected")
+            raise SettingsError(f"{_flag(name)} {value}: give {least} or more")
 
 
 def _above_zero(settings: object, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
         if value is not None and not 0 < value < float("inf"):
-            raise SettingsError(f"{_flag(name)} {value}: a number above 0 was expected")
+            raise SettingsError(f"{_flag(name)} {value}: give a number above 0")
 
 
 def _below_one(settings: object, *names: str) -> None:
     for name in names:
         if not getattr(settings, name) < 1:
-            raise SettingsError(f"{_flag(name)} {getattr(settings, name)}: a part of 1 was expected")
+            raise SettingsError(f"{_flag(name)} {getattr(settings, name)}: give a number below 1")
 
 
 def _flag(name: str) -> str:

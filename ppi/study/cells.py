@@ -97,7 +97,7 @@ def make_configurations(study: StudySettings, where: str) -> list[Configuration]
             if key in seen:
                 other = seen[key]
                 raise SettingsError(
-                    f"{where}: {_said(other.given)} and {_said(item.given)} are the same configuration"
+                    f"{where}: {_as_text(other.given)} and {_as_text(item.given)} are the same configuration"
                 )
             seen[key] = item
     return made
@@ -132,7 +132,7 @@ def _combinations(study: StudySettings, where: str) -> list[Values]:
         wanted = _flat(excluded)
         hit = [row for row in rows if wanted.items() <= _flat_settings(row, study, where).items()]
         if not hit:
-            raise SettingsError(f"{where}: exclude: no combination of the grid has {_said(excluded)}")
+            raise SettingsError(f"{where}: exclude: no combination of the grid has {_as_text(excluded)}")
         kept = [row for row in kept if row not in hit]
     return kept
 
@@ -208,5 +208,5 @@ def _comparable(value: Any) -> str:
         return repr(value)
 
 
-def _said(given: Values) -> str:
+def _as_text(given: Values) -> str:
     return ", ".join(f"{name} {value}" for name, value in given.items()) or "the fixed settings"

@@ -74,7 +74,7 @@ def study(
     failures = _run(plan, jobs or plan.settings.jobs, choose_devices(device), root)
     table = write_study_report(plan, failures)
     if failures:
-        raise TrainingError(_said(failures, plan))
+        raise TrainingError(_failure_text(failures, plan))
     return table
 
 
@@ -110,7 +110,7 @@ def _run(plan: StudyPlan, jobs: int, devices: list[str], store: Path) -> list[Fa
     )
 
 
-def _said(failures: list[Failure], plan: StudyPlan) -> str:
+def _failure_text(failures: list[Failure], plan: StudyPlan) -> str:
     for failure in failures:
         _LOG.error(
             "\n%s: exit status %d, at the end of its log:\n%s", failure.name, failure.status, failure.tail
