@@ -1,4 +1,4 @@
-"""The audit of a split as a report: from a table to JSON, HTML and rows."""
+"""The audit of a split of a table, written as JSON, HTML and CSV."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def audit(
     Parameters
     ----------
     table
-        Columns ``id, ligand, receptor`` (chains joined by ``:``) and, where there is one, ``source``.
+        Table with the columns ``id, ligand, receptor`` (chains joined by ``:``) and optionally ``source``.
     split
         Name of a column of `table`, or path of a CSV with ``id,split``.
     output
