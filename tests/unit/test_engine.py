@@ -39,7 +39,7 @@ def embedded(*arguments: object, **options: object) -> dict[Unit, Tensor]:
 
 def test_out_of_memory_halves_the_budget_and_goes_on() -> None:
     units = [unit for unit in UNITS if len(unit[0]) <= 12]
-    with pytest.warns(PpiWarning, match="out of memory with .* residues in a batch; going on with"):
+    with pytest.warns(PpiWarning, match="out of memory with .* residues in a batch; continuing with"):
         found = embedded(SmallMemory(), units, token_budget=50)
     expected = embedded(TinyRandomBackbone(), units)
     assert found.keys() == expected.keys()

@@ -205,11 +205,11 @@ def test_a_store_that_was_cut_off_is_refused_and_listed(tmp_path: Path) -> None:
         pass
     (data,) = (path for path in tmp_path.glob("*/data.mdb") if path.parent != sound.folder)
     data.write_bytes(data.read_bytes()[:12_288])
-    with pytest.raises(StoreError, match="was cut off; `ppi embed --prune"):
+    with pytest.raises(StoreError, match="is truncated; `ppi embed --prune"):
         EmbeddingStore(tmp_path, TinyRandomBackbone(dim=4096))
     problems = {entry.name: entry.problem for entry in list_stores(tmp_path)}
     assert problems[sound.folder.name] == ""
-    assert "cut off" in problems[data.parent.name]
+    assert "truncated" in problems[data.parent.name]
     assert "cannot be read" in format_stores(tmp_path)
     prune_store(tmp_path, data.parent.name)
     assert [entry.name for entry in list_stores(tmp_path)] == [sound.folder.name]
