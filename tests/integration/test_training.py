@@ -107,7 +107,7 @@ def test_a_running_training_is_refused_and_a_killed_one_has_its_epochs(
     assert process.returncode == -signal.SIGKILL
     assert 1 <= len(pd.read_csv(checkpoint.parent / "training.csv")) < 4000
     # The lock has ended with the process; what it had done waits for the same settings.
-    with pytest.raises(TrainingError, match="an unfinished run is there"):
+    with pytest.raises(TrainingError, match="there is an unfinished run"):
         ppi.train(table_path, output=tmp_path / "m")
     other = TrainSettings(head="hp", mixer="none", max_epochs=5, patience=4000)
     with pytest.raises(TrainingError, match="has settings.max_epochs 4000, this one 5"):
@@ -122,7 +122,7 @@ def test_an_unfinished_run_is_not_overwritten(
         kill_at(patch, 12)
         with pytest.raises(KilledError):
             ppi.train(table_path, output=tmp_path / "m", settings=settings)
-    with pytest.raises(TrainingError, match="unfinished run is there; --resume"):
+    with pytest.raises(TrainingError, match="there is an unfinished run; continue it with --resume"):
         ppi.train(table_path, output=tmp_path / "m", settings=settings)
     with pytest.raises(TrainingError, match=r"has settings.learning_rate 0.0005, this one 0.1"):
         other = settings.model_copy(update={"learning_rate": 0.1})

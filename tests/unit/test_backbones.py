@@ -117,7 +117,7 @@ def test_random_weights_follow_the_seed() -> None:
 
 
 def test_a_layer_that_is_not_there() -> None:
-    with pytest.raises(BackboneError, match="has hidden layers 0 to 6; 7 was asked for"):
+    with pytest.raises(BackboneError, match="has hidden layers 0 to 6 .-1 is the last., not 7"):
         build_backbone("random-esm2-8m-seed0", layers=(7,))
 
 

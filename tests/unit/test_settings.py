@@ -88,7 +88,7 @@ def test_flags_win_over_yaml_key_by_key_but_losses_are_replaced(path: Path) -> N
         ({"tuning": {"method": "attention-heads"}}, "attention_heads names the heads"),
         ({"tuning": {"method": "full"}, "members": 3}, "members is 3, but members share one backbone"),
         ({"label_mean": 3.0}, "label_mean is found by training and cannot be set"),
-        (["ec"], "does not hold a mapping of settings"),
+        (["ec"], "is not a mapping of settings"),
     ],
 )
 def test_unfit_settings(path: Path, content: Any, message: str) -> None:
