@@ -152,7 +152,7 @@ def test_a_tensor_of_another_shape_is_named(folder: Path) -> None:
 
 def test_folders_that_are_no_checkpoints(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BackboneError, match=r"empty: not a checkpoint; a folder with a config.json"):
+    with pytest.raises(BackboneError, match=r"empty: not a checkpoint; give a folder with a config.json"):
         build_backbone(str(tmp_path / "empty"))
     config = json.loads((folder / "config.json").read_text())
     (folder / "model.safetensors").unlink()

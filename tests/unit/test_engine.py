@@ -57,7 +57,7 @@ def test_processes_give_what_one_gives() -> None:
 
 
 def test_a_process_that_cannot_start_is_one_error() -> None:
-    with pytest.raises(BackboneError, match="a process that embeds on one of cpu, cpu ended early"):
+    with pytest.raises(BackboneError, match="a process that embeds on one of cpu, cpu ended unexpectedly"):
         embedded(TinyRandomBackbone(), UNITS, devices=["cpu", "cpu"])
 
 

@@ -42,7 +42,7 @@ def test_compiled_trees_give_the_same_numbers_to_the_last_bit(
     monkeypatch.setattr("sklearn.tree._tree.NODE_DTYPE", np.dtype([("other", "i8")]))
     again = Forest.from_arrays(forest.arrays(), 7)
     np.testing.assert_array_equal(again.by_tree(others), compiled)
-    assert "does not take the trees of the model" in caplog.text
+    assert "cannot use the trees of the model" in caplog.text
 
 
 def test_a_row_on_a_threshold_goes_the_same_way() -> None:

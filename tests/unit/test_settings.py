@@ -85,7 +85,7 @@ def test_flags_win_over_yaml_key_by_key_but_losses_are_replaced(path: Path) -> N
         ({"losses": {"mae": 1}}, "losses: .*unknown loss 'mae'; there are mse, huber"),
         ({"losses": {}}, "losses: "),
         ({"members": 10_000_000}, "members: "),
-        ({"tuning": {"method": "attention-heads"}}, "attention_heads names the heads"),
+        ({"tuning": {"method": "attention-heads"}}, "attention_heads is .*; give the heads to train"),
         ({"tuning": {"method": "full"}, "members": 3}, "members is 3, but members share one backbone"),
         ({"label_mean": 3.0}, "label_mean is found by training and cannot be set"),
         (["ec"], "is not a mapping of settings"),

@@ -119,7 +119,7 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     with filled(tmp_path, TinyRandomBackbone()) as store:
         header = store.folder / "store.json"
     header.write_text(header.read_text().replace('"format_version": 1', '"format_version": 0'))
-    with pytest.raises(StoreError, match=r"the store is of \{'format_version': 0.*prune it"):
+    with pytest.raises(StoreError, match=r"the store belongs to \{'format_version': 0.*prune it"):
         EmbeddingStore(tmp_path, TinyRandomBackbone())
     header.write_text("{")
     with pytest.raises(StoreError, match="store"):
@@ -144,7 +144,7 @@ def test_a_damaged_entry_is_found_said_and_computed_again(tmp_path: Path, damage
     with EmbeddingStore(tmp_path, backbone) as store:
         with pytest.raises(StoreError, match="is damaged"):
             store.rows(UNITS)
-        with pytest.warns(PpiWarning, match=r"1 damaged embedding\(s\), to be computed again"):
+        with pytest.warns(PpiWarning, match=r"1 damaged embedding\(s\), which are computed again"):
             assert fill_store(store, backbone, UNITS, devices=["cpu"]) == 1
         assert torch.equal(store.rows(UNITS), TinyRandomBackbone().embed(UNITS).float())
 

@@ -200,7 +200,7 @@ def test_only_the_chosen_heads_change(family: Callable[[Source], PackedEncoder])
 
 def test_heads_that_are_not_there() -> None:
     for name, layers in (("3", ()), ("0:2", ()), ("2:0", (2,))):
-        with pytest.raises(SettingsError, match=rf"{name} is not there; .* layers, .* with heads 0 to 1"):
+        with pytest.raises(SettingsError, match=rf"{name} does not exist; .* layers, .* with heads 0 to 1"):
             prepare_tuning(
                 tiny_random(esm2, *layers), TuningSettings(method="attention-heads", attention_heads=(name,))
             )
