@@ -139,7 +139,7 @@ def clean_chain(text: str, where: str, notes: list[str]) -> str:
     kinds = set(letters)
     if kinds <= _NUCLEOTIDES and len(letters) >= _LEAST_LENGTH and len(kinds) >= _LEAST_KINDS:
         warnings.warn(
-            f"{where} has only the letters A, C, G, T or U; give protein sequences, not nucleotide sequences",
+            f"{where} has only the letters A, C, G, T or U; if it is a nucleotide sequence, give the protein",
             PpiWarning,
             stacklevel=2,
         )

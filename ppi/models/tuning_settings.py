@@ -83,7 +83,7 @@ class TuningSettings(BaseModel):
     def _names_heads(self) -> TuningSettings:
         unreadable = [name for name in self.attention_heads if not _HEAD.fullmatch(name)]
         if unreadable or (self.method == "attention-heads" and not self.attention_heads):
-            found = f"{unreadable[0]!r}" if unreadable else "nothing"
+            found = f"{unreadable[0]!r}" if unreadable else "empty"
             raise ValueError(
                 f"attention_heads is {found}; give the heads to train as LAYER:HEAD, such as 5:0, or LAYER "
                 "for all heads of a layer"

@@ -69,9 +69,9 @@ def test_a_tree_of_one_leaf_predicts_it() -> None:
 @pytest.mark.parametrize(
     ("name", "change", "expected"),
     [
-        ("feature", lambda array: np.full_like(array, 7), "leads out of its tree or asks for no feature"),
-        ("right", lambda array: array + 10_000, "leads out of its tree"),
-        ("right", lambda array: np.zeros_like(array), "leads out of its tree"),
+        ("feature", lambda array: np.full_like(array, 7), "points outside its tree or tests a feature"),
+        ("right", lambda array: array + 10_000, "points outside its tree"),
+        ("right", lambda array: np.zeros_like(array), "points outside its tree"),
         ("number", lambda array: array[:-1], "do not fit each other"),
         ("number", lambda array: array * np.nan, "NaN or infinite"),
         ("starts", lambda array: array[::-1], "do not fit each other"),

@@ -154,7 +154,7 @@ def test_a_larger_corpus_holds_out_what_an_earlier_one_held_out(
         held_out=tmp_path / "b" / "manifest.json",
     )
     assert taken.manifest == made.manifest
-    with pytest.raises(InputError, match=r"corpus of other files: 1 is not among the files given"):
+    with pytest.raises(InputError, match=r"corpus of other files: 1 is not among the given files"):
         prepare_corpus(
             [second],
             tmp_path / "d",
@@ -206,7 +206,7 @@ def test_held_out_sequences_can_be_taken_over(
 
 def test_what_clusters_may_be_absent_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "data_curation.clustering", None)
-    with pytest.raises(InputError, match=r"not here .*--prepared.*--held-out"):
+    with pytest.raises(InputError, match=r"not installed .*--prepared.*--held-out"):
         prepare_corpus([text(tmp_path / "a", "MKVLAW")], tmp_path / "b", validation_fraction=0.2, seed=0)
     assert not (tmp_path / "b").exists()
 
@@ -499,9 +499,9 @@ def test_whichever_end_is_nearest_counts() -> None:
     [
         ({"width": 100, "heads": 3}, "--width 100 is not a multiple of twice --heads 3"),
         ({"batch_tokens": 1000, "micro_tokens": 300}, "--batch-tokens 1000 is not a multiple"),
-        ({"learning_rate": float("nan")}, "--learning-rate nan: a number above 0"),
-        ({"decay_fraction": 1.0}, "--decay-fraction 1.0: a part of 1"),
-        ({"steps": 0}, "--steps 0: at least 1"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan: give a number above 0"),
+        ({"decay_fraction": 1.0}, "--decay-fraction 1.0: give a number below 1"),
+        ({"steps": 0}, "--steps 0: give 1 or more"),
     ],
 )
 def test_impossible_settings_are_named(options: dict[str, float], message: str) -> None:

@@ -33,7 +33,7 @@ def test_settings_of_the_model_stand_inside_or_beside() -> None:
     assert inside == TrainSettings(**{"head": "hp", "members": 2, "seed": 1})
     assert inside == TrainSettings(**{"model": {"head": "hp"}, "members": 2, "seed": 1})
     assert inside == TrainSettings(**{"model": ModelConfig(head="hp"), "members": 2, "seed": 1})
-    with pytest.raises(ValidationError, match="head is given twice, inside model and beside it"):
+    with pytest.raises(ValidationError, match="head is given twice, inside model and on the top level"):
         TrainSettings(**{"model": {"head": "hp"}, "head": "ec"})
 
 
@@ -87,7 +87,7 @@ def test_flags_win_over_yaml_key_by_key_but_losses_are_replaced(path: Path) -> N
         ({"members": 10_000_000}, "members: "),
         ({"tuning": {"method": "attention-heads"}}, "attention_heads is .*; give the heads to train"),
         ({"tuning": {"method": "full"}, "members": 3}, "members is 3, but members share one backbone"),
-        ({"label_mean": 3.0}, "label_mean is found by training and cannot be set"),
+        ({"label_mean": 3.0}, "label_mean is determined by training and cannot be set"),
         (["ec"], "is not a mapping of settings"),
     ],
 )

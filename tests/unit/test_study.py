@@ -115,7 +115,7 @@ def test_a_study_that_cannot_be_is_refused(content: dict[str, Any], message: str
         ({"splits": "a", "seeds": [1, 1]}, "seeds: .*1 is listed twice"),
         (
             {"splits": "a", "grid": {"seed": [1]}},
-            "grid: .*seed is no setting to vary .*seeds lists the seeds",
+            "grid: .*seed cannot be varied or fixed here .*seeds lists the seeds",
         ),
         ({"splits": "a", "fixed": {"members": 3}}, "fixed: .*members"),
         ({"splits": "a", "grid": {"head": "hp"}}, "grid.head: "),
