@@ -66,22 +66,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (PpiError, CurationError) as error:
         if debug:
             raise
-        sys.exit(_say("error", str(error), 1))
+        sys.exit(_print_line("error", str(error), 1))
     except CycloptsError as error:
         if debug:
             raise
-        sys.exit(_say("error", _one_line(error), 2))
+        sys.exit(_print_line("error", _one_line(error), 2))
     except OSError as error:
         if debug:
             raise
-        sys.exit(_say("error", f"{error.filename or 'standard output'}: {error.strerror or error}", 1))
+        sys.exit(_print_line("error", f"{error.filename or 'standard output'}: {error.strerror or error}", 1))
     except Exception as error:
         if debug:
             raise
         text = " ".join(str(error).split())
-        sys.exit(_say("error", f"{type(error).__name__}: {text} (--debug shows where)", 1))
+        sys.exit(_print_line("error", f"{type(error).__name__}: {text} (--debug shows where)", 1))
     except KeyboardInterrupt:
-        sys.exit(_say("error", "interrupted", 130))
+        sys.exit(_print_line("error", "interrupted", 130))
 
 
 def _flush() -> None:
@@ -106,7 +106,7 @@ def _one_line(error: CycloptsError) -> str:
     return " ".join(str(error).split())
 
 
-def _say(kind: str, text: str, code: int) -> int:
+def _print_line(kind: str, text: str, code: int) -> int:
     print(f"ppi: {kind}: {text}", file=sys.stderr)
     return code
 
@@ -114,4 +114,4 @@ def _say(kind: str, text: str, code: int) -> int:
 def _show_warning(message: Warning | str, category: type[Warning], *place: object, **_: object) -> None:
     """Show our own warnings as one line; those of libraries are for developers."""
     if issubclass(category, PpiWarning):
-        _say("warning", str(message), 0)
+        _print_line("warning", str(message), 0)

@@ -102,6 +102,8 @@ def split_dataset(
         marks = columns["censored"].fillna("").astype(str)
         unknown = sorted(set(marks) - {"", "<", ">", "~"})
         if unknown:
-            raise InputError(f"the column censored holds {unknown[0]!r}; <, >, ~ or nothing was expected")
+            raise InputError(
+                f"the column censored holds {unknown[0]!r}; <, >, ~ and an empty cell are allowed"
+            )
         keep &= marks == ""
     return ComplexTable(table.complexes, columns).rows(keep)

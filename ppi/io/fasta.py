@@ -50,7 +50,9 @@ def parse_fasta(text: str, path: Path | str, forms: str = ACCEPTED_FORMS) -> Ite
         elif header is not None:
             parts.append(line.strip())
         elif line.strip():
-            raise InputError(f"{path}, line {number}: a header starting with '>' was expected; {forms}")
+            raise InputError(
+                f"{path}, line {number}: this is before any header, which starts with '>'; {forms}"
+            )
     if header is not None:
         yield FastaRecord(start, header, "".join(parts))
 

@@ -92,8 +92,8 @@ class ComplexTable:
         without = [item.id for item in self.complexes if item.pkd is None]
         if without:
             raise InputError(
-                f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}; a number in "
-                "the column pkd, or kd_molar, was expected"
+                f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}; give a "
+                "number in the column pkd or kd_molar"
             )
         return np.array([item.pkd for item in self.complexes], dtype=np.float64)
 

@@ -219,7 +219,7 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (["train", "--output", "x", "--config", "absent.yaml"], 1, "absent.yaml: no such file"),
         (["train"], 2, "--output"),
         (["train", "--output", "x", "--backbone", "esm2-8"], 1, "'esm2-8'; did you mean esm2-8m"),
-        (["embed"], 1, "give complexes to embed, or --list or --prune"),
+        (["embed"], 1, "give complexes to embed, --list or --prune"),
         (["embed", "x.csv", "--output", "x.txt"], 1, "unknown suffix '.txt'; .npz, .h5, .parquet"),
         (["embed", "absent.csv"], 1, "absent.csv: no such file"),
         (["embed", "--prune", "absent"], 1, "no store 'absent'"),

@@ -200,7 +200,7 @@ def test_another_package_of_the_same_name_is_no_traceback(
     published: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "esm.pretrained", ModuleType("esm.pretrained"))
-    with pytest.raises(BackboneError, match="the package fair-esm is needed"):
+    with pytest.raises(BackboneError, match="needs the package fair-esm"):
         load(published[1])
 
 
