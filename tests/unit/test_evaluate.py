@@ -173,7 +173,7 @@ def test_noise_is_pooled_over_replicates_and_copies_are_told_apart() -> None:
     assert label_noise(columns, 0.4, copies=False) == pytest.approx(0.4 / np.sqrt([2, 4, 1, 1]))
     assert replicate_noise(columns[["pkd_sd"]]) is None
     assert replicate_noise(columns[3:]) is None
-    with pytest.raises(InputError, match="the column n_replicates holds text"):
+    with pytest.raises(InputError, match="the column n_replicates contains text"):
         replicate_noise(columns.assign(n_replicates="two"))
 
 
