@@ -39,7 +39,7 @@ class JoinedChain:
     missing_unresolved
         ``X`` that were inserted into breaks.
     gaps
-        Breaks that hold at least one missing residue.
+        Number of breaks with at least one missing residue.
     gaps_recovered
         Number of `gaps` that were filled from the polymer sequence.
     """

@@ -46,7 +46,7 @@ def attention_pool_linear(values: Tensor, weight: Tensor, segments: Segments) ->
     Parameters
     ----------
     values, segments
-        As for `attention_pool`.
+        See `attention_pool`.
     weight
         ``(H, D)``; ``H`` divides ``D``.
 

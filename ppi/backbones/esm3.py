@@ -246,7 +246,7 @@ def _load(place: str | Path, file: Path) -> Esm3Trunk:
         raise unavailable(place, error) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise BackboneError(
-            f"{place}: the file holds a {type(state).__name__}; give one with the tensors of ESM3"
+            f"{place}: the file contains a {type(state).__name__}; give one with the tensors of ESM3"
         )
     used = {name: tensor for name, tensor in state.items() if not _UNUSED.match(name)}
     with torch.device("meta"):

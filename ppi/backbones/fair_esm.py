@@ -87,8 +87,8 @@ def _kind(path: Path, data: Any) -> str:
     if not isinstance(data, dict) or "model" not in data or not {"cfg", "args"} & data.keys():
         found = ", ".join(map(str, list(data)[:4])) if isinstance(data, dict) else type(data).__name__
         raise BackboneError(
-            f"{path}: not a file of fair-esm: model and one of cfg (ESM-2) and args (ESM-1b, ESM-1v) were "
-            f"expected in it; {found or 'nothing'} was found"
+            f"{path}: not a file of fair-esm: it must have model and one of cfg (ESM-2) and args (ESM-1b, "
+            f"ESM-1v), but it has {found or 'nothing'}"
         )
     if "cfg" in data:
         return "esm2"

@@ -51,7 +51,7 @@ def train(
         weight of a row relative to the others of its batch); or `ppb-affinity`, the bundled data set. Rows
         whose column censored is not empty are skipped, because their pkd is only a bound.
     split
-        Column of the table, or CSV with the columns id and split, that says train or validation; by default
+        Column of the table, or CSV with the columns id and split, with train or validation; by default
         the column split, else split_strict. For a column of folds, fold:0 tests on fold 0 and validates on
         the next.
     config

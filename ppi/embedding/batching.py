@@ -10,7 +10,7 @@ def budget_batches(
 ) -> Iterator[list[int]]:
     """Cut a sequence of items into batches of at most `budget` residues.
 
-    An item longer than the budget is a batch of its own, unless a batch must hold more.
+    An item longer than the budget is a separate batch, unless `at_least` requires more items.
 
     Parameters
     ----------

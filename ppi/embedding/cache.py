@@ -155,6 +155,6 @@ def _open_store(root: str | os.PathLike[str] | None, backbone: Backbone) -> Embe
         kept = "they are kept in memory only"
         store = None
     else:
-        kept = "those that are there are used, new ones are kept in memory only"
+        kept = "existing ones are used, and new ones are kept in memory only"
     warnings.warn(f"embeddings cannot be written to disk, {kept}: {problem}", PpiWarning, stacklevel=2)
     return store

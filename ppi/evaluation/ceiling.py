@@ -62,7 +62,7 @@ def replicate_noise(columns: pd.DataFrame) -> ReplicateNoise | None:
         return None
     for name in needed:
         if not pd.api.types.is_numeric_dtype(columns[name]):
-            raise InputError(f"the column {name} holds text; give numbers or empty cells")
+            raise InputError(f"the column {name} contains text; give numbers or empty cells")
     repeated = columns[(columns["n_replicates"] >= 2) & columns["pkd_sd"].notna()]
     sd, degrees = repeated["pkd_sd"].to_numpy(float), repeated["n_replicates"].to_numpy(float) - 1
     if not len(sd):

@@ -35,7 +35,7 @@ class OutOfFold:
     table
         ``N`` complexes with pKd.
     rows
-        One row a complex, in the same order: ``id``, ``fold`` (number), ``pkd``, ``pkd_std`` and
+        One row per complex, in the same order: ``id``, ``fold`` (number), ``pkd``, ``pkd_std`` and
         ``half_width`` of the model that was trained without this fold, ``training_mean`` and
         ``constant_half_width`` of the interval around the training mean, ``novelty`` (one of `NOVELTIES`) to
         the training rows of the fold, and each score of `wrong` of the true pair; ``pair_identity``,

@@ -54,7 +54,7 @@ def score_table(
 
 
 def within_target_table(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row a predictor: mean and median Spearman of the series, and the share above 0."""
+    """Return one row per predictor: mean and median Spearman of the series, and the share above 0."""
     return pd.DataFrame(
         {
             "predictor": name,
@@ -67,7 +67,7 @@ def within_target_table(result: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def coverage_table(result: Mapping[str, Any], kinds: tuple[str, ...] | None = None) -> pd.DataFrame:
-    """Return one row a stratum of these kinds (all by default): coverage and mean width in pKd units."""
+    """Return one row per stratum of these kinds (all by default): coverage and mean width in pKd units."""
     found = result["coverage"]["strata"]
     return pd.DataFrame(
         {

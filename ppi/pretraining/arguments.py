@@ -66,6 +66,6 @@ def _descriptions(docstring: str) -> dict[str, str]:
 def path_list(parser: argparse.ArgumentParser) -> None:
     """Add the arguments for the sequence files and the output folder."""
     parser.add_argument(
-        "corpus", nargs="+", type=Path, help="sequences, one a line, or FASTA; plain, gzip or xz"
+        "corpus", nargs="+", type=Path, help="sequences, one per line, or FASTA; plain, gzip or xz"
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for model, log and checkpoints")

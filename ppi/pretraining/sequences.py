@@ -1,4 +1,4 @@
-"""Protein sequences from text files (one a line) and FASTA files, plain, gzip or xz, as a stream."""
+"""Protein sequences from text files (one per line) and FASTA files, plain, gzip or xz, as a stream."""
 
 from __future__ import annotations
 

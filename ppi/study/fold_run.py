@@ -80,7 +80,7 @@ class FoldRun:
         if not task.exists():
             if self.folder.exists() and any(self.folder.iterdir()):
                 raise TrainingError(
-                    f"{self.folder}: the folder holds other files and no {TASK_FILE}; choose another --work "
+                    f"{self.folder}: the folder has other files and no {TASK_FILE}; choose another --work "
                     "folder"
                 )
             with atomic_file(task) as temporary:

@@ -99,7 +99,7 @@ def score_table(results: Sequence[SplitResults], given: Mapping[str, Mapping[str
     Returns
     -------
     DataFrame
-        One row a split and predictor, by split, configurations first, each by falling validation
+        One row per split and predictor, by split, configurations first, each by decreasing validation
         Spearman: ``split, kind`` (configuration or baseline), ``predictor``, a column for each setting that
         is varied, ``seeds``, ``training_seconds``, ``test_similar_n, test_new_n``, and for each score of
         `scores_of` ``NAME_mean, NAME_sd`` (over seeds; NaN for one) and ``NAME_ensemble`` (of the mean

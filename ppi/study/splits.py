@@ -68,7 +68,7 @@ def open_splits(data: str, splits: Sequence[str], folder: Path) -> list[StudySpl
     data, splits
         As in `ppi.study.settings.StudySettings`; paths are relative to the working directory.
     folder
-        Of the study, to which the paths become relative.
+        Folder of the study, to which the paths become relative.
 
     Raises
     ------

@@ -220,7 +220,7 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (["train"], 2, "--output"),
         (["train", "--output", "x", "--backbone", "esm2-8"], 1, "'esm2-8'; did you mean esm2-8m"),
         (["embed"], 1, "give complexes to embed, --list or --prune"),
-        (["embed", "x.csv", "--output", "x.txt"], 1, "unknown suffix '.txt'; .npz, .h5, .parquet"),
+        (["embed", "x.csv", "--output", "x.txt"], 1, "unknown suffix '.txt'; use one of .npz, .h5, .parquet"),
         (["embed", "absent.csv"], 1, "absent.csv: no such file"),
         (["embed", "--prune", "absent"], 1, "no store 'absent'"),
         (["embed", "x.csv", "--device", "cpu,tpu"], 1, "device 'tpu'"),
@@ -443,7 +443,7 @@ def test_embed_says_what_it_shortened(tmp_path: Path, capsys: pytest.CaptureFixt
     table.write_text(f"id,ligand,receptor\nlong,{'MKVLA' * 2001},GGS\nshort,MKV,GGS\n")
     words = ("embed", table, "--backbone", "residue", "--store", tmp_path / "store")
     assert run(*words) == 1
-    assert "'long' has a chain of 10005 residues, the backbone takes 10000" in capsys.readouterr().err
+    assert "'long' has a chain of 10005 residues, but the backbone takes 10000" in capsys.readouterr().err
     assert run(*words, "--truncate") == 0
     assert "ppi: warning: 1 complex(es) were shortened: long\n" in capsys.readouterr().err
 

@@ -150,12 +150,12 @@ def test_a_run_is_not_resumed_with_other_settings_or_another_corpus(
     with pytest.raises(SettingsError, match="contains a run; continue it with --resume"):
         go(tmp_path / "run", short)
     with pytest.raises(
-        SettingsError, match=r"differs: learning_rate \(0.005 there, 0.1 here\), steps \(2 there"
+        SettingsError, match=r"these differ: learning_rate \(0.005 there, 0.1 here\), steps \(2 there"
     ):
         go(tmp_path / "run", dataclasses.replace(TINY, learning_rate=0.1), resume=True)
     other = tmp_path / "other.txt"
     other.write_text(corpus.read_text().replace("W", "Y"))
-    with pytest.raises(SettingsError, match=r"differs: corpus \('"):
+    with pytest.raises(SettingsError, match=r"these differ: corpus \('"):
         pretrain(
             [other],
             output=tmp_path / "run",
@@ -180,9 +180,9 @@ def test_a_stable_checkpoint_prolongs_a_run_as_if_it_had_been_longer(tmp_path: P
     assert all(torch.equal(whole[name], prolonged[name]) for name in whole)
     with pytest.raises(SettingsError, match="after the learning rate had begun to fall"):
         go(tmp_path / "no", long, decay_from=tmp_path / "short" / "checkpoint.safetensors")
-    with pytest.raises(SettingsError, match=r"differs: width \(32 there, 64 here\)"):
+    with pytest.raises(SettingsError, match=r"these differ: width \(32 there, 64 here\)"):
         go(tmp_path / "no", dataclasses.replace(long, width=64), decay_from=stable)
-    with pytest.raises(SettingsError, match=r"differs: optimizer \('muon' there, 'adamw' here\)"):
+    with pytest.raises(SettingsError, match=r"these differ: optimizer \('muon' there, 'adamw' here\)"):
         go(tmp_path / "no", dataclasses.replace(long, optimizer="adamw"), decay_from=stable)
     with pytest.raises(SettingsError, match="already past the end"):
         go(tmp_path / "no", dataclasses.replace(long, steps=20), decay_from=stable)

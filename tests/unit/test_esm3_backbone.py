@@ -261,7 +261,7 @@ def test_foreign_weights_are_refused(
 
 
 def test_files_without_tensors_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match="the file holds a list; give one with the tensors of ESM3"):
+    with pytest.raises(BackboneError, match="the file contains a list; give one with the tensors of ESM3"):
         load(save([1, 2], tmp_path / "list"))
     text = tmp_path / "text.pth"
     text.write_text("nothing")
