@@ -290,6 +290,9 @@ def test_what_is_left_out_is_counted_once(surrogate: KnownSurrogate) -> None:
     assert "mine: 2 of 8 variants suggested by expected-improvement, wells A1 to B1 of 96" in text
     assert "Left out: repeated in the pool: 1; the reference itself: 1; already measured: 1; more" in text
     assert "Measured so far: 3; the best is mine ligand:1:A1W, score 5.50" in text
+    assert "Substitutions of alanines come out too favourable" in text
+    without = run(surrogate, library=("receptor:1:1=D",), size=1)
+    assert "alanines" not in summary_text(without)
     with pytest.raises(InputError, match=r"3 variants, but only 2 of the pool of 8 may be .*measured: 1;"):
         run(surrogate, size=3, **options)
     with pytest.raises(
