@@ -87,10 +87,15 @@ def residue_properties() -> dict[str, np.ndarray]:
 @cache
 def exchange(wild: str, mutant: str) -> np.ndarray:
     """Return the numbers of an exchange of one amino acid for another, by `EXCHANGE_NAMES`."""
-    properties, matrix = residue_properties(), substitution_matrices.load("BLOSUM62")
+    properties, matrix = residue_properties(), _similarity()
     before, after = properties[wild], properties[mutant]
     similarity = [matrix[wild, mutant], matrix[wild, wild], matrix[mutant, mutant]]
     flags = [residue == special for residue in (wild, mutant) for special in _SPECIAL]
     change = after - before
     numbers = np.concatenate([before, after, change, np.abs(change), similarity, flags])
     return numbers.astype(np.float32)
+
+
+@cache
+def _similarity() -> substitution_matrices.Array:
+    return substitution_matrices.load("BLOSUM62")
