@@ -19,8 +19,8 @@ from ppi.prediction.adapting.variants import Describer, Variants
 #: Of the interval.
 LEVEL = 0.9
 _QUANTILE = 1.6448536269514722
-#: When intervals are calibrated, so many measurements count as left out beside the real ones, with errors that
-#: are so much larger than predicted: scales that were learnt from few measurements make errors look small.
+#: When intervals are calibrated, so many measurements count as left out beside the real ones, with errors
+#: so much larger than predicted: scales that were learnt from few measurements make errors look small.
 _PRIOR_COUNT, _PRIOR_WIDENING = 10, 1.15
 #: Spread of intervals is changed by a factor from this to its inverse.
 _LEAST_WIDENING = 0.5
@@ -146,7 +146,7 @@ class AdaptedComplex:
         """Return ``(count, N)`` draws from the joint posterior distribution of the true values.
 
         They are exact for any number of variants; the time rises with the third power of the number of
-        different mutations, 5 s for 4,000.
+        different mutations, a few seconds for 4,000.
 
         Raises
         ------
