@@ -138,6 +138,8 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
     needed = (CONFIG_FILE, WEIGHTS_FILE, CALIBRATION_FILE, trained_on, MANIFEST_FILE)
     absent = [name for name in needed if not (folder / name).is_file()]
     if absent:
+        if (folder / CONFIG_FILE).is_file() and '"kind": "adapted"' in (folder / CONFIG_FILE).read_text():
+            raise ModelError(f"{folder}: an adapted model; ppi predict and ppi.load_adapted read it")
         raise ModelError(f"{folder}: this is not a model folder, because it lacks {', '.join(absent)}")
     manifest = read_manifest(folder)
     check_hash(folder, manifest)

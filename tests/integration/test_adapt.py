@@ -197,3 +197,21 @@ def test_the_files_of_a_folder_are_readable(tmp_path: Path, adapted: AdaptedMode
     assert config["targets"][0]["scales"]["noise"] > 0
     measured = pd.read_csv(tmp_path / "model" / "measured.csv")
     assert len(measured) == len(pd.read_csv(MEASURED))
+
+
+def test_bounds_replicates_and_scores_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["ligand:1:Y50A,7,", "WT,9,", "ligand:1:Y33A,5,<", "ligand:1:Y33A,6,<", "ligand:1:Y33L,9,>"]
+    rows += ["ligand:2:N31D,8,", "ligand:2:N31D,8.5,"]
+    (tmp_path / "in.csv").write_text("\n".join(["mutant,score,censored", *rows]) + "\n")
+    assert run("adapt", tmp_path / "in.csv", "--wild", WILD, "--output", tmp_path / "model") == 0
+    shown = capsys.readouterr().out
+    assert "5 variants of hyhel10_lysozyme at 3 position(s), learnt from score" in shown
+    assert "Bounds instead of values: lower than given 1, higher 1" in shown
+    assert "1 variant(s) were measured more than once (6 values in all): their means are used" in shown
+    assert run("info", "model", tmp_path / "model") == 0
+    card = capsys.readouterr().out
+    assert shown in card
+    assert "only 3 variants have a measured value" in card
+    assert "Of a score only ranks have a meaning" in card
+    with pytest.raises(ModelError, match="an adapted model; ppi predict and"):
+        ppi.load_model(tmp_path / "model")

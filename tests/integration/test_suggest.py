@@ -64,7 +64,7 @@ def test_a_scan_of_sites_becomes_a_plate(
     # The plate is a table of complexes, in which measured values may be written for the next round.
     wild = adapted.surrogate().wild
     for item, row in zip(read_complexes(plate).complexes, table.to_dict("records"), strict=True):
-        assert "+".join(map(str, mutations_between(wild, item))) == row["mutations"]
+        assert "+".join(map(str, mutations_between(wild, item))) == row["mutant"]
     predicted, _ = adapted.surrogate().predict(read_complexes(plate).complexes)
     assert table["predicted"].astype(float).tolist() == pytest.approx(predicted.tolist(), rel=1e-4)
 
@@ -83,7 +83,7 @@ def test_a_library_and_a_table_of_mutants(folder: Path, tmp_path: Path) -> None:
     assert run("suggest", folder, *LIBRARY, "--most-mutations", 2, "--size", 4, "--output", plate) == 0
     table = pd.read_excel(plate)
     assert len(table) == 4
-    assert table["mutations"].str.count(r"\+").max() == 1
+    assert table["mutant"].str.count(r"\+").max() == 1
     found = ppi.suggest(folder, POOL, size=5, by="thompson", seed=3)
     names = pd.read_csv(POOL)["mutant"].tolist()
     assert set(found.table["id"]) <= set(names)

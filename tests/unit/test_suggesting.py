@@ -211,7 +211,7 @@ def test_the_best_of_a_library_comes_first(surrogate: KnownSurrogate) -> None:
     assert list(table.columns) == list(COLUMNS)
     assert table["well"].tolist() == ["A1", "B1", "C1"]
     first = table.iloc[0]
-    assert first["mutations"] == "ligand:1:A1K+ligand:1:K2R+receptor:1:E1D"
+    assert first["mutant"] == "ligand:1:A1K+ligand:1:K2R+receptor:1:E1D"
     assert first["ligand"] == "KR" + LIGAND[2:] + ":MKTWY"
     assert first["receptor"] == "DVQLARND"
     std = np.sqrt(0.1**2 + 3**2 + 0.01**2)
@@ -221,7 +221,7 @@ def test_the_best_of_a_library_comes_first(surrogate: KnownSurrogate) -> None:
         "highest expected improvement: predicted score 7.50 (1.50 to 13.50), best "
     )
     # The second hedges: without the uncertain K2R, which decides between the first and its neighbours.
-    assert table.iloc[1]["mutations"] == "ligand:1:A1K+receptor:1:E1D"
+    assert table.iloc[1]["mutant"] == "ligand:1:A1K+receptor:1:E1D"
     assert table["acquisition"].is_monotonic_decreasing
     assert (found.pool, found.removed, found.best_value) == (11, {}, 5.5)
 
@@ -235,7 +235,7 @@ def test_a_batch_is_not_the_best_variants_one_by_one(surrogate: KnownSurrogate) 
     mean, std = surrogate.predict(candidates)
     alone = short_list("expected-improvement", mean, std, 5.5, 2)[:2]
     assert all("K2R" in candidates[number].id for number in alone)
-    assert found.table["mutations"].str.contains("K2R").tolist() == [True, False]
+    assert found.table["mutant"].str.contains("K2R").tolist() == [True, False]
 
 
 @pytest.mark.parametrize("by", ["expected-improvement", "upper-bound", "thompson"])
@@ -243,20 +243,20 @@ def test_the_seed_decides_and_no_variant_comes_twice(surrogate: KnownSurrogate, 
     options = {"library": (), "by": by, "size": 40}
     one, same, other = (run(surrogate, seed=seed, **options).table for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(one, same)
-    assert one["mutations"].tolist() != other["mutations"].tolist()
-    assert one["mutations"].is_unique
-    assert not set(one["mutations"]) & {"", "ligand:1:A1W", "ligand:1:K2W"}
-    assert "ligand:1:K2R" in one["mutations"].tolist()
+    assert one["mutant"].tolist() != other["mutant"].tolist()
+    assert one["mutant"].is_unique
+    assert not set(one["mutant"]) & {"", "ligand:1:A1W", "ligand:1:K2W"}
+    assert "ligand:1:K2R" in one["mutant"].tolist()
 
 
 def test_thompson_sampling_rarely_takes_what_is_known_to_be_bad(surrogate: KnownSurrogate) -> None:
     found = run(surrogate, library=("ligand:1:1=KR", "receptor:1:1=D"), by="thompson", size=2)
-    assert not found.table["mutations"].str.contains("A1R").any()
+    assert not found.table["mutant"].str.contains("A1R").any()
     assert found.table["reason"].iloc[1].startswith("best free variant of posterior draw 2: predicted score")
 
 
 def test_reasons_say_what_is_new(surrogate: KnownSurrogate) -> None:
-    reasons = run(surrogate, size=11).table.set_index("mutations")["reason"]
+    reasons = run(surrogate, size=11).table.set_index("mutant")["reason"]
     assert reasons["ligand:1:K2R"].endswith("has ligand:1:K2R, a new residue at a measured position")
     assert reasons["receptor:1:E1D"].endswith("explores position receptor:1:1, not yet measured")
     assert "no draw is better than the variants above" in reasons["ligand:1:A1R"]
@@ -290,6 +290,9 @@ def test_what_is_left_out_is_counted_once(surrogate: KnownSurrogate) -> None:
     assert "mine: 2 of 8 variants suggested by expected-improvement, wells A1 to B1 of 96" in text
     assert "Left out: repeated in the pool: 1; the reference itself: 1; already measured: 1; more" in text
     assert "Measured so far: 3; the best is mine ligand:1:A1W, score 5.50" in text
+    assert "Substitutions of alanines come out too favourable" in text
+    without = run(surrogate, library=("receptor:1:1=D",), size=1)
+    assert "alanines" not in summary_text(without)
     with pytest.raises(InputError, match=r"3 variants, but only 2 of the pool of 8 may be .*measured: 1;"):
         run(surrogate, size=3, **options)
     with pytest.raises(
@@ -301,7 +304,7 @@ def test_what_is_left_out_is_counted_once(surrogate: KnownSurrogate) -> None:
 def test_controls_come_first(surrogate: KnownSurrogate) -> None:
     table = run(surrogate, controls=True, size=2).table
     assert table["role"].tolist() == ["reference", "best measured", "suggested", "suggested"]
-    assert table["mutations"].tolist()[:2] == ["", "ligand:1:A1W"]
+    assert table["mutant"].tolist()[:2] == ["", "ligand:1:A1W"]
     assert table["predicted"].iloc[0] == 5
     assert table["acquisition"].isna().tolist() == [True, True, False, False]
     assert table["reason"].iloc[1] == "control: the best measured variant, measured score 5.50"
@@ -315,7 +318,7 @@ def test_a_lower_ddg_is_better() -> None:
     model = KnownSurrogate(WILD, effects, {"": 5.0, "ligand:1:K2W": 5.5}, column="ddg_kcal_mol")
     found = run(model, library=("ligand:1:1=K", "receptor:1:1=D"), size=1, controls=True)
     row = found.table.iloc[2]
-    assert row["mutations"] == "ligand:1:A1K"
+    assert row["mutant"] == "ligand:1:A1K"
     half = 2 * 0.5
     assert row[["predicted_lower", "predicted", "predicted_upper"]].tolist() == pytest.approx(
         [-7 - half, -7, -7 + half]
@@ -341,7 +344,7 @@ def test_a_design_keeps_its_own_ends(surrogate: KnownSurrogate) -> None:
     model.sample = lambda complexes, count, seed: np.full((count, len(complexes)), 6.0)
     design = Complex("design", (f"{chain[1:5]}W{chain[6:]}", "MKTWY"), ("EVQLARND",))
     row = run(model, library=(), pool=[design], size=1).table.iloc[0]
-    assert row["mutations"] == "ligand:1:A6W"
+    assert row["mutant"] == "ligand:1:A6W"
     assert row["ligand"] == f"{chain[1:5]}W{chain[6:]}:MKTWY"
 
 

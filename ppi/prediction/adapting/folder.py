@@ -49,6 +49,20 @@ def is_adapted(path: object) -> bool:
     return isinstance(content, dict) and content.get("kind") == KIND
 
 
+def card_of(path: str | os.PathLike[str]) -> str:
+    """Return the card of an adapted model.
+
+    Raises
+    ------
+    ModelError
+        If it is missing.
+    """
+    try:
+        return (Path(path) / CARD_FILE).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"{path}: its card {CARD_FILE} cannot be read: {error.strerror}") from error
+
+
 def check_new_folder(path: str | os.PathLike[str]) -> Path:
     """Return the path if nothing would be overwritten.
 

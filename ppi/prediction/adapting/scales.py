@@ -20,13 +20,13 @@ LEVEL_SD = 1.0
 SLOPE = 1.0
 #: Medians of the scales, by term, and of the noise of one measurement.
 MEDIANS = {
-    "position": 0.38,
-    "residue": 0.42,
+    "position": 0.55,
+    "residue": 0.3,
     "chemistry": 0.25,
     "site": 0.22,
     "exchange": 0.22,
     "both": 0.2,
-    "slope": 0.5,
+    "slope": 0.8,
     "count": 0.2,
     "own": 0.22,
     "noise": 0.45,

@@ -67,14 +67,10 @@ def _target_lines(model: AdaptedModel, name: str) -> Iterator[str]:
         f"{f'{name}: ' if name else ''}{len(observed.complexes)} variants of {each.wild.id} at "
         f"{scores.positions} position(s), learnt from {each.column}"
     )
-    bounds = [int((observed.side == side).sum()) for side in (-1, 1)]
-    if any(bounds):
-        weaker, stronger = bounds
-        yield (
-            f"  {sum(bounds)} are bounds: {weaker} bind more weakly than given, {stronger} more strongly"
-            if each.column in _UNITS
-            else f"  {sum(bounds)} are bounds: {weaker} are lower than given, {stronger} higher"
-        )
+    lower, higher = ((observed.side == side).sum() for side in (-1, 1))
+    if lower or higher:
+        words = ("binding weaker", "stronger") if each.column in _UNITS else ("lower", "higher")
+        yield f"  Bounds instead of values: {words[0]} than given {lower}, {words[1]} {higher}"
     yield from _noise_lines(each, int(known))
     yield from _score_lines(scores, _UNITS.get(each.column, each.column))
     yield f"  {scores.coverage:.0%} of the variants left out lie inside their 90 % interval"

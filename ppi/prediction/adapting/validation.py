@@ -103,10 +103,9 @@ def validate(posterior: Posterior, observed: Observed, widening: float, *, seed:
     exact = np.flatnonzero(observed.side == 0)
     truth = observed.value / unit
     mean, variance = posterior.left_out()
-    count = len(exact)
-    constant = (truth[exact].sum() - truth[exact]) / max(1, count - 1)
-    effect = known.effect[exact]
-    shifted = effect + (truth[exact] - effect).mean()
+    count, effect = len(exact), known.effect[exact]
+    constant = _mean_of_others(truth[exact])
+    shifted = effect + _mean_of_others(truth[exact] - effect)
     scores = (
         _score("adapted", truth[exact], mean[exact], unit),
         _score("one-hot ridge", truth[exact], left_out_ridge(known.rows(exact), truth[exact]), unit),
@@ -195,6 +194,11 @@ def _of_rest(known: Variants, observed: Observed, size: int, random: np.random.G
         return np.nan
     posterior = Posterior.fit(known.rows(learnt), part.observations, part.side, steps=_STEPS)
     return _ranked(observed.value[rest], posterior.predict(known.rows(rest))[0])
+
+
+def _mean_of_others(values: np.ndarray) -> np.ndarray:
+    found: np.ndarray = (values.sum() - values) / max(1, len(values) - 1)
+    return found
 
 
 def _score(name: str, truth: np.ndarray, predicted: np.ndarray, unit: float) -> Score:

@@ -22,7 +22,7 @@ class Filtered:
     candidates
         Each variant once.
     removed
-        How many variants were left out, by reason, in the order of the filters. A variant counts once.
+        How many variants were left out, by reason. A variant counts once, for the first that it meets.
     """
 
     candidates: list[Candidate]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
+from ppi.prediction.scanning.summary import alanine_sentence
 from ppi.prediction.suggesting.reasons import short, with_interval
 from ppi.prediction.suggesting.suggest import Suggestion
 
@@ -23,5 +26,14 @@ def summary_text(found: Suggestion) -> str:
     ]
     for row in suggested.head(SHOWN).to_dict("records"):
         value = with_interval(row["predicted"], row["predicted_lower"], row["predicted_upper"])
-        lines.append(f"  {row['well']:4s} {row['mutations']:40s} {value}")
+        lines.append(f"  {row['well']:4s} {row['mutant']:40s} {value}")
+    lines += filter(None, [alanine_sentence(_exchanged(suggested))])
     return "\n".join(lines) + "\n"
+
+
+def _exchanged(suggested: pd.DataFrame) -> pd.DataFrame:
+    """Return the wild-type residues that each variant exchanges, as a scan has them."""
+    texts = suggested["mutant"].str.split("+")
+    return pd.DataFrame(
+        {"wild_residue": ["+".join(text.split(":")[2][0] for text in each) for each in texts]}
+    )

@@ -23,7 +23,7 @@ COLUMNS = {
     "well": "A1, B1, ...: column by column",
     "role": "suggested, or which control",
     "id": "name of the complex",
-    "mutations": "what differs from the reference, joined by +; empty for the reference itself",
+    "mutant": "what differs from the reference, joined by +; empty for the reference itself",
     "predicted": "predicted value, in the unit of what was measured",
     "predicted_lower": "lower end of the 90 % interval of what would be measured",
     "predicted_upper": "upper end of this interval",
@@ -108,7 +108,7 @@ def _row(role: str, item: Chosen, sign: int, reason: str, score: float = np.nan)
     return {
         "role": role,
         "id": item.complex.id,
-        "mutations": "+".join(map(str, item.variant)),
+        "mutant": "+".join(map(str, item.variant)),
         "predicted": predicted,
         "predicted_lower": lower,
         "predicted_upper": upper,
