@@ -2,8 +2,8 @@
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
 `predict`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`, `load_dataset`, `load_model`,
-`read_complexes`, `screen`, `suggest`, and the types `Predictor`, `Complex`, `TrainSettings` and
-`PretrainSettings`.
+`read_complexes`, `screen`, `suggest`, `adapt`, `load_adapted`, and the types `Predictor`, `Complex`,
+`TrainSettings`, `PretrainSettings` and `ScreenSettings`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ppi.prediction.predict import predict
     from ppi.prediction.predictor import Predictor
     from ppi.prediction.screen import screen
+    from ppi.prediction.screening.settings import ScreenSettings
     from ppi.prediction.suggesting.suggest import suggest
     from ppi.pretraining.run import pretrain
     from ppi.pretraining.settings import PretrainSettings
@@ -35,6 +36,7 @@ _PUBLIC = {
     "Complex": "ppi.complexes",
     "Predictor": "ppi.prediction.predictor",
     "PretrainSettings": "ppi.pretraining.settings",
+    "ScreenSettings": "ppi.prediction.screening.settings",
     "TrainSettings": "ppi.training.settings",
     "adapt": "ppi.prediction.adapting.adapt",
     "curate": "data_curation.pipeline",
@@ -56,6 +58,7 @@ __all__ = [
     "Complex",
     "Predictor",
     "PretrainSettings",
+    "ScreenSettings",
     "TrainSettings",
     "adapt",
     "curate",

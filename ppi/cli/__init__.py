@@ -36,6 +36,7 @@ app = App(
     version=package_version,
     result_action="return_value",
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # `main` says so, and exits with 130
 )
 # These modules import nothing heavy; what they call does, when it is called.
 for _verb in (

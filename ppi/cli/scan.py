@@ -80,8 +80,12 @@ def scan(
 
     if not complexes:
         raise InputError("give one or more files of complexes")
-    if dms_viz is not None and structure is None:
-        raise InputError("--dms-viz shows mutants on a structure; give it with --structure")
+    if dms_viz is not None:
+        from ppi.prediction.scanning.dms_viz import check_pdb
+
+        if structure is None:
+            raise InputError("--dms-viz shows mutants on a structure; give it with --structure")
+        check_pdb(structure)
     targets = [path for path in (output, html, png, dms_viz) if path is not None]
     if len({path.absolute() for path in targets}) < len(targets):
         raise InputError("two outputs have one name; give each a file of its own")

@@ -30,8 +30,8 @@ ACCEPTED_COLUMNS = (
 GROUP_COLUMNS = ("cluster", "pdb")
 #: Columns with the names of the chains of a side, joined by ``,``.
 CHAIN_NAME_COLUMNS = {"ligand": "ligand_chain_names", "receptor": "receptor_chain_names"}
-#: Columns that are never numbers: a peptide may well be called INF.
-_TEXT = ("id", "ligand", "receptor")
+#: Columns that are never numbers: a peptide may well be called INF, and a chain 1.
+_TEXT = ("id", "ligand", "receptor", *CHAIN_NAME_COLUMNS.values())
 #: Cells that say that nothing is known. Only an empty id is missing: a complex may well be called NA.
 _MISSING = ("", "NA", "N/A", "#N/A", "n/a", "na", "nan", "NaN", "null", "NULL", "None", "none")
 #: pKd and Kd of one row may differ by this much, from rounding.
@@ -217,7 +217,7 @@ def file_suffix(source: Path) -> str:
     return _last_suffix(source)
 
 
-def read_frame(source: Path, names: Sequence[str] = ("id",)) -> pd.DataFrame:
+def read_frame(source: Path, names: Sequence[str] = ("id",), forms: str = ACCEPTED_COLUMNS) -> pd.DataFrame:
     """Read a table from CSV, TSV, XLSX or Parquet, chosen by suffix (``.gz`` may follow).
 
     Parameters
@@ -226,6 +226,8 @@ def read_frame(source: Path, names: Sequence[str] = ("id",)) -> pd.DataFrame:
         The file.
     names
         Columns that hold names: only an empty cell is missing there, because a name may well be NA.
+    forms
+        Ends the error of an empty file, and says what is accepted.
 
     Raises
     ------
@@ -234,7 +236,7 @@ def read_frame(source: Path, names: Sequence[str] = ("id",)) -> pd.DataFrame:
     """
     suffix = file_suffix(source)
     if suffix in _SEPARATED:
-        return _parse_separated(read_text(source), str(source), named=names)
+        return _parse_separated(read_text(source), str(source), named=names, forms=forms)
     if suffix in FASTA_SUFFIXES:
         raise InputError(f"{source}: this is a FASTA file; give a table ({', '.join(TABLE_SUFFIXES)})")
     data = io.BytesIO(read_bytes(source))
@@ -248,10 +250,10 @@ def read_frame(source: Path, names: Sequence[str] = ("id",)) -> pd.DataFrame:
         hint = "; save an old, encrypted or OpenDocument workbook as .xlsx or CSV" * (suffix == _WORKBOOK)
         raise InputError(f"{source}: not a {suffix} file ({error}){hint}") from error
     if frame.dropna(how="all").empty:
-        raise InputError(f"{source}: the first sheet is empty; {ACCEPTED_COLUMNS}")
+        raise InputError(f"{source}: the first sheet is empty; {forms}")
     text = io.StringIO()
     frame.to_csv(text, index=False, header=False)
-    return _parse_separated(text.getvalue(), str(source), ",", names)
+    return _parse_separated(text.getvalue(), str(source), ",", names, forms)
 
 
 def _separator(header: str) -> str:
@@ -265,11 +267,15 @@ def _separator(header: str) -> str:
 
 
 def _parse_separated(
-    text: str, source: str, separator: str | None = None, named: Sequence[str] = ("id",)
+    text: str,
+    source: str,
+    separator: str | None = None,
+    named: Sequence[str] = ("id",),
+    forms: str = ACCEPTED_COLUMNS,
 ) -> pd.DataFrame:
     """Return the table of a text whose cells stand between separators: those of the header by default."""
     if not text.strip():
-        raise InputError(f"{source}: the file is empty; {ACCEPTED_COLUMNS}")
+        raise InputError(f"{source}: the file is empty; {forms}")
     if "\0" in text:
         raise InputError(f"{source}: not a text file (it holds a zero byte)")
     text = text.lstrip("\n")

@@ -43,6 +43,17 @@ def start(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def test_an_interruption_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ppi.prediction.predictor.load_model", interrupt)
+    assert run("predict", EXAMPLES / "barnase_barstar.fasta") == 130
+    assert capsys.readouterr().err == "ppi: error: interrupted\n"
+
+
 @pytest.mark.parametrize("name", ["barnase_barstar", "hyhel10_lysozyme", "hgh_receptor"])
 def test_shipped_model_predicts_the_examples(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
