@@ -46,7 +46,9 @@ def predict(
     output
         File for the predictions: .csv, .tsv, .parquet, .json or .xlsx. Standard output (CSV) by default.
     model
-        Model folder, name on the Hugging Face hub, or `default`, the model that ships in the package.
+        Model folder, name on the Hugging Face hub, or `default`, the model that ships in the package; or the
+        folder of a model that `ppi adapt` made, whose table ranks variants. None of the options below but
+        device concern that one, and its input may name variants in a column mutant.
     temperature_kelvin
         For dG, where the table has no column of this name.
     truncate
