@@ -1,9 +1,9 @@
 """Protein-protein binding affinity from sequence.
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
-`predict`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`, `load_dataset`, `load_model`,
-`read_complexes`, `screen`, `suggest`, and the types `Predictor`, `Complex`, `TrainSettings`,
-`PretrainSettings` and `ScreenSettings`.
+`predict`, `adapt`, `suggest`, `screen`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`,
+`load_dataset`, `load_model`, `load_adapted`, `read_complexes`, and the types `Predictor`, `Complex`,
+`TrainSettings`, `PretrainSettings` and `ScreenSettings`.
 """
 
 from __future__ import annotations

@@ -46,7 +46,9 @@ def predict(
     output
         File for the predictions: .csv, .tsv, .parquet, .json or .xlsx. Standard output (CSV) by default.
     model
-        Model folder, name on the Hugging Face hub, or `default`, the bundled model.
+        Model folder, name on the Hugging Face hub, or `default`, the bundled model; or the folder of a model
+        that `ppi adapt` made, which ranks variants. Such a model uses no option below but device, and its
+        input may name variants in a column mutant.
     temperature_kelvin
         Temperature used to convert pKd to dG, unless the table has a column of this name.
     truncate

@@ -99,7 +99,7 @@ def test_a_library_and_a_table_of_mutants(folder: Path, tmp_path: Path) -> None:
         (["--library", "ligand:1:53=Y"], "the library holds the wild type alone"),
         (["--library", "ligand:1:53=B"], "'B' is not an amino acid"),
         (["--library", "ligand:9:53=A"], "the ligand has 2 chain(s)"),
-        (["--sites", "ligand:1:900"], "900 is no position of the ligand chain 1"),
+        (["--sites", "ligand:1:900"], "900 is no position of ligand chain 1"),
         (["--sites", "ligand:1:53", "--size", "30"], "the batch has 30 variants, but only 1"),
         (["--size", "100"], "does not fit on a plate of 96 wells"),
         (["--target", "other"], "there is no target 'other'"),

@@ -60,7 +60,7 @@ def test_gzip_by_name_and_other_suffixes(tmp_path: Path) -> None:
     [
         ("", "the file is empty; accepted forms"),
         (" \n", "the file is empty"),
-        ("MKV\n", "line 1: a header starting with '>'"),
+        ("MKV\n", "line 1: this is before any header"),
         (">a\nMKV\n", "line 1, record '>a': the header has another form; accepted forms"),
         (">a|antigen\nMKV\n", "'antigen' is neither 'ligand' nor 'receptor'"),
         (">|ligand\nMKV\n", "another form"),

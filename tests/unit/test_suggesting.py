@@ -105,7 +105,7 @@ def test_the_size_of_a_library_is_counted_without_making_it(most: int) -> None:
         (("ligand:1:1=A,K",), r"',' is not an amino acid"),
         (("ligand:1:1",), r"'ligand:1:1' is no position of a library; write ligand:1:57=AKR"),
         (("ligand:1:1=",), r"is no position of a library"),
-        (("ligand:1:99=A",), r"99 is no position of the ligand chain 1; it has 19 residues"),
+        (("ligand:1:99=A",), r"is no position of ligand chain 1; it has 19 residues"),
         (("ligand:3:1=A",), r"the ligand has 2 chain\(s\)"),
         (("ligand:1:1=A", "ligand:1:2=K"), r"the library holds the wild type alone"),
         (
@@ -353,7 +353,7 @@ def test_a_design_keeps_its_own_ends(surrogate: KnownSurrogate) -> None:
     [
         ({"by": "luck"}, r"no acquisition 'luck'; the acquisitions are expected-improvement, upper-bound"),
         ({"sites": "ligand:1:1"}, r"give one pool: complexes, sites to scan, or a library"),
-        ({"library": (), "sites": "ligand:1:50"}, r"50 is no position of the ligand chain 1"),
+        ({"library": (), "sites": "ligand:1:50"}, r"is no position of ligand chain 1; it has 19 residues"),
         ({"most_mutations": 0}, r"most mutations of a variant are 0; give 1 or more"),
         ({"size": 97}, r"97 variants does not fit"),
         (

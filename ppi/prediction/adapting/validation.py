@@ -109,7 +109,7 @@ def validate(posterior: Posterior, observed: Observed, widening: float, *, seed:
     scores = (
         _score("adapted", truth[exact], mean[exact], unit),
         _score("one-hot ridge", truth[exact], left_out_ridge(known.rows(exact), truth[exact]), unit),
-        _score("base model", truth[exact], shifted, unit),
+        Score("base model", _ranked(truth[exact], effect), unit * _rmse(truth[exact], shifted)),
         Score("constant", 0.0, unit * _rmse(truth[exact], constant)),
     )
     inside = np.abs(truth - mean)[exact] <= _QUANTILE * widening * np.sqrt(variance[exact])
