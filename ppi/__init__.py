@@ -1,8 +1,9 @@
 """Protein-protein binding affinity from sequence.
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
-`predict`, `adapt`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`, `load_dataset`, `load_model`,
-`load_adapted`, `read_complexes`, and the types `Predictor`, `Complex`, `TrainSettings` and `PretrainSettings`.
+`predict`, `adapt`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`, `load_dataset`,
+`load_model`, `load_adapted`, `read_complexes`, and the types `Predictor`, `Complex`, `TrainSettings` and
+`PretrainSettings`.
 """
 
 from __future__ import annotations
