@@ -45,7 +45,7 @@ def adapt(
     value
         Column to learn from, where there are several or it has another name; higher is better.
     seed
-        Of the draws of the learning curve.
+        Seed of the draws of the learning curve.
     device
         auto, cpu, cuda or cuda:N.
     """

@@ -74,7 +74,7 @@ def suggest(
     target
         Which complex is meant, where the model was adapted to several.
     seed
-        Of the draws from the posterior distribution: the same seed gives the same batch.
+        Seed of the draws from the posterior distribution: the same seed gives the same batch.
     output
         File for the plate, one row a well: .csv, .tsv, .parquet, .json or .xlsx.
     device

@@ -50,7 +50,7 @@ def adapt(
     device
         For its language model: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     seed
-        Of the draws of the learning curve.
+        Seed of the draws of the learning curve.
 
     Raises
     ------

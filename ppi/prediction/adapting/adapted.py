@@ -40,7 +40,7 @@ class AdaptedComplex:
     posterior
         That was fitted before; by default it is fitted to what was measured.
     name
-        Of the target; empty where there is only one.
+        Name of the target; empty where there is only one.
 
     Attributes
     ----------

@@ -25,7 +25,7 @@ class EffectDescriber:
     Parameters
     ----------
     model
-        Of mutation effects.
+        The model of mutation effects.
     wild
         The complex before the mutations.
     """

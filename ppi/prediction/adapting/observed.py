@@ -29,7 +29,7 @@ class Observed:
     squares, freedom
         Sum of squared deviations of replicates from their means, and how many are free to vary.
     column
-        Of the value.
+        Variance of the value.
     unit
         How much of the column counts as one unit of pKd.
     """

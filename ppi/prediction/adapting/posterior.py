@@ -47,7 +47,7 @@ class Posterior:
     seen
         What was measured, in pKd units.
     scales
-        Of the covariance.
+        Scales of the covariance.
 
     Attributes
     ----------

@@ -75,7 +75,7 @@ class Scales:
     terms
         ``(T,)`` of the terms of the covariance, in the order of `ppi.prediction.adapting.kernel.TERMS`.
     noise
-        Of one measurement.
+        Variance of one measurement.
     """
 
     terms: np.ndarray

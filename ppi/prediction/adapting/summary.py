@@ -51,7 +51,7 @@ follows the base model, which is often wrong. {_unit_note(model)}
 
 def _unit_note(model: AdaptedModel) -> str:
     if any(each.column not in _UNITS for each in model.targets.values()):
-        return "Of a score only ranks have a meaning beyond these measurements."
+        return "Only the ranks of a score have a meaning beyond these measurements."
     return "Intervals hold for measurements made as these were."
 
 

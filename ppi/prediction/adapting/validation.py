@@ -31,7 +31,7 @@ class Score:
     Attributes
     ----------
     name
-        Of the predictor.
+        Name of the predictor.
     spearman
         0 where it predicts the same for all.
     rmse
@@ -97,7 +97,7 @@ def validate(posterior: Posterior, observed: Observed, widening: float, *, seed:
     widening
         By which standard deviations are multiplied.
     seed
-        Of the draws of the learning curve.
+        Seed of the draws of the learning curve.
     """
     known, unit = posterior.known, observed.unit
     exact = np.flatnonzero(observed.side == 0)

@@ -77,9 +77,9 @@ def choose_batch(
     by
         Acquisition.
     size
-        Of the batch, at most ``N``.
+        Size of the batch, at most ``N``.
     seed
-        Of the draws.
+        Seed of the draws.
     """
     if by == "thompson":
         return Batch(*one_a_draw(surrogate.sample(candidates, size, seed)))

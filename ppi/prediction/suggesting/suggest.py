@@ -121,7 +121,7 @@ def suggest(
     controls
         Put the reference and the best measured variant into the first wells.
     seed
-        Of the draws from the posterior distribution.
+        Seed of the draws from the posterior distribution.
     device
         For the language model of a folder: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
