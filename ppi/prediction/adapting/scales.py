@@ -75,7 +75,7 @@ class Scales:
     terms
         ``(T,)`` of the terms of the covariance, in the order of `ppi.prediction.adapting.kernel.TERMS`.
     noise
-        Variance of one measurement.
+        Standard deviation of one measurement.
     """
 
     terms: np.ndarray
