@@ -140,8 +140,9 @@ def check_hash(folder: Path, manifest: dict[str, Any]) -> None:
     ModelError
         If the hashes differ.
     """
-    if WEIGHTS_HASH in manifest:
-        check_file_hash(folder / WEIGHTS_FILE, manifest[WEIGHTS_HASH], "weights")
+    recorded = manifest.get(WEIGHTS_HASH)
+    if recorded is not None:
+        check_file_hash(folder / WEIGHTS_FILE, recorded, "weights")
 
 
 def check_members(folder: Path, config: ModelConfig) -> None:
