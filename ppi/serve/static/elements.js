@@ -25,4 +25,9 @@ export function kdText(molar) {
   return `${Number((molar * factor).toPrecision(2))} ${unit}`;
 }
 
-export const rounded = (value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value ?? "");
+// A cell of a table: Kd with its unit, other numbers with two decimals.
+export function cellText(name, value) {
+  if (value === null || value === undefined) return "";
+  if (name === "kd_molar") return kdText(value);
+  return typeof value === "number" && !Number.isInteger(value) ? value.toFixed(2) : String(value);
+}

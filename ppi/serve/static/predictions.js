@@ -45,7 +45,7 @@ function interval(row) {
       shape("text", { x: x(pkd), y: 39 }, String(pkd)));
   }
   const label = `pKd ${row.pkd.toFixed(1)}, from ${row.pkd_lower.toFixed(1)} to ${row.pkd_upper.toFixed(1)}`;
-  return shape("svg", { class: "interval", viewBox: `0 0 ${WIDTH} 42`, role: "img", "aria-label": label }, ...ticks,
+  return shape("svg", { class: "interval", viewBox: `0 0 ${WIDTH} 42`, preserveAspectRatio: "xMinYMid", role: "img", "aria-label": label }, ...ticks,
     shape("rect", { class: "bar", x: x(row.pkd_lower), y: 9, rx: 3, height: 12,
       width: Math.max(2, x(row.pkd_upper) - x(row.pkd_lower)) }),
     shape("circle", { class: "point", cx: x(row.pkd), cy: 15, r: 6 }));

@@ -1,6 +1,6 @@
 // A table whose columns sort it.
 
-import { element, rounded } from "./elements.js";
+import { cellText, element } from "./elements.js";
 
 const SHOWN = 500;
 
@@ -10,7 +10,7 @@ export function table(rows, columns) {
   let sorted = [...rows];
 
   function button(name) {
-    return element("button", { type: "button", onclick: () => sort(name) }, name.replaceAll("_", " "));
+    return element("button", { type: "button", onclick: () => sort(name) }, name.replace("_molar", "").replaceAll("_", " "));
   }
 
   function sort(name) {
@@ -24,7 +24,7 @@ export function table(rows, columns) {
 
   function fill() {
     body.replaceChildren(...sorted.slice(0, SHOWN).map((row) => element("tr", {},
-      ...columns.map((name) => element("td", {}, String(rounded(row[name])))))));
+      ...columns.map((name) => element("td", {}, cellText(name, row[name]))))));
   }
 
   fill();
