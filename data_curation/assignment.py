@@ -1,4 +1,4 @@
-"""Whole groups of complexes dealt to parts that resemble one another."""
+"""Assign groups of complexes to the parts of a split, so that the parts resemble one another."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ LARGEST_SHARE = 0.1
 
 
 def balance_features(sources: Sequence[str], pkd: Sequence[float], bins: int = 5) -> np.ndarray:
-    """Describe complexes by what the parts of a split should share.
+    """Return the features of complexes that the parts of a split should share evenly.
 
     Parameters
     ----------
     sources
-        Data set of each complex, any names.
+        Name of the source data set of each complex.
     pkd
-        Measured pKd of each; NaN where there is none.
+        Measured pKd of each; NaN if it is not measured.
     bins
         Number of quantile bins of pKd.
 
     Returns
     -------
     ``(N, 1 + sources + bins)`` array
-        A one for the complex itself, its source and its pKd bin.
+        Indicators of the complex itself, its source and its pKd bin.
     """
     values = np.asarray(pkd, dtype=np.float64)
     known = values[np.isfinite(values)]
@@ -41,34 +41,35 @@ def balance_features(sources: Sequence[str], pkd: Sequence[float], bins: int = 5
 
 
 def check_seed(seed: int) -> None:
-    """Raise if a seed is below 0.
+    """Check that a seed is not negative.
 
     Raises
     ------
     AssignmentError
-        With what it is.
+        If the seed is below 0.
     """
     if seed < 0:
-        raise AssignmentError(f"seed is {seed}; 0 or more was expected")
+        raise AssignmentError(f"the seed is {seed}; give 0 or more")
 
 
 def deal(
     groups: Sequence[Sequence[str]], features: Mapping[str, np.ndarray], sizes: Sequence[float], seed: int
 ) -> list[int]:
-    """Deal groups to parts so that each part gets its share of every feature.
+    """Assign groups to parts so that each part gets its share of every feature.
 
-    Largest group first, each goes where it brings the parts' feature sums closest to their targets.
+    From the largest group on, each goes to the part where it brings the feature sums closest to their
+    targets.
 
     Parameters
     ----------
     groups
         Complex ids of each group.
     features
-        ``(F,)`` array by complex id, see `balance_features`.
+        Features as an ``(F,)`` array by complex id, see `balance_features`.
     sizes
-        Complexes that each part should hold; only their proportions matter.
+        Target number of complexes in each part; only the proportions matter.
     seed
-        Decides the order of groups of one size.
+        Seed for the order of groups of equal size.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def deal(
     for index in sorted(shuffled, key=lambda index: -len(groups[index])):
         lacking = (targets - sums) / scale
         gained = vectors[index] / scale
-        # |lacking - gained|^2 - |lacking|^2, the change of the distance to the targets by part
+        # |lacking - gained|^2 - |lacking|^2, is the change of the squared distance to the targets, by part.
         change = (gained * (gained - 2 * lacking)).sum(axis=1)
         part[index] = int(np.argmin(change))
         sums[part[index]] += vectors[index]

@@ -1,4 +1,4 @@
-"""The audit of a split as a report: from a table to JSON, HTML and rows."""
+"""The audit of a split of a table, written as JSON, HTML and CSV."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def audit(
     Parameters
     ----------
     table
-        Columns ``id, ligand, receptor`` (chains joined by ``:``) and, where there is one, ``source``.
+        Table with the columns ``id, ligand, receptor`` (chains joined by ``:``) and optionally ``source``.
     split
         Name of a column of `table`, or path of a CSV with ``id,split``.
     output
@@ -73,7 +73,7 @@ def _parts(table: pd.DataFrame, split: str) -> dict[str, str]:
     if TRAIN in absent or len(absent) > 1:
         raise AssignmentError(
             f"{split}: no complex is in {', '.join(sorted(absent))}; train and one of validation and test "
-            "were expected"
+            "must have some"
         )
     return part
 

@@ -24,20 +24,21 @@ def audit_page(
     pkd: pd.Series,
     funnel: pd.DataFrame | None,
 ) -> str:
-    """Return the page.
+    """Return the audit as an HTML page.
 
     Parameters
     ----------
     title
-        What was audited.
+        Title of the page, which names the audited split.
     summary, per_source
-        Fractions, overall and per source (may be empty), as `data_curation.leakage.summarise` returns them.
+        Fractions as `data_curation.leakage.summarise` returns them, overall and per source (may be empty).
     rows
-        What `data_curation.leakage.audit_split` returns.
+        Comparisons as `data_curation.leakage.audit_split` returns them.
     pkd
-        Measured pKd (NaN where there is none), indexed by the part of the split.
+        Measured pKd (NaN if it is not measured), indexed by the part of the split.
     funnel
-        Step by step of the curation (`data_curation.records.FUNNEL_COLUMNS`); None for no such section.
+        Rows left by each step of the curation (`data_curation.records.FUNNEL_COLUMNS`); None omits the
+        section.
     """
     sections = [
         f"<h1>{html.escape(title)}</h1>",

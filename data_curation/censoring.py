@@ -1,4 +1,4 @@
-"""Affinities that are only bounds: what SKEMPI says and the workbook does not."""
+"""Affinities that are only bounds, which SKEMPI marks and the workbook does not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from data_curation.errors import MutationError, SourceError
 from data_curation.mutations import Mutation, parse_mutations
 from data_curation.records import BindingRecord
 
-#: The name of SKEMPI's rows in the workbook.
+#: Name of the source of SKEMPI's rows in the workbook.
 SKEMPI_SOURCE = "SKEMPI v2.0"
 _COLUMNS = (
     "#Pdb",
@@ -25,7 +25,7 @@ _COLUMNS = (
     "Affinity_wt_parsed",
     "Reference",
 )
-#: Two Kd are the same value if they differ by less than this part.
+#: Two Kd are the same value if their relative difference is below this.
 _SAME_KD = 1e-3
 
 
@@ -35,13 +35,13 @@ class SkempiValue(NamedTuple):
     Attributes
     ----------
     pdb, mutations
-        The complex; no mutations for a wild type.
+        PDB entry and mutations of the complex; a wild type has no mutations.
     kd_molar
-        The number in mol/L, without its sign.
+        Value in mol/L, without its sign.
     reference
         PubMed identifier or citation.
     sign
-        ``<``, ``>`` or ``~`` where the number is a bound or an estimate, else "".
+        ``<``, ``>`` or ``~`` if the value is a bound or an estimate, else "".
     """
 
     pdb: str
@@ -54,12 +54,12 @@ class SkempiValue(NamedTuple):
 def read_skempi(path: str | os.PathLike[str]) -> list[SkempiValue]:
     """Read the affinities of the SKEMPI 2.0 table, mutants and wild types.
 
-    Entries without a number (``n.b``, ``unf``) are left out: the workbook cannot repeat what is no value.
+    Entries without a number (``n.b``, ``unf``) are skipped, because they cannot be in the workbook.
 
     Parameters
     ----------
     path
-        ``skempi_v2.csv``, separated by ``;``.
+        Path of ``skempi_v2.csv``, separated by ``;``.
 
     Raises
     ------
@@ -80,13 +80,14 @@ def read_skempi(path: str | os.PathLike[str]) -> list[SkempiValue]:
 def censored_rows(records: Iterable[BindingRecord], skempi: Iterable[SkempiValue]) -> dict[int, str]:
     """Find the SKEMPI rows of the workbook whose Kd is only a bound.
 
-    A row is recognised by PDB entry, mutations and Kd, and by the reference where several agree. One whose
-    mutations cannot be read is none; the cleaning drops it.
+    A row is matched by PDB entry, mutations and Kd, and by the reference if several entries match. A row
+    whose mutations cannot be read has no match; the cleaning drops it.
 
     Returns
     -------
     dict
-        ``<`` (Kd is at most the value: binds more strongly), ``>`` or ``~``, by workbook row.
+        ``<`` (Kd is at most the value, so the complex binds at least that strongly), ``>`` or ``~``, by
+        workbook row.
     """
     known: dict[tuple[str, frozenset[Mutation]], list[SkempiValue]] = {}
     for value in skempi:
@@ -106,7 +107,7 @@ def censored_rows(records: Iterable[BindingRecord], skempi: Iterable[SkempiValue
         ]
         same = [value for value in same if value.reference == record.affinity_pubmed_id] or same
         signs = {value.sign for value in same}
-        # A value that any measurement gives exactly is not only a bound.
+        # A value that some measurement reports exactly is not only a bound.
         if signs and "" not in signs:
             found[record.row] = min(signs)
     return found

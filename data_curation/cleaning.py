@@ -1,8 +1,8 @@
-"""The annotation rules, one function each, in the order in which they are applied.
+"""The cleaning rules, one function each, in the order in which they are applied.
 
-A rule looks at all records, and at the structures that are there, and yields a `Finding` for each row that it
-drops, corrects or has something to say of. What contradicts its structure is found by looking, so a rule that
-needs the structure says nothing of a row without one. `clean` applies the rules in order and counts.
+A rule takes all records and the available structures, and yields a `Finding` for each row that it drops,
+corrects or notes. A rule that compares a row with its structure yields nothing for a row without one. `clean`
+applies the rules in order and counts the rows.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ Action = Literal["dropped", "corrected", "noted"]
 
 
 class Finding(NamedTuple):
-    """What a rule says of a row.
+    """The result of a rule for one row.
 
     Attributes
     ----------
     record
-        The record that stays: as it was if it is noted, another one if it is corrected; the one that leaves
-        if it is dropped.
+        The dropped record, the corrected record, or the unchanged record if it is only noted.
     action, reason
-        What happens to it, and why.
+        Action (dropped, corrected or noted) and its reason.
     """
 
     record: BindingRecord
@@ -40,14 +39,14 @@ Rule = Callable[[Sequence[BindingRecord], Structures], Iterator[Finding]]
 
 
 def damaged_structure(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
-    """Drop a row whose structure file is there but cannot be read: what it holds cannot be checked."""
+    """Drop a row whose structure file exists but cannot be read, so that the row cannot be checked."""
     for record in records:
         if error := structures.error(record):
             yield Finding(record, "dropped", str(error))
 
 
 def malformed_mutation(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
-    """Drop a row with a mutation that cannot be read: which protein was measured is open."""
+    """Drop a row with a mutation that cannot be read, because the measured protein is unknown."""
     for record in records:
         try:
             _mutations(record)
@@ -56,7 +55,7 @@ def malformed_mutation(records: Sequence[BindingRecord], _: Structures) -> Itera
 
 
 def repeated_mutation(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
-    """Take a mutation that is named twice as one; perhaps that of another chain was meant, so it is said."""
+    """Count a mutation that is listed twice once, and note it: another chain may have been meant."""
     for record in records:
         once = tuple(dict.fromkeys(record.mutations))
         if once != record.mutations:
@@ -65,7 +64,7 @@ def repeated_mutation(records: Sequence[BindingRecord], _: Structures) -> Iterat
 
 
 def lower_case_duplicate(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
-    """Take ``h`` off a list that has ``H`` if there is no chain ``h``: it stands for the same chain."""
+    """Remove ``h`` from a list that has ``H`` if there is no chain ``h``: it means the same chain."""
     for record in records:
         chains = structures.chains(record)
         sides = []
@@ -84,10 +83,10 @@ def lower_case_duplicate(records: Sequence[BindingRecord], structures: Structure
 
 
 def shifted_numbering(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
-    """Renumber the mutations of a chain where one shift makes those of all rows of the entry fit.
+    """Renumber the mutations of a chain if one shift makes those of all rows of the entry fit.
 
-    Residue 8 alone would meet its wild type one further too often, so at least two positions have to agree;
-    see `data_curation.mutations.shift_that_fits`.
+    A single position matches by chance too often, so at least two have to agree; see
+    `data_curation.mutations.shift_that_fits`.
     """
     entries: dict[tuple[str, str], list[BindingRecord]] = {}
     for record in records:
@@ -104,12 +103,12 @@ def shifted_numbering(records: Sequence[BindingRecord], structures: Structures) 
             shifted = [_renumbered(mutation, shifts) for mutation in _mutations(record)]
             if shifts and tuple(shifted) != _mutations(record):
                 fixed = replace(record, mutations=tuple(map(str, shifted)))
-                said = ", ".join(f"chain {name} by {shift:+d}" for name, shift in shifts.items())
-                yield Finding(fixed, "corrected", f"the numbers of the mutations are shifted: {said}")
+                shown = ", ".join(f"chain {name} by {shift:+d}" for name, shift in shifts.items())
+                yield Finding(fixed, "corrected", f"the numbers of the mutations are shifted: {shown}")
 
 
 def wild_type_mismatch(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
-    """Drop a mutation of a residue that the structure does not have: which protein was measured is open."""
+    """Drop a row with a mutation of a residue that the structure lacks: the measured protein is unknown."""
     for record in records:
         chains = structures.chains(record)
         if chains is None:
@@ -129,7 +128,7 @@ def wild_type_mismatch(records: Sequence[BindingRecord], structures: Structures)
 
 
 def mutation_already_applied(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
-    """Say where the structure is that of the mutant: it has the new residue at the place of the mutation."""
+    """Note a row whose structure is that of the mutant: it has the new residue at the mutated position."""
     for record in records:
         chains = structures.chains(record) or {}
         already = [
@@ -143,7 +142,7 @@ def mutation_already_applied(records: Sequence[BindingRecord], structures: Struc
 
 
 def chain_on_both_sides(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
-    """Drop a row that names one chain on both sides: to which of them it belongs is open."""
+    """Drop a row that names one chain on both sides, because its side is ambiguous."""
     for record in records:
         twice = [name for name in record.ligand_chains if name and name in record.receptor_chains]
         if twice:
@@ -151,7 +150,7 @@ def chain_on_both_sides(records: Sequence[BindingRecord], _: Structures) -> Iter
 
 
 def impossible_temperature(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
-    """Take away a temperature at which nothing binds in water: 25 is one in degrees Celsius, or a mistake."""
+    """Remove a temperature outside the range of liquid water: 25 is in degrees Celsius, or a mistake."""
     for record in records:
         kelvin = record.temperature_kelvin
         if kelvin is not None and not LOWEST_KELVIN <= kelvin <= HIGHEST_KELVIN:
@@ -160,7 +159,7 @@ def impossible_temperature(records: Sequence[BindingRecord], _: Structures) -> I
 
 
 def absent_chain(records: Sequence[BindingRecord], structures: Structures) -> Iterator[Finding]:
-    """Drop a row that names a chain which the structure lacks, or an empty one: a side is incomplete."""
+    """Drop a row that names a chain that the structure lacks, or an empty name: a side is incomplete."""
     for record in records:
         for side, names in (("ligand", record.ligand_chains), ("receptor", record.receptor_chains)):
             chains = structures.chains(record)
@@ -175,7 +174,7 @@ def absent_chain(records: Sequence[BindingRecord], structures: Structures) -> It
 
 
 def unknown_sequence(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
-    """Drop a row with a side whose chains are not known: there is nothing to predict from."""
+    """Drop a row with a side whose sequences are unknown, because nothing can be predicted from it."""
     for record in records:
         for side, chains in (("ligand", record.ligand), ("receptor", record.receptor)):
             if not chains:
@@ -184,7 +183,7 @@ def unknown_sequence(records: Sequence[BindingRecord], _: Structures) -> Iterato
 
 
 def chain_count(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
-    """Drop a row with more or fewer sequences than chain names: which sequence is which chain is open."""
+    """Drop a row with more or fewer sequences than chain names, because their assignment is ambiguous."""
     for record in records:
         names = record.ligand_chains + record.receptor_chains
         sequences = (len(record.ligand), len(record.receptor))
@@ -194,7 +193,7 @@ def chain_count(records: Sequence[BindingRecord], _: Structures) -> Iterator[Fin
 
 
 def short_chain(minimum: int) -> Rule:
-    """Make the rule that drops a row with any chain of fewer than `minimum` residues (published: 40)."""
+    """Return the rule that drops a row with any chain of fewer than `minimum` residues (published: 40)."""
 
     def rule(records: Sequence[BindingRecord], _: Structures) -> Iterator[Finding]:
         for record in records:
@@ -206,14 +205,14 @@ def short_chain(minimum: int) -> Rule:
 
 
 class Step(NamedTuple):
-    """A rule by name, and the number of rows that the publication has left after it, if it says."""
+    """A rule with its name, and the number of rows that the publication reports after it, if any."""
 
     name: str
     rule: Rule
     published_rows: int | None = None
 
 
-#: Rules that look at what the workbook says of a row; later ones rely on earlier ones.
+#: Rules for the annotations of a row in the workbook; later ones rely on earlier ones.
 ANNOTATION_STEPS = (
     Step("damaged_structure", damaged_structure),
     Step("malformed_mutation", malformed_mutation),
@@ -229,7 +228,7 @@ ANNOTATION_STEPS = (
 
 
 def sequence_steps(minimum_chain_length: int) -> tuple[Step, ...]:
-    """Return the rules that look at the sequences of a row."""
+    """Return the rules for the sequences of a row."""
     return (
         Step("unknown_sequence", unknown_sequence),
         Step("chain_count", chain_count),
@@ -256,7 +255,7 @@ def clean(
     kept
         The records that no rule dropped, in their order.
     touched
-        Every row that a rule has found something in.
+        Every row that a rule dropped, corrected or noted.
     rows_after
         Each step with the number of rows left after it.
     """
@@ -290,7 +289,7 @@ def _renumbered(mutation: Mutation, shifts: dict[str, int]) -> Mutation:
 
 
 def _known_by_table(names: tuple[str, ...], sequences: tuple[str, ...]) -> set[str]:
-    """Return the chains that have a sequence: as many as there are, but for the lower-case copies."""
+    """Return the chains that have a sequence in the table, without lower-case copies."""
     if len(names) <= len(sequences) or not sequences:
         return set(names)
     return {name for name in names if not (name.islower() and name.upper() in names)}

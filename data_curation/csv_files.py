@@ -1,4 +1,4 @@
-"""CSV files read as text, with one clear error for whatever is wrong with them."""
+"""Read CSV files as text, with one clear error for every problem."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def read_csv(
     separator: str = ",",
     error: type[CurationError] = SourceError,
 ) -> pd.DataFrame:
-    """Return a CSV (may be gzip), every value as text and nothing as missing.
+    """Return a CSV (may be gzip) with every value as text and no value as missing.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     columns
-        Those that it must have.
+        Required columns.
     separator
-        Between the values of a line.
+        Separator of the values in a line.
     error
-        What to raise.
+        Class of the error to raise.
 
     Raises
     ------
     CurationError
-        `error`, if the file cannot be read or a column is missing.
+        An instance of `error`, if the file cannot be read or a column is missing.
     """
     source = Path(path)
     try:
         table = pd.read_csv(source, sep=separator, dtype=str, keep_default_na=False)
     except FileNotFoundError as cause:
-        raise error(f"{source}: no such file; a CSV was expected") from cause
+        raise error(f"{source}: no such file; give a CSV file") from cause
     except _UNREADABLE as cause:
         raise error(f"{source}: not a readable CSV ({cause})") from cause
     require_columns(table, columns, source, error)
@@ -59,7 +59,7 @@ def read_csv(
 def require_columns(
     table: pd.DataFrame, columns: Sequence[str], source: Path, error: type[CurationError] = SourceError
 ) -> None:
-    """Raise `error` if a column is missing, with those that there are."""
+    """Raise `error` if a column is missing; the message lists the existing columns."""
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise error(

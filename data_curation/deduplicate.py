@@ -11,11 +11,11 @@ from data_curation.records import METHOD_PRIORITY, BindingRecord, Combination, S
 
 #: Measurements of one complex that differ by more than this are a conflict, in pKd units.
 CONFLICT = 1.0
-#: Standard deviation of measurements of one complex within one publication, and what differs between
-#: publications beyond that, in pKd units. Pooled over the repeated rows of PPB-Affinity: 0.45 for one value
-#: a publication, 0.6 (0.45 and 0.4 in quadrature) between independent ones.
+#: Standard deviation of measurements of one complex within one publication, and the additional standard
+#: deviation between publications, in pKd units. Pooled over the repeated rows of PPB-Affinity: 0.45 within
+#: one publication, 0.6 (0.45 and 0.4 in quadrature) between independent ones.
 WITHIN_SD, BETWEEN_SD = 0.45, 0.4
-#: How many replicates of its own a complex needs before its spread counts as much as the pooled one.
+#: Number of replicates at which the variance of a complex counts as much as the pooled one.
 PRIOR_DEGREES = 3.0
 
 
@@ -35,15 +35,15 @@ class CuratedComplex:
     pkd_sd
         Sample standard deviation of those pKd values; None for one value.
     n_replicates
-        How many records the mean was taken over.
+        Number of records in the mean.
     conflict
         Whether any two measurements of the complex, whatever the method, are more than `CONFLICT` apart.
     weight
-        How far the mean can be trusted, 1 for a single measurement: see `precision_weight`.
+        Precision of the mean relative to a single measurement, which has 1; see `precision_weight`.
     rows
         Workbook rows of all records of this complex, used in the mean or not.
     methods, pubmed_ids
-        Of all those records, each once, in their order.
+        Distinct methods and PubMed identifiers of all those records, in their order.
     censored
         ``<`` or ``>`` if Kd is only known to be below or above the mean, ``~`` if it is an estimate, else "".
     """
@@ -62,7 +62,7 @@ class CuratedComplex:
 
     @property
     def sides(self) -> Sides:
-        """What a split looks at."""
+        """The properties of the complex that determine a split."""
         return Sides(self.id, self.record.pdb, self.record.ligand, self.record.receptor)
 
 
@@ -73,22 +73,22 @@ def deduplicate(
 ) -> list[CuratedComplex]:
     """Combine the records of each distinct complex.
 
-    Only the records of the best method present (`METHOD_PRIORITY`) enter the mean, and no bound where there
-    is an exact value.
+    Only the records of the best method present (`METHOD_PRIORITY`) enter the mean, and bounds only if there
+    is no exact value.
 
     Parameters
     ----------
     records
-        With the sequences of both sides.
+        Records with the sequences of both sides.
     censored
-        Sign of the values that are bounds, by workbook row; see `data_curation.censoring`.
+        Sign of each value that is only a bound, by workbook row; see `data_curation.censoring`.
     combination
-        Which records are of one complex, and which mean is taken.
+        Rule for which records belong to one complex, and which mean is taken.
 
     Returns
     -------
     list of CuratedComplex
-        Ordered by the first workbook row of each.
+        Complexes, ordered by the first workbook row of each.
     """
     key = canonical_key if combination == "canonical" else _ordered_key
     groups: dict[Hashable, list[BindingRecord]] = {}
@@ -99,10 +99,10 @@ def deduplicate(
 
 
 def canonical_key(record: BindingRecord) -> Hashable:
-    """Return what is equal for two records of one complex.
+    """Return the key by which records of one complex are recognised.
 
-    Neither which side is called ligand, nor the order of the chains of a side, nor residues that were not
-    observed (``X``) make another complex.
+    The key does not depend on which side is called ligand, on the order of the chains of a side, or on
+    residues that were not observed (``X``).
     """
     return tuple(sorted(_canonical_side(side) for side in (record.ligand, record.receptor)))
 
@@ -111,11 +111,11 @@ def precision_weight(values: list[float]) -> float:
     """Return the precision of the mean of replicates relative to that of a single measurement.
 
     The variance of the replicates is shrunk to the pooled one, ``WITHIN_SD ** 2``, which counts as
-    `PRIOR_DEGREES` replicates; what differs between publications does not average out:
+    `PRIOR_DEGREES` replicates; the variance between publications does not average out:
 
         weight = (WITHIN_SD^2 + BETWEEN_SD^2) / (shrunk variance / n + BETWEEN_SD^2)
 
-    So two values that agree weigh more than one, two that contradict each other less.
+    So two values that agree weigh more than a single value, and two that contradict each other weigh less.
     """
     degrees = len(values) - 1
     shrunk = (PRIOR_DEGREES * WITHIN_SD**2 + _squares(values)) / (PRIOR_DEGREES + degrees)

@@ -1,4 +1,4 @@
-"""Errors of the curation: each says what was got, what was expected and where."""
+"""Errors of the curation: each message says what is wrong, where, and what is allowed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class SourceError(CurationError):
 
 
 class OutputError(CurationError):
-    """A result cannot be written where it was asked for."""
+    """A result cannot be written to the requested path."""
 
 
 class MMseqsError(CurationError):
@@ -20,7 +20,7 @@ class MMseqsError(CurationError):
 
 
 class AssignmentError(CurationError):
-    """A split cannot be made or is not a split: a wrong ratio, an unknown part, a missing complex."""
+    """A split cannot be made or is invalid: a wrong ratio, an unknown part, a missing complex."""
 
 
 class StructureError(CurationError):

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written beside their place, then renamed into it."""
+"""Atomic writing of files: a temporary file is written in the same folder, then renamed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from data_curation.errors import OutputError
 
 _BLOCK = 2**20
-#: What a file that nobody executes may be allowed.
+#: Permissions of a file that is not executable, before the umask.
 _ANY_FILE = 0o666
 
 
@@ -28,7 +28,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 
 def check_writable_file(path: str | os.PathLike[str]) -> Path:
-    """Raise now, before any heavy work, if a file cannot be created or replaced.
+    """Raise before any heavy work if a file cannot be created or replaced.
 
     Raises
     ------
@@ -45,12 +45,12 @@ def check_writable_file(path: str | os.PathLike[str]) -> Path:
 
 
 def refuse_overwriting(path: str | os.PathLike[str], sources: Iterable[str | os.PathLike[str]]) -> None:
-    """Raise if a file to be written is one that is read.
+    """Raise if an output file is also an input file.
 
     Raises
     ------
     OutputError
-        If it is, by whatever name.
+        If both paths refer to the same file.
     """
     for source in sources:
         if Path(path).exists() and Path(source).exists() and Path(path).samefile(source):
@@ -58,7 +58,7 @@ def refuse_overwriting(path: str | os.PathLike[str], sources: Iterable[str | os.
 
 
 def check_writable_folder(path: str | os.PathLike[str]) -> Path:
-    """Raise now, before any heavy work, if a folder cannot be created or written into.
+    """Raise before any heavy work if a folder cannot be created or written into.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _check_folder(folder: Path, path: str | os.PathLike[str]) -> None:
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` when the block ends without an error.
 
-    The permissions are those of any new file, by the umask.
+    The permissions are those of any new file, according to the umask.
 
     Raises
     ------
@@ -91,16 +91,16 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         If `path` is a folder or its folder cannot be written.
     """
     target = check_writable_file(path)
-    with _said(path):
+    with _output_errors(path):
         target.parent.mkdir(parents=True, exist_ok=True)
-        # The suffix stays last, because writers choose a format by it.
+        # The suffix stays last, because writers choose the format by it.
         temporary = target.with_name(f"{_unused_name()}{target.suffix}")
         temporary.touch(exist_ok=False)
         mode = stat.S_IMODE(temporary.stat().st_mode)
     try:
-        with _said(path):
+        with _output_errors(path):
             yield temporary
-            temporary.chmod(mode)  # some writers leave files that only their owner can read
+            temporary.chmod(mode)  # Some writers leave files that only their owner can read.
             temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -110,8 +110,8 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary folder whose files appear in `path` when the block ends without an error.
 
-    A new folder appears whole. In a folder that exists, files of the same names are replaced one by one,
-    after all of them have been written; its other files stay.
+    A new folder appears with all its files at once. In an existing folder, files with the same names are
+    replaced one by one after all of them have been written; its other files stay.
 
     Raises
     ------
@@ -120,17 +120,17 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = check_writable_folder(path)
     exists = target.exists()
-    with _said(path):
+    with _output_errors(path):
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Inside a folder that exists, because only that folder is known to be writable.
+        # The temporary folder is inside an existing one, because only that one is known to be writable.
         temporary = (target if exists else target.parent) / _unused_name()
         temporary.mkdir()
         mode = stat.S_IMODE(temporary.stat().st_mode)
     try:
-        with _said(path):
+        with _output_errors(path):
             yield temporary
             for entry in temporary.iterdir():
-                entry.chmod(mode & _ANY_FILE)  # some writers leave files that only their owner can read
+                entry.chmod(mode & _ANY_FILE)  # Some writers leave files that only their owner can read.
             if exists:
                 for entry in sorted(temporary.iterdir()):
                     entry.replace(target / entry.name)
@@ -141,13 +141,13 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _unused_name() -> str:
-    """Return a name for a temporary file or folder, which is made as any other is: the umask counts."""
+    """Return an unused name for a temporary file or folder, which is then created with the usual umask."""
     return f".partial-{uuid.uuid4().hex}"
 
 
 @contextmanager
-def _said(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what the system says (disk full, read-only, ...) into an error that names the output."""
+def _output_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Convert errors of the system (disk full, read-only, ...) to an error that names the output."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""An HTML page that needs no other file."""
+"""Build self-contained HTML pages."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def html_page(title: str, body: str) -> str:
 
 
 def html_figure(content: bytes, kind: Literal["png", "svg+xml"], name: str, caption: str = "") -> str:
-    """Return the HTML of an image with what it shows: `name` for those who cannot see it, `caption` below."""
+    """Return the HTML of an image: `name` is its alternative text, `caption` the text below."""
     below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
     return f'<figure><img alt="{html.escape(name)}" src="{source}">{below}</figure>'
 
 
 def html_table(frame: pd.DataFrame) -> str:
-    """Return a table as HTML, no cell cut short."""
+    """Return a table as HTML, without truncating cells."""
     with pd.option_context("display.max_colwidth", None):
         return frame.to_html(index=False, border=0)

@@ -1,14 +1,15 @@
-"""Antibody chains: which chains are, and their constant domains masked.
+"""Find antibody chains and mask their constant domains.
 
 Antibodies resemble one another whatever they bind: constant domains are nearly identical, variable
-domains are at least 30 % identical. A similarity rule that does not know this puts every antibody
-complex into one group. Reference domains are in ``immunoglobulin_domains.fasta``; a chain is
+domains are at least 30 % identical. A similarity rule that ignores this puts every antibody complex into one
+group. Reference domains are in ``immunoglobulin_domains.fasta``; a chain is
 
 - *an immunoglobulin* if a variable domain of the reference aligns with it at >= 45 % identity over
   >= 70 % of the domain (variable domains of T-cell receptors reach 42 %);
 - masked where a constant domain aligns at >= 50 % identity over >= 50 % of the domain, if the chain is
   an immunoglobulin (an Fc that is itself the binding partner keeps its residues);
-- masked where beta-2-microglobulin aligns so, always: it comes with every MHC class I molecule.
+- masked where beta-2-microglobulin aligns in the same way, in every chain, because it is part of every MHC
+  class I molecule.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MIN_CONSTANT_IDENTITY, MIN_CONSTANT_COVERAGE = 0.5, 0.5
 
 @dataclass(frozen=True)
 class MaskedChain:
-    """A chain as the similarity rules see it.
+    """A chain as the similarity rules use it.
 
     Attributes
     ----------
@@ -47,12 +48,12 @@ def mask_chains(chains: Iterable[str]) -> dict[str, MaskedChain]:
     Parameters
     ----------
     chains
-        Residues; repeated chains are looked at once.
+        Residues of each chain; repeated chains are searched once.
 
     Returns
     -------
     dict
-        By chain, in sorted order.
+        `MaskedChain` by chain, in sorted order.
 
     Raises
     ------

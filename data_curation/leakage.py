@@ -1,7 +1,7 @@
-"""How much of one part of a split is already in another: the audit.
+"""The audit of a split: how much of one part is already in another.
 
-Nothing here is shared with the splitters but MMseqs2 and the masks of antibody domains: every chain of
-validation and test is searched, by itself and at the highest sensitivity, against every chain.
+The audit shares only MMseqs2 and the masks of antibody domains with the splitters: each chain of validation
+and test is searched at the highest sensitivity against every chain.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from data_curation.clustering import search
 from data_curation.immunoglobulin import mask_chains
 from data_curation.records import TEST, TRAIN, VALIDATION, Sides
 
-#: A hit must cover this part of the shorter of the two chains.
+#: Minimum fraction of the shorter of the two chains that a hit must cover.
 MIN_COVERAGE = 0.8
 MIN_IDENTITY = 0.3
-#: Each part and the part that it must not resemble.
+#: Pairs of a part and another part that it must not resemble.
 COMPARISONS = ((TEST, TRAIN), (VALIDATION, TRAIN), (TEST, VALIDATION))
 IDENTITY_LEVELS = (0.3, 0.5, 0.9, 1.0)
 
@@ -27,9 +27,9 @@ IDENTITY_LEVELS = (0.3, 0.5, 0.9, 1.0)
 def similar_chains(queries: Iterable[str], targets: Iterable[str]) -> pd.DataFrame:
     """Return the pairs of similar chains: ``query, target, identity`` (0 to 1), identical ones included.
 
-    MMseqs2 searches at its highest sensitivity, for alignments over 80 % of the shorter chain or more, at
-    most 1,000 targets a query. A chain too short for its prefilter (below about 15 residues) can only be
-    found when it is identical.
+    MMseqs2 searches at its highest sensitivity, for alignments over 80 % of the shorter chain or more, and at
+    most 1,000 targets per query. A chain too short for its prefilter (below about 15 residues) is only found
+    if it is identical.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def similar_chains(queries: Iterable[str], targets: Iterable[str]) -> pd.DataFra
 
 @dataclass(frozen=True)
 class _Similar:
-    """Chains similar to each searched chain, in the order of rising identity."""
+    """Chains similar to each searched chain, in order of increasing identity."""
 
     hits: dict[str, tuple[np.ndarray, np.ndarray]]
     chains: dict[str, int]
@@ -57,7 +57,7 @@ class _Similar:
     def best(self, first: Sequence[tuple[str, ...]], second: Sequence[tuple[str, ...]]) -> np.ndarray:
         """Return the ``(len(first), len(second))`` highest identity between any of their chains, 0 if none.
 
-        `first` and `second` hold the chains of a complex or of one side.
+        `first` and `second` contain the chains of complexes or of single sides.
         """
         owners: list[list[int]] = [[] for _ in self.chains]
         for column, chains in enumerate(second):
@@ -72,7 +72,7 @@ class _Similar:
                     targets, identity = self.hits[chain]
                     values = np.zeros(len(second), dtype=np.float32)
                     columns = [column for target in targets for column in owners[target]]
-                    # Where a column comes more than once, the last and highest value stays.
+                    # If a column occurs more than once, the last and highest value remains.
                     values[columns] = np.repeat(identity, counts[targets])
                     row_of[chain] = values
                 np.maximum(best[row], row_of[chain], out=best[row])
@@ -108,7 +108,7 @@ def audit_split(complexes: Sequence[Sides], part: Mapping[str, str]) -> pd.DataF
     members = {name: [c for c in complexes if part.get(c.id) == name] for name in (TRAIN, VALIDATION, TEST)}
     everyone = [c for items in members.values() for c in items]
     masked = mask_chains(chain for item in everyone for chain in item.chains)
-    # The same complexes as the strict rule sees them: masked, and without antibody chains.
+    # The same complexes as in the strict rule: masked, and without antibody chains.
     as_masked = {c.id: _mapped(c, {chain: m.residues for chain, m in masked.items()}) for c in everyone}
     antibody = {chain for chain, m in masked.items() if m.immunoglobulin}
     others = {
@@ -148,7 +148,7 @@ def audit_split(complexes: Sequence[Sides], part: Mapping[str, str]) -> pd.DataF
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the fractions of complexes per comparison: what `audit_split` found, in one line each.
+    """Return the fraction of complexes for each finding of `audit_split`, one row per comparison.
 
     Columns: ``part, against, complexes, duplicate, swapped_duplicate, chain_30, chain_50, chain_90,
     chain_100`` (any chain that identical, in per cent), ``both_sides, strict_violation``; fractions 0 to 1.
@@ -193,7 +193,7 @@ def _similar(searched: Sequence[Sides], everyone: Sequence[Sides]) -> _Similar:
 
 
 def _both_sides(similar: _Similar, first: Sequence[Sides], second: Sequence[Sides]) -> np.ndarray:
-    """Return ``(len(first), len(second))``: both sides similar, in the same or the other orientation."""
+    """Return ``(len(first), len(second))`` bool: both sides are similar, in either orientation."""
     ligand, receptor = [c.ligand for c in first], [c.receptor for c in first]
     other_ligand, other_receptor = [c.ligand for c in second], [c.receptor for c in second]
     straight = (similar.best(ligand, other_ligand) > 0) & (similar.best(receptor, other_receptor) > 0)

@@ -1,4 +1,4 @@
-"""Point mutations: as written in tables, and applied to the chains of a structure."""
+"""Parse point mutations from tables and apply them to the chains of a structure."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _FORMS = (
     re.compile(rf"(?P<chain>[A-Za-z0-9]+)_{_WILD_TYPE}{_SITE}{_MUTANT}"),
     re.compile(rf"{_WILD_TYPE}(?P<chain>[A-Za-z0-9]){_SITE}{_MUTANT}"),
 )
-# Residues shown on each side of one that does not fit.
+# Number of neighbours on each side that the message shows for a residue that does not fit.
 _SHOWN = 2
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One residue replaced by another one.
+    """A point mutation: one residue is replaced by another.
 
-    `chain` is the author's chain name, `number` and `insertion` (``""`` if none) say which residue, and
+    `chain` is the author's chain name, `number` and `insertion` (``""`` if none) identify the residue, and
     `wild_type` and `mutant` are one-letter codes.
     """
 
@@ -41,7 +41,7 @@ class Mutation:
 
 @dataclass(frozen=True)
 class MutatedChain:
-    """A chain's sequence with mutations, the ones applied, and the ones that the structure had already."""
+    """A chain's sequence with mutations, those that were applied, and those already in the structure."""
 
     sequence: str
     applied: tuple[Mutation, ...]
@@ -64,13 +64,13 @@ def parse_mutation(text: str) -> Mutation:
                 found["chain"], found["wild_type"], int(found["number"]), found["insertion"], found["mutant"]
             )
     raise MutationError(
-        f"{text!r} is no mutation: I_L38G (chain, wild type, number, mutant) or LI38G (wild type, "
-        f"one-character chain, number, mutant) was expected, with letters of {_LETTERS}"
+        f"{text!r} is no mutation: write I_L38G (chain, wild type, number, mutant) or LI38G (wild type, "
+        f"one-character chain, number, mutant), with letters of {_LETTERS}"
     )
 
 
 def parse_mutations(text: str) -> tuple[Mutation, ...]:
-    """Read mutations separated by ``,`` or ``;``; none from a blank text, one from one written twice.
+    """Read mutations separated by ``,`` or ``;``; a blank text gives none, and duplicates count once.
 
     Raises
     ------
@@ -113,13 +113,13 @@ def apply_mutations(chain: StructureChain, mutations: Sequence[Mutation]) -> Mut
 
 
 def shift_that_fits(chain: StructureChain, mutations: Sequence[Mutation]) -> int | None:
-    """Find a numbering fault: the one shift, -1 or +1, with which every mutation meets its wild type.
+    """Find a numbering error: the only shift, -1 or +1, with which every mutation matches its wild type.
 
     Returns
     -------
     int or None
-        What to add to the numbers. None if the mutations fit as they are, both shifts fit or neither does,
-        or fewer than two positions are mutated: a single residue fits by chance too often.
+        Shift to add to the numbers. None if the mutations fit without a shift, both shifts fit or neither
+        does, or fewer than two positions are mutated: a single residue fits by chance too often.
     """
     places = {(mutation.number, mutation.insertion) for mutation in mutations}
     if len(places) < 2 or _fits(chain, mutations, 0):

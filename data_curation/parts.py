@@ -1,4 +1,4 @@
-"""Which complex trains, validates or tests: a column of a table, or a CSV, of parts or of folds."""
+"""Read the split of complexes from a column of a table or a CSV file, as parts or as folds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data_curation.csv_files import read_csv
 from data_curation.errors import AssignmentError
 from data_curation.records import TEST, TRAIN, VALIDATION
 
-#: What the three parts are called in lower case.
+#: Names of the three parts in lower case.
 _PART_OF_LABEL = {
     **dict.fromkeys(("train", "training"), TRAIN),
     **dict.fromkeys(("validation", "val", "valid", "dev"), VALIDATION),
@@ -21,26 +21,27 @@ _PART_OF_LABEL = {
 
 
 def assigned_parts(table: pd.DataFrame, split: str) -> dict[str, str]:
-    """Return the part of each complex that has one.
+    """Return the part of each complex that is assigned to one.
 
     Parameters
     ----------
     table
-        With a column ``id``.
+        Table with a column ``id``.
     split
-        Name of a column of `table`, or path of a CSV with ``id,split``. Where it holds folds, a colon
-        and a number say which one tests (``fold:0``): the next fold validates, all else trains.
+        Name of a column of `table`, or path of a CSV with ``id,split``. If it contains folds, append a colon
+        and the number of the test fold (``fold:0``): the next fold validates, all others train.
 
     Returns
     -------
     dict
-        ``train``, ``validation`` or ``test`` by complex id, however the split writes it (``Val``, ``valid``).
+        ``train``, ``validation`` or ``test`` by complex id; variants such as ``Val`` or ``valid`` are
+        normalised.
 
     Raises
     ------
     AssignmentError
-        As for `read_split`; if the split is neither a column nor a file, an id is not in the table, a part
-        is none of the three, or the fold is none of those that are there.
+        If the split is neither a column nor a file, the file cannot be read, an id occurs twice or is not in
+        the table, a part is unknown, or the fold does not exist.
     """
     name, fold = split_and_fold(split)
     if name in table:
@@ -62,13 +63,13 @@ def assigned_parts(table: pd.DataFrame, split: str) -> dict[str, str]:
 
 
 def split_and_fold(split: str) -> tuple[str, str]:
-    """Return the column or file of a split, and the fold that tests, empty where none is said."""
+    """Return the column or file of a split, and the test fold, which is empty if none is named."""
     name, colon, fold = split.rpartition(":")
     return (name, fold) if colon and fold.isdecimal() else (split, "")
 
 
 def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read CSV, ``id,split``; return the second by the first.
+    """Read a CSV ``id,split`` and return the split by id.
 
     Raises
     ------

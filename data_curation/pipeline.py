@@ -1,4 +1,4 @@
-"""All of the curation in order: read, clean, combine, split, write."""
+"""The curation pipeline: read, clean, combine, split, write."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from data_curation.strict import Similarity, strict_folds, strict_split
 #: Row counts that the publication gives, arXiv 2505.20036.
 PUBLISHED_WORKBOOK, PUBLISHED_DISTINCT = 12062, 8207
 PUBLISHED_SPLIT = {TRAIN: 6485, VALIDATION: 965, TEST: 757}
-#: Shorter chains have no place in the published split.
+#: The published split contains no shorter chains.
 REFERENCE_CHAIN_LENGTH = 40
-#: Columns of the table that say what trains and what tests.
+#: Columns of the table with the splits.
 SPLIT_COLUMNS = ("split_reference", "split_strict", "fold")
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Where the raw data are; at least one of `workbook` and `sequences`.
+    """Paths of the raw data; at least one of `workbook` and `sequences` is required.
 
     Attributes
     ----------
     workbook
-        The published PPB-Affinity workbook; without it the rows are those of `sequences`.
+        Path of the published PPB-Affinity workbook; without it the rows are those of `sequences`.
     sequences
-        Table that carries the sequences of rows; see `data_curation.sources.read_sequence_table`.
+        Path of a table with the sequences of rows; see `data_curation.sources.read_sequence_table`.
     structures
         Folder of structure files, laid out as published; see `data_curation.structures.find_structure`.
     skempi
-        The SKEMPI 2.0 table, which says what values are only bounds.
+        Path of the SKEMPI 2.0 table, which marks values that are only bounds.
     """
 
     workbook: str | os.PathLike[str] | None = None
@@ -55,25 +55,25 @@ class Inputs:
     skempi: str | os.PathLike[str] | None = None
 
     def hashes(self) -> dict[str, str]:
-        """Return the SHA-256 of each file by what it is."""
+        """Return the SHA-256 of each file by the name of its attribute."""
         files = {name: path for name, path in asdict(self).items() if name != "structures" and path}
         return {name: sha256_of(path) for name, path in files.items()}
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a curation can be told.
+    """The options of a curation.
 
     Attributes
     ----------
     protocol
-        How repeated measurements are combined; see `data_curation.deduplicate`.
+        Rule for combining repeated measurements; see `data_curation.deduplicate`.
     minimum_chain_length
-        Rows with a shorter chain are dropped; the publication has 40, which drops every peptide.
+        Rows with a shorter chain are dropped; the publication uses 40, which drops every peptide.
     allow_missing
-        Drop and count rows without any sequence, rather than to stop.
+        Drop and count rows without any sequence instead of raising an error.
     seed
-        Of the strict splits: decides between groups of one size.
+        Seed of the strict splits, for the order of groups of equal size.
     """
 
     protocol: Combination = "canonical"
@@ -89,14 +89,14 @@ class CuratedDataset:
     Attributes
     ----------
     complexes
-        One row a distinct complex (columns: see the data card).
+        One row per distinct complex (the data card describes the columns).
     funnel
         Rows left after each step beside the published number: ``step, dropped, corrected, rows,
         published_rows``.
     touched
-        Every workbook row that a rule has found something in: ``row, rule, action, reason``.
+        Every workbook row that a rule dropped, corrected or noted: ``row, rule, action, reason``.
     manifest
-        Input hashes, options, tool versions and counts: what is needed to repeat the run.
+        Input hashes, options, tool versions and counts, which are needed to repeat the run.
     """
 
     complexes: pd.DataFrame
@@ -113,12 +113,12 @@ def curate(
     Parameters
     ----------
     inputs
-        Raw data. A row takes its sequences from its structure if that is there, else from the table.
+        Raw data. A row takes its sequences from its structure if that exists, else from the table.
     output
         Folder for ``complexes.parquet``, ``funnel.csv``, ``touched_rows.csv``, ``manifest.json`` and a CSV
         for each split; nothing is written if it is None, or if any step fails.
     options
-        By default those of `Options`.
+        Options of the curation; by default those of `Options`.
 
     Raises
     ------
@@ -128,9 +128,7 @@ def curate(
     """
     options = options or Options()
     if options.minimum_chain_length < 1:
-        raise CurationError(
-            f"minimum chain length is {options.minimum_chain_length}, at least 1 was expected"
-        )
+        raise CurationError(f"the minimum chain length is {options.minimum_chain_length}; give 1 or more")
     check_seed(options.seed)
     if output is not None:
         check_writable_folder(output)
@@ -174,7 +172,7 @@ def _read(inputs: Inputs) -> list[BindingRecord]:
     table = read_sequence_table(inputs.sequences) if inputs.sequences else []
     if not inputs.workbook:
         if not inputs.sequences:
-            raise CurationError("neither a workbook nor a table of sequences was given; one was expected")
+            raise CurationError("there is neither a workbook nor a table of sequences; give one of them")
         return table
     return with_table_sequences(read_workbook(inputs.workbook), table)
 
@@ -185,7 +183,8 @@ def _require_sequences(records: Sequence[BindingRecord], structures: Structures)
         shown = ", ".join(f"row {r.row} ({r.source}, {r.pdb})" for r in without[:5])
         raise CurationError(
             f"{len(without)} of {len(records)} rows have neither a structure nor sequences: {shown}"
-            f"{', ...' if len(without) > 5 else ''}; allow missing ones to drop and count them"
+            f"{', ...' if len(without) > 5 else ''}; set allow_missing (--allow-missing) to drop and count "
+            "them"
         )
 
 

@@ -1,7 +1,8 @@
-"""One sequence for a chain that is broken: its observed fragments, and what is missing between them.
+"""Reconstruct the sequence of a broken chain from its observed fragments and the missing residues between
+them.
 
-The missing residues come from the deposited polymer sequence, on which the fragments are placed by
-alignment; residue numbers play no part.
+The missing residues come from the deposited polymer sequence, to which the fragments are aligned; residue
+numbers are not used.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from itertools import accumulate
 
 import numpy as np
 
-#: A residue of which nothing more is known.
+#: An unknown residue.
 UNKNOWN = "X"
 
-#: Least part of the compared residues that must match before the polymer sequence is believed.
+#: Minimum fraction of the compared residues that must match for the polymer sequence to be used.
 MIN_MATCHED = 0.9
 
 # X never matches and never mismatches: it gets one code in fragments and another one in polymers.
@@ -25,7 +26,7 @@ _UNREACHABLE = np.iinfo(np.int64).min // 2
 
 @dataclass(frozen=True)
 class JoinedChain:
-    """The sequence of a chain whose breaks have been closed.
+    """The sequence of a chain whose breaks have been filled.
 
     Attributes
     ----------
@@ -34,13 +35,13 @@ class JoinedChain:
     offsets
         0-based index in `sequence` at which each fragment starts.
     missing_recovered
-        Residues of breaks that the polymer sequence names.
+        Residues in breaks that were filled from the polymer sequence.
     missing_unresolved
-        ``X`` that were put into breaks.
+        ``X`` that were inserted into breaks.
     gaps
-        Breaks that hold at least one missing residue.
+        Number of breaks with at least one missing residue.
     gaps_recovered
-        Those of `gaps` that were filled from the polymer sequence.
+        Number of `gaps` that were filled from the polymer sequence.
     """
 
     sequence: str
@@ -54,18 +55,18 @@ class JoinedChain:
 def join_fragments(fragments: Sequence[str], missing: Sequence[int], polymer: str | None) -> JoinedChain:
     """Join the observed fragments of a chain, with the missing residues between them.
 
-    Where the fragments fit `polymer`, its residues fill the breaks (none at all is possible) and name an
-    observed ``X``; any other observed residue stays as observed. Where they do not fit, or there is no
-    `polymer`, each break becomes a run of ``X``. The chain is not extended at its ends.
+    If the fragments fit `polymer`, its residues fill the breaks (possibly with none) and replace an observed
+    ``X``; any other observed residue is unchanged. If they do not fit, or there is no `polymer`, each break
+    becomes a run of ``X``. The chain is not extended at its ends.
 
     Parameters
     ----------
     fragments
         Observed runs of residues in chain order, one-letter code; none is empty.
     missing
-        Estimated residues in each break, at least 1: one number fewer than `fragments`.
+        Estimated number of residues in each break, at least 1; one number fewer than `fragments`.
     polymer
-        Deposited sequence of the whole chain, or None.
+        Deposited sequence of the complete chain, or None.
     """
     starts = _place(fragments, polymer) if polymer else None
     if polymer is None or starts is None:
@@ -103,8 +104,8 @@ def _name_unknown(observed: str, deposited: str) -> str:
 def _place(fragments: Sequence[str], polymer: str) -> list[int] | None:
     """Return where each fragment starts in `polymer`, or None if they do not fit.
 
-    Fragments are placed whole, in order and without overlap, with as many matches as possible and, among
-    equals, over the shortest stretch of the polymer.
+    Fragments are placed without gaps, in order and without overlap, with as many matches as possible and,
+    among equals, over the shortest stretch of the polymer.
     """
     lengths = [len(fragment) for fragment in fragments]
     if sum(lengths) > len(polymer):

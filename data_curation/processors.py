@@ -1,4 +1,4 @@
-"""How many processors there are to compute on."""
+"""The number of available processors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def available_processors() -> int:
-    """Return how many processors this process may use: in a container, fewer than the machine has."""
+    """Return the number of processors that this process may use, which can be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

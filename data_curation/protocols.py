@@ -15,8 +15,8 @@ from data_curation.strict import ReceptorSimilarity, Similarity, strict_folds, s
 
 
 def sides_of(table: pd.DataFrame) -> list[Sides]:
-    """Return what a split looks at; `table` has ``id, ligand, receptor`` (chains joined by ``:``) and may
-    have ``pdb``; a complex without is an entry of its own.
+    """Return the properties of complexes that determine a split. The `table` has ``id, ligand, receptor``
+    (chains joined by ``:``) and optionally ``pdb``; a complex without one counts as a separate entry.
 
     Raises
     ------
@@ -55,18 +55,19 @@ def make_split(
     Parameters
     ----------
     table
-        Columns ``id, ligand, receptor`` and, where there are any, ``pdb``, ``source`` and ``pkd``.
+        Table with the columns ``id, ligand, receptor`` and optionally ``pdb``, ``source`` and ``pkd``.
     protocol
-        ``reference`` (the published procedure; three quarters train, the rest is dealt in turn),
-        ``strict``, ``kfold`` or ``cold-target``.
+        ``reference`` (the published procedure: three quarters train, the rest alternates between test and
+        validation), ``strict``, ``kfold`` or ``cold-target``.
     ratios
-        Parts of train, validation and test for ``strict`` and ``cold-target``.
+        Fractions of train, validation and test for ``strict`` and ``cold-target``.
     folds
         Number of folds for ``kfold``.
     seed
-        Decides between groups of one size.
+        Seed for the order of groups of equal size.
     min_identity, coverage
-        When two chains are similar: identity, and part of the shorter chain that the alignment covers.
+        Minimum identity of similar chains, and minimum fraction of the shorter chain that the alignment
+        covers.
 
     Returns
     -------
@@ -82,7 +83,7 @@ def make_split(
     """
     for name, value in (("min_identity", min_identity), ("coverage", coverage)):
         if not 0 < value <= 1:
-            raise AssignmentError(f"{name} is {value:g}, above 0 and at most 1 was expected")
+            raise AssignmentError(f"{name} is {value:g}; give a number above 0, 1 at most")
     check_seed(seed)
     complexes = sides_of(table)
     sources = table["source"].astype(str).tolist() if "source" in table else [""] * len(table)
@@ -105,7 +106,7 @@ def make_split(
 def write_split(table: pd.DataFrame, output: str | os.PathLike[str], **options: object) -> pd.Series:
     """Make a split and write it as CSV, ``id,split``; return the number of complexes in each part.
 
-    Options and errors as for `make_split`.
+    Options and errors are those of `make_split`.
     """
     check_writable_file(output)
     split = make_split(table, **options)  # type: ignore[arg-type]

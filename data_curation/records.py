@@ -1,4 +1,4 @@
-"""The record that curation passes on: one measured affinity of one complex."""
+"""The record of the curation: one measured affinity of one complex."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Protocol = Literal["reference", "strict", "kfold", "cold-target"]
 #: the workbook, mean of Kd.
 Combination = Literal["canonical", "reference"]
 
-#: Columns of the funnel: how many rows each step of a curation left.
+#: Columns of the funnel, which counts the rows that each step of a curation left.
 FUNNEL_COLUMNS = ("step", "dropped", "corrected", "rows", "published_rows")
 #: No measured Kd is above 1 mol/L; a larger number is in another unit.
 LARGEST_KD = 1.0
-#: In which proteins bind and are measured; what lies outside is in another unit.
+#: Temperatures in kelvin at which binding is measured; a value outside is in another unit.
 LOWEST_KELVIN, HIGHEST_KELVIN = 200, 400
 #: Parts of a split.
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -53,7 +53,7 @@ class BindingRecord:
     pdb
         PDB identifier, upper case.
     mutations
-        As written in the workbook, e.g. ``("I_L38G",)``; already applied to the sequences.
+        Mutations as written in the workbook, e.g. ``("I_L38G",)``; already applied to the sequences.
     ligand_chains, receptor_chains
         Chain identifiers of each side, in the order of the workbook.
     ligand, receptor
@@ -65,7 +65,7 @@ class BindingRecord:
     temperature_kelvin
         Temperature of the measurement, or None.
     sequence_source, chain_confidence
-        Where the residues come from, and how sure the boundaries between chains are.
+        Source of the residues, and confidence of the boundaries between chains.
     """
 
     row: int
@@ -98,7 +98,7 @@ class BindingRecord:
 
 @dataclass(frozen=True)
 class Sides:
-    """What the split protocols need to know of a complex."""
+    """The properties of a complex that the split protocols use."""
 
     id: str
     pdb: str

@@ -1,4 +1,4 @@
-"""Residues of a structure: which atoms make one, its letter, and whether two of them are bonded."""
+"""Residues of a structure: their atoms, their one-letter codes and the bonds between them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_PEPTIDE_BOND = 2.5
 MAX_CA_DISTANCE = 4.6
 #: Longest distance, in angstrom, of the nearest backbone atoms of bonded residues that lack more than that.
 MAX_NEAREST = 5.5
-#: CA-CA distance, in angstrom, of neighbours: a break is spanned by no fewer residues than this allows.
+#: CA-CA distance, in angstrom, of neighbours; it bounds from below the number of residues that span a break.
 CA_SPACING = 3.8
 
 #: The 20 standard residues, one-letter code by component name.
@@ -53,8 +53,8 @@ CAPS = frozenset({"ACE", "FOR", "NH2", "NME"})
 class Residue(NamedTuple):
     """One observed residue.
 
-    `in_polymer` is False for a group that only a peptide bond could make a part of the chain;
-    `defined_twice` says that an atom is there twice under one alternate-location label; `xyz` holds the
+    `in_polymer` is False for a group that belongs to the chain only if a peptide bond joins it;
+    `defined_twice` is True if an atom occurs twice under one alternate-location label; `xyz` contains the
     positions of each backbone atom, in angstrom, at all its alternate locations.
     """
 
@@ -70,8 +70,8 @@ class Residue(NamedTuple):
 def residue_letter(name: str, parents: Mapping[str, str]) -> str:
     """Return the one-letter code of a residue by its component name, ``X`` if it has none.
 
-    A modified residue has the letter of its parent: the one that the file names in `parents`, else the one
-    that the component dictionary publishes. A D-residue has that of its mirror image.
+    A modified residue has the letter of its parent from the file (`parents`), else from the published
+    component dictionary. A D-residue has the letter of its mirror image.
     """
     for letters, key in (
         (STANDARD_RESIDUES, name),
@@ -85,14 +85,15 @@ def residue_letter(name: str, parents: Mapping[str, str]) -> str:
 
 
 def residue_of(atoms: Sequence[Atom], parents: Mapping[str, str]) -> Residue | None:
-    """Make the residue of the atoms that share a number, or None if they are no amino-acid residue."""
+    """Make a residue of the atoms that share a number; return None if they are not an amino acid."""
     xyz: dict[str, list[tuple[float, float, float]]] = {}
     for atom in atoms:
         xyz.setdefault(atom.name, []).append(atom.xyz)
     name = _main_name(atoms)
     letter = residue_letter(name, parents)
     in_polymer = any(atom.in_polymer for atom in atoms)
-    # One backbone atom is enough for a residue that is known to be one; calcium is called CA, too.
+    # One backbone atom is enough for a known residue; for others it is not, because calcium is also called
+    # CA.
     if name in CAPS or not (len(xyz) == 3 or (in_polymer and letter != UNKNOWN)):
         return None
     twice = len({(atom.name, atom.alternate) for atom in atoms}) < len(atoms)
@@ -100,7 +101,7 @@ def residue_of(atoms: Sequence[Atom], parents: Mapping[str, str]) -> Residue | N
 
 
 def bonded(left: Residue, right: Residue) -> bool:
-    """Say whether a peptide bond joins two residues: by the C-N distance, or what atoms there are."""
+    """Return whether a peptide bond joins two residues: by the C-N distance, or by the available atoms."""
     if "C" in left.xyz and "N" in right.xyz:
         return _distance(left, right, "C", "N") <= MAX_PEPTIDE_BOND
     if "CA" in left.xyz and "CA" in right.xyz:
@@ -109,7 +110,7 @@ def bonded(left: Residue, right: Residue) -> bool:
 
 
 def missing_between(left: Residue, right: Residue) -> int:
-    """Estimate how many residues a break lacks, at least 1: by number if that jumps, else by distance."""
+    """Estimate the residues missing in a break, at least 1: by number if that jumps, else by distance."""
     jump = right.number - left.number
     if jump > 1:
         return jump - 1
@@ -119,7 +120,7 @@ def missing_between(left: Residue, right: Residue) -> int:
 
 
 def _main_name(atoms: Sequence[Atom]) -> str:
-    """Return the residue name of the highest mean occupancy; among equals, of the first alternate label."""
+    """Return the residue name with the highest mean occupancy; among equals, the first alternate label."""
     by_name: dict[str, list[Atom]] = {}
     for atom in atoms:
         by_name.setdefault(atom.residue, []).append(atom)
@@ -136,5 +137,5 @@ def _nearest(left: Residue, right: Residue) -> float:
 
 
 def _distance(left: Residue, right: Residue, left_atom: str, right_atom: str) -> float:
-    # The nearest of all alternate locations: a bond between any two of them joins the residues.
+    # The distance is the shortest over all alternate locations: a bond between any two joins the residues.
     return min(math.dist(a, b) for a in left.xyz[left_atom] for b in right.xyz[right_atom])

@@ -1,4 +1,4 @@
-"""The sequences of a row: from its structure if there is one, else from a table."""
+"""Get the sequences of a row from its structure if there is one, else from a table."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Structures:
     Parameters
     ----------
     found
-        The chains of each structure file that is there, or the error of one that cannot be read.
+        Chains of each existing structure file, or the error if it cannot be read.
     sha256
-        Of the files: of their hashes, each with its source and entry.
+        SHA-256 over the hashes of all files, each with its source and entry.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Structures:
             If there is no such folder.
         """
         if not Path(folder).is_dir():
-            raise SourceError(f"{folder}: no such folder; one with PDB/<source>/<entry>.pdb was expected")
+            raise SourceError(f"{folder}: no such folder; give one with PDB/<source>/<entry>.pdb")
         entries = sorted({(record.source, record.pdb) for record in records})
         paths = {entry: path for entry in entries if (path := find_structure(folder, *entry))}
         read = read_structures(list(paths.values()))
@@ -56,17 +56,17 @@ class Structures:
         return len(self._found)
 
     def error(self, record: BindingRecord) -> StructureError | None:
-        """Return why the structure of a record cannot be read; None if it can, or is not there."""
+        """Return the error of the structure of a record; None if it can be read or does not exist."""
         found = self._found.get((record.source, record.pdb))
         return found if isinstance(found, StructureError) else None
 
     def chains(self, record: BindingRecord) -> Chains | None:
-        """Return the chains of the structure of a record; None if it is not there or cannot be read."""
+        """Return the chains of the structure of a record; None if it does not exist or cannot be read."""
         found = self._found.get((record.source, record.pdb))
         return None if isinstance(found, StructureError) else found
 
     def missing_residues(self) -> tuple[int, int]:
-        """Return how many residues are missing inside chains, and how many of them were recovered."""
+        """Return the number of residues that are missing inside chains, and the number of them recovered."""
         readable = [chains for chains in self._found.values() if not isinstance(chains, StructureError)]
         chains = [chain for structure in readable for chain in structure.values()]
         recovered = sum(chain.missing_recovered for chain in chains)
@@ -76,24 +76,24 @@ class Structures:
 def with_table_sequences(
     records: Iterable[BindingRecord], table: Iterable[BindingRecord]
 ) -> list[BindingRecord]:
-    """Give rows of the workbook the sequences that a table has for them.
+    """Add the sequences of a table to the rows of the workbook.
 
     Raises
     ------
     SourceError
-        If the table says something else of a row than the workbook.
+        If the table and the workbook disagree about a row.
     """
     by_row = {record.row: record for record in table}
     return [_joined(record, by_row.get(record.row)) for record in records]
 
 
 def with_structure_sequences(records: Iterable[BindingRecord], structures: Structures) -> list[BindingRecord]:
-    """Give each row whose structure is there the sequences of its chains, with its mutations applied.
+    """Add the chain sequences to each row whose structure exists, with its mutations applied.
 
     Raises
     ------
     MutationError
-        If a mutation does not fit; the rules of `data_curation.cleaning` find such rows before.
+        If a mutation does not fit; the rules of `data_curation.cleaning` remove such rows before.
     """
     return [_from_structure(record, structures.chains(record)) for record in records]
 
@@ -106,7 +106,7 @@ def _joined(record: BindingRecord, known: BindingRecord | None) -> BindingRecord
         if here != there:
             raise SourceError(
                 f"workbook row {record.row}: {name} is {here!r} in the workbook, {there!r} in the table of "
-                "sequences; are they of one version?"
+                "sequences; use files of one version"
             )
     return replace(
         record,

@@ -1,4 +1,4 @@
-"""The similarity graph of complexes: which of them a split must not take apart.
+"""The similarity graph of complexes, whose connected components a split must not divide.
 
 Two complexes are linked if
 
@@ -8,10 +8,10 @@ Two complexes are linked if
    antibody's, or one of another receptor with such a domain;
 3. they come from the same PDB entry.
 
-So no two complexes in different groups have both sides similar, in either orientation: where no pair of
-chains falls under rule 1, each side is similar through an antibody chain, and rule 2 holds.
-Many peptides are too short for an alignment to be significant: two of them are also similar if they
-overlap without gaps over >= 80 % of the shorter at >= 80 % identity.
+So no two complexes in different groups have both sides similar, in either orientation: if no pair of chains
+satisfies rule 1, each side is similar through an antibody chain, and rule 2 holds. Many peptides are too
+short for an alignment to be significant: two of them are also similar if they overlap without gaps over >= 80
+% of the shorter at >= 80 % identity.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from data_curation.clustering import near_duplicates, search
 from data_curation.immunoglobulin import MaskedChain
 from data_curation.records import Sides
 
-#: A chain with fewer residues (X not counted) is compared as a peptide.
+#: Chains with fewer residues (X not counted) are compared as peptides.
 PEPTIDE_LENGTH = 25
 PEPTIDE_IDENTITY, PEPTIDE_OVERLAP = 0.8, 0.8
 #: Representatives are compared with this much less identity and coverage, because near-identical chains
@@ -44,11 +44,11 @@ def strict_groups(
     Parameters
     ----------
     complexes
-        What is to be split.
+        Complexes to split.
     masked
-        Each of their chains as `mask_chains` returns it.
+        Masked chains as `mask_chains` returns them, for each chain of the complexes.
     min_identity, coverage
-        When two chains are similar.
+        Minimum identity and coverage of similar chains.
 
     Raises
     ------
@@ -74,9 +74,9 @@ def receptor_groups(
     min_identity: float = 0.3,
     coverage: float = 0.8,
 ) -> list[list[str]]:
-    """Return groups of complexes whose receptor chains are of one family, as complex ids, largest first.
+    """Return groups of complexes with receptor chains of one family, as complex ids, largest first.
 
-    Parameters and errors as for `strict_groups`. Antibodies are one family here.
+    Parameters and errors are those of `strict_groups`. Antibodies count as one family here.
     """
     chains_of = {item.id: compared_receptors(item, masked) for item in complexes}
     graph = _chain_graph(set().union(*chains_of.values()), min_identity, coverage)
@@ -94,7 +94,7 @@ def similar_across(
     min_identity: float = 0.3,
     coverage: float = 0.8,
 ) -> list[tuple[str, str]]:
-    """Return the pairs of similar chains between two sets of masked ones; all are compared, not only
+    """Return the pairs of similar chains between two sets of masked chains; all chains are compared, not only
     representatives.
     """
     queries, targets = ({chain: chain for chain in sorted(chains)} for chains in (first, second))
@@ -112,7 +112,7 @@ def compared_chains(item: Sides, masked: Mapping[str, MaskedChain]) -> set[str]:
 
 
 def compared_receptors(item: Sides, masked: Mapping[str, MaskedChain]) -> set[str]:
-    """Return the masked residues of the receptor, antibodies too, without chains that are masked wholly."""
+    """Return the masked residues of the receptor, including antibodies, without completely masked chains."""
     chains = {masked[chain].residues for chain in item.receptor}
     return {residues for residues in chains if residues.strip("X")}
 
@@ -142,7 +142,7 @@ def _chain_graph(chains: Iterable[str], min_identity: float, coverage: float) ->
 
 
 def _like_antibodies(masked: Mapping[str, MaskedChain], min_identity: float, coverage: float) -> set[str]:
-    """Return the chains that are an antibody's or similar to one."""
+    """Return the chains that are antibody chains or similar to one."""
     antibodies = {chain for chain, seen in masked.items() if seen.immunoglobulin}
     targets = {chain: masked[chain].residues for chain in sorted(antibodies)}
     queries = {chain: masked[chain].residues for chain in sorted(masked.keys() - antibodies)}
@@ -170,7 +170,7 @@ def _similar_peptides(peptides: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def similar_peptides(first: str, second: str) -> bool:
-    """Say whether two peptides match without gaps over most of the shorter one."""
+    """Return whether two peptides match without gaps over most of the shorter one."""
     short, long = sorted((first, second), key=len)
     least = -(-len(short) * PEPTIDE_OVERLAP // 1)
     for shift in range(-len(short) + 1, len(long)):

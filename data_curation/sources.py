@@ -1,4 +1,4 @@
-"""Readers of raw tables: from a file to `BindingRecord`s, nothing judged and nothing dropped."""
+"""Read raw tables as `BindingRecord`s, without judging or dropping rows."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def read_workbook(path: str | os.PathLike[str]) -> list[BindingRecord]:
     Parameters
     ----------
     path
-        ``.xlsx`` whose first sheet has the columns of the publication.
+        Path of an ``.xlsx`` whose first sheet has the columns of the publication.
 
     Returns
     -------
     list of BindingRecord
-        One for each row, in order; ``row`` is its 0-based position, ``ligand`` and ``receptor`` are empty.
+        One record per row, in order; ``row`` is its 0-based position, ``ligand`` and ``receptor`` are empty.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def read_workbook(path: str | os.PathLike[str]) -> list[BindingRecord]:
     """
     source = Path(path)
     if not source.is_file():
-        raise SourceError(f"{source}: no such file; the PPB-Affinity workbook (.xlsx) was expected")
+        raise SourceError(f"{source}: no such file; give the PPB-Affinity workbook (.xlsx)")
     try:
         table = pd.read_excel(source, dtype=str, keep_default_na=False, engine="openpyxl")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -72,26 +72,26 @@ def read_workbook(path: str | os.PathLike[str]) -> list[BindingRecord]:
 
 
 def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
-    """Read a table that already carries the sequences of the chains.
+    """Read a table that already contains the sequences of the chains.
 
     Parameters
     ----------
     path
-        CSV, plain or gzip, chains joined by ``,``. Either with the columns of the PPB-Affinity workbook, the
-        0-based workbook ``row``, and ``ligand_sequences``, ``receptor_sequences`` (empty if unknown),
-        ``chain_conf`` and ``seq_source``; or the published ``filtered`` table, with ``PDB``,
-        ``Ligand Chains``, ``Receptor Chains``, ``KD(M)``, ``Ligand Sequences`` and ``Receptor Sequences``,
-        whose rows are numbered from 0 and in which other columns may be absent.
+        Path of a CSV, plain or gzip, with chains joined by ``,``. It has either the columns of the
+        PPB-Affinity workbook, the 0-based workbook ``row``, and ``ligand_sequences``, ``receptor_sequences``
+        (empty if unknown), ``chain_conf`` and ``seq_source``; or the published ``filtered`` table, with
+        ``PDB``, ``Ligand Chains``, ``Receptor Chains``, ``KD(M)``, ``Ligand Sequences`` and ``Receptor
+        Sequences``, whose rows are numbered from 0 and in which other columns may be absent.
 
     Returns
     -------
     list of BindingRecord
-        One for each row, ordered by ``row``.
+        One record per row, ordered by ``row``.
 
     Raises
     ------
     SourceError
-        If the file cannot be read, a column is missing, a ``row`` is not a distinct whole number, or
+        If the file cannot be read, a column is missing, a ``row`` is not a distinct integer, or
         a Kd is not a number above zero.
     """
     source = Path(path)
@@ -109,7 +109,7 @@ def read_sequence_table(path: str | os.PathLike[str]) -> list[BindingRecord]:
 
 
 def _as_sequence_table(filtered: pd.DataFrame) -> pd.DataFrame:
-    """Give the published table the columns of a table of sequences, empty where it says nothing."""
+    """Convert the published table to the columns of a table of sequences; unknown values are empty."""
     sequences = {"Ligand Sequences": "ligand_sequences", "Receptor Sequences": "receptor_sequences"}
     table = filtered.rename(columns=sequences)
     table["row"] = [str(number) for number in range(len(table))]
@@ -124,7 +124,7 @@ def _require(table: pd.DataFrame, columns: tuple[str, ...], source: Path) -> Non
 
 
 def _records(table: pd.DataFrame, source: Path, line: str) -> list[BindingRecord]:
-    # The header is the first line.
+    # Lines count from 1, and the header is the first one.
     return [
         _record(values, f"{source}, {line} {number}")
         for number, values in enumerate(table.to_dict("records"), start=2)
@@ -133,7 +133,9 @@ def _records(table: pd.DataFrame, source: Path, line: str) -> list[BindingRecord
 
 def _record(values: Mapping[Hashable, str], where: str) -> BindingRecord:
     if not values["row"].isdigit():
-        raise SourceError(f"{where}: row is {values['row']!r}, a 0-based workbook row was expected")
+        raise SourceError(
+            f"{where}: the row is {values['row']!r}; give the number of a workbook row, counted from 0"
+        )
     return BindingRecord(
         row=int(values["row"]),
         source=values["Source Data Set"],
@@ -166,7 +168,7 @@ def _kd(text: str, where: str) -> float:
         value = float("nan")
     if not 0 < value <= LARGEST_KD:
         raise SourceError(
-            f"{where}: KD(M) is {text!r}, a number above zero in mol/L, {LARGEST_KD:g} at most, was expected"
+            f"{where}: KD(M) is {text!r}; it must be a number above 0, {LARGEST_KD:g} mol/L at most"
         )
     return value
 
@@ -180,6 +182,6 @@ def _method(text: str) -> str:
 
 
 def _temperature(text: str) -> float | None:
-    """Return kelvin; the workbook writes an assumed value as ``298(assumed)``."""
+    """Return the temperature in kelvin; the workbook writes an assumed value as ``298(assumed)``."""
     match = re.match(r"\d+(\.\d+)?", text.strip())
     return float(match.group()) if match else None

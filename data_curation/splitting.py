@@ -1,4 +1,4 @@
-"""Split protocols: which complex trains, validates and tests."""
+"""The reference split protocol."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from data_curation.records import TEST, TRAIN, VALIDATION, Sides
 
 @dataclass(frozen=True)
 class Split:
-    """An assignment of complexes.
+    """An assignment of complexes to parts.
 
     Attributes
     ----------
     part
         ``train``, ``validation`` or ``test`` by complex id.
     rounds
-        How often hits were searched and moved until none was left.
+        Number of rounds of search and moving until no hit remained.
     """
 
     part: dict[str, str]
@@ -33,13 +33,13 @@ def reference_split(
     min_identity: float = 0.3,
     coverage: float = 0.8,
 ) -> Split:
-    """Split as arXiv 2505.20036 does, made deterministic.
+    """Split as in arXiv 2505.20036, but deterministically.
 
-    The sequences of a complex are joined, ligand first, and clustered. Whole clusters, largest first,
-    go to training until it holds `train_fraction` of the rows, each with all rows of its PDB entries.
-    What is left is searched with the training sequences, and each hit moves to training with its PDB
-    entry, until there is none. The remainder is clustered again and dealt to test and validation in
-    turn, largest cluster first, PDB entries kept together.
+    The sequences of a complex are joined, ligand first, and clustered. Clusters, largest first, go to
+    training until it has `train_fraction` of the rows, each with all rows of its PDB entries. The remaining
+    rows are searched with the training sequences, and each hit moves to training with its PDB entry, until
+    there are no hits. The remainder is clustered again and assigned to test and validation in turn, largest
+    cluster first; PDB entries stay together.
     """
     joined = {c.id: "".join(c.chains) for c in complexes}
     pdb = {c.id: c.pdb for c in complexes}
@@ -66,7 +66,7 @@ def reference_split(
         added = _with_pdb(set(hits.target), pdb, rows_of_pdb)
         if not added and queries == train:
             break
-        # New training rows are searched first; a search of all of them has the last word.
+        # New training rows are searched first; a final search of all of them confirms the result.
         train = train | added
         queries = added or train
 
@@ -103,7 +103,7 @@ def _members(group_of: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _largest_first(group_of: Mapping[str, str]) -> list[list[str]]:
-    """Return the members of each group; groups of one size are ordered by representative."""
+    """Return the members of each group; groups of equal size are ordered by representative."""
     size = Counter(group_of.values())
     members = _members(group_of)
     return [members[group] for group in sorted(members, key=lambda group: (-size[group], group))]

@@ -1,4 +1,4 @@
-"""Splits that keep whole similarity groups together: strict, k-fold and cold-target."""
+"""Splits that never divide similarity groups: strict, k-fold and cold-target."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ from data_curation.similarity import (
     strict_groups,
 )
 
-#: A fold for complexes of groups that are too large for any fold: they train in every one.
+#: Fold number of complexes whose group is too large for any fold: they train in every fold.
 ALWAYS_TRAIN = -1
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """Complexes, and which of them a strict split must not take apart.
+    """Complexes and their groups, which a strict split must not divide.
 
-    The comparison of all chains is costly: it is done once, on first use, and raises `MMseqsError` if
-    MMseqs2 is absent or fails.
+    The comparison of all chains is expensive: it runs once, on first use, and raises `MMseqsError` if MMseqs2
+    is absent or fails.
 
     Attributes
     ----------
     complexes
-        What is to be split.
+        Complexes to split.
     min_identity, coverage
-        When two chains are similar: identity, and part of the shorter chain that the alignment covers.
+        Minimum identity of similar chains, and minimum fraction of the shorter chain that the alignment
+        covers.
     """
 
     complexes: Sequence[Sides]
@@ -47,7 +48,7 @@ class Similarity:
 
     @cached_property
     def masked(self) -> dict[str, MaskedChain]:
-        """Each chain as `mask_chains` returns it."""
+        """Masked chains by chain, as `mask_chains` returns them."""
         return mask_chains(chain for item in self.complexes for chain in item.chains)
 
     @cached_property
@@ -58,15 +59,15 @@ class Similarity:
         )
 
     def compared(self, item: Sides) -> set[str]:
-        """Return the masked chains of a complex to which no chain of another part may be similar."""
+        """Return the masked chains of a complex that must not be similar to any chain of another part."""
         return compared_chains(item, self.masked)
 
 
 @dataclass(frozen=True)
 class ReceptorSimilarity(Similarity):
-    """As `Similarity`, of receptor families alone: antibodies are one, and ligands may recur in other parts.
+    """Like `Similarity`, but only for receptor families; antibodies are one family, and ligands may recur.
 
-    The question is then how a model does on a new target.
+    Such a split measures the performance of a model on a new target.
     """
 
     @cached_property
@@ -90,24 +91,24 @@ def strict_split(
     ratios: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> dict[str, str]:
-    """Split so that no two parts share a similar chain or a similar pair of sides; of a
-    `ReceptorSimilarity`, a similar receptor chain.
+    """Split so that no two parts share a similar chain or a similar pair of sides (for a
+    `ReceptorSimilarity`, a similar receptor chain).
 
-    What is similar: see `data_curation.similarity`. The largest groups train; the others are dealt so
-    that the parts resemble one another in size, source and pKd (`data_curation.assignment`). Afterwards
-    every chain of validation and test is searched against all chains of the other parts; groups with a
-    hit are joined and dealt again, until there is none.
+    `data_curation.similarity` defines similarity. The largest groups train; the others are assigned so that
+    the parts resemble one another in size, source and pKd (`data_curation.assignment`). Then every chain of
+    validation and test is searched against all chains of the other parts; groups with a hit are joined and
+    assigned again, until there are no hits.
 
     Parameters
     ----------
     similarity
-        The complexes and their groups.
+        Complexes and their groups.
     features
-        What is balanced, by complex id.
+        Features to balance, by complex id.
     ratios
-        Parts of train, validation and test, in the sum 1.
+        Fractions of train, validation and test, which sum to 1.
     seed
-        Decides between groups of one size.
+        Seed for the order of groups of equal size.
 
     Returns
     -------
@@ -133,13 +134,13 @@ def strict_split(
 def strict_folds(
     similarity: Similarity, features: Mapping[str, np.ndarray], *, folds: int = 5, seed: int = 0
 ) -> dict[str, int]:
-    """Return ``0 .. folds - 1``, or `ALWAYS_TRAIN`, by complex id; parameters as for `strict_split`.
+    """Return the fold, ``0 .. folds - 1`` or `ALWAYS_TRAIN`, by complex id; see `strict_split`.
 
-    No two folds share a similar chain or pair of sides. A group with more than a tenth of all complexes
-    over `folds` cannot be a fold's test set without being most of it: it trains in every fold.
+    No two folds share a similar chain or pair of sides. A group with more than a tenth of all complexes over
+    `folds` would be most of a fold's test set, so it trains in every fold.
     """
     if folds < 2:
-        raise AssignmentError(f"{folds} folds, at least 2 were expected")
+        raise AssignmentError(f"the number of folds is {folds}; give 2 or more")
     limit = max(1.0, LARGEST_SHARE * len(similarity.complexes) / folds)
 
     def assign(groups: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -157,7 +158,9 @@ def strict_folds(
 def _check_ratios(ratios: tuple[float, float, float]) -> None:
     if len(ratios) != 3 or min(ratios) <= 0 or abs(sum(ratios) - 1) > 1e-6:
         shown = ", ".join(f"{ratio:g}" for ratio in ratios)
-        raise AssignmentError(f"ratios are {shown}; train, validation, test above 0 with sum 1 were expected")
+        raise AssignmentError(
+            f"the ratios are {shown}; give three numbers above 0 (train, validation, test) that sum to 1"
+        )
 
 
 def _three_parts(
@@ -166,7 +169,7 @@ def _three_parts(
     ratios: tuple[float, float, float],
     seed: int,
 ) -> dict[str, str]:
-    """Give large groups to training, then deal the others by what each part still lacks."""
+    """Assign large groups to training, then the others by what each part still lacks."""
     total = sum(map(len, groups))
     limit = max(1.0, LARGEST_SHARE * min(ratios[1:]) * total)
     large = [group for group in groups if len(group) > limit]

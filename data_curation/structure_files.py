@@ -1,6 +1,6 @@
-"""PDB and mmCIF files, plain or gzipped, down to what a chain's sequence needs.
+"""Read PDB and mmCIF files, plain or gzipped, to obtain what a chain's sequence needs.
 
-That is the N, CA and C atoms of the first model, the deposited polymer sequences, and the parents of
+These are the N, CA and C atoms of the first model, the deposited polymer sequences, and the parents of
 modified residues.
 """
 
@@ -23,7 +23,7 @@ from data_curation.errors import StructureError
 
 _BACKBONE = ("N", "CA", "C")
 _ATOM_RECORDS = ("ATOM  ", "HETATM")
-# A PDB atom record holds its coordinates in columns 31 to 54.
+# A PDB atom record has its coordinates in columns 31 to 54.
 _COORDINATES_END = 54
 _ATOM_SITE = (
     "auth_asym_id",
@@ -44,8 +44,8 @@ _ATOM_SITE = (
 class Atom(NamedTuple):
     """One backbone atom.
 
-    `insertion` and `alternate` (the alternate-location label) are ``""`` where there is none;
-    `in_polymer` says that the file itself puts the residue into the chain; `xyz` is in angstrom.
+    `insertion` and `alternate` (the alternate-location label) are ``""`` if there is none; `in_polymer` is
+    True if the file itself assigns the residue to the chain; `xyz` is in angstrom.
     """
 
     chain: str
@@ -60,7 +60,7 @@ class Atom(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What a file says: atoms in file order, residue names by chain, parents by modified residue."""
+    """The contents of a file: atoms in file order, residue names by chain, parents by modified residue."""
 
     atoms: list[Atom]
     polymers: dict[str, list[str]]
@@ -68,12 +68,12 @@ class Contents(NamedTuple):
 
 
 def read_contents(path: Path) -> Contents:
-    """Read a structure file: mmCIF by the suffix ``.cif``, else PDB; with ``.gz`` after it, gzipped.
+    """Read a structure file: mmCIF if the suffix is ``.cif``, else PDB; gzipped if ``.gz`` follows.
 
     Raises
     ------
     StructureError
-        If there is no such file, or it is empty, damaged or cut off.
+        If the file does not exist, or it is empty, damaged or truncated.
     """
     text = _text(path)
     is_cif = path.name.lower().removesuffix(".gz").endswith(".cif")
@@ -81,20 +81,20 @@ def read_contents(path: Path) -> Contents:
     for atom in contents.atoms:
         if not all(map(math.isfinite, atom.xyz)):
             where = f"atom {atom.name} of residue {atom.number}{atom.insertion} of chain {atom.chain}"
-            raise StructureError(f"{path}: {where} is at {atom.xyz}, which is no position")
+            raise StructureError(f"{path}: {where} is at {atom.xyz}, which is not a valid position")
     return contents
 
 
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise StructureError(f"{path}: no such file; a .pdb, .ent or .cif file, plain or .gz, was expected")
+        raise StructureError(f"{path}: no such file; give a .pdb, .ent or .cif file, plain or .gz")
     try:
         data = path.read_bytes()
         if path.suffix.lower() == ".gz":
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         raise StructureError(f"{path}: cannot be read: {error}") from error
-    # Every byte is legal Latin-1, and what is read from the file is ASCII: free text cannot upset it.
+    # Every byte is valid Latin-1, and the parsed fields are ASCII, so free text in any encoding is harmless.
     text = data.decode("latin-1")
     if not text.strip():
         raise StructureError(f"{path}: the file is empty")
@@ -102,9 +102,9 @@ def _text(path: Path) -> str:
 
 
 class _AtomCollector(StructureBuilder):
-    """Keeps the atoms that a Biopython parser finds as a flat list.
+    """Collects the atoms that a Biopython parser finds in a flat list.
 
-    Biopython's own residues leave out, with no more than a warning, what they cannot hold.
+    Biopython's own residue classes drop atoms that they cannot represent, with only a warning.
     """
 
     def __init__(self, modified: set[str]) -> None:
@@ -116,10 +116,10 @@ class _AtomCollector(StructureBuilder):
         self.atoms = []
 
     def init_model(self, model_id: int, serial_num: int | None = None) -> None:
-        """Only the first model is ever shown to the parser."""
+        """Ignore the model, because the parser gets only the first one."""
 
     def init_seg(self, segid: str) -> None:
-        """Segments have no part in chain sequences."""
+        """Ignore the segment, because chain sequences do not depend on it."""
 
     def init_chain(self, chain_id: str) -> None:
         self.chain_name = chain_id
@@ -131,7 +131,7 @@ class _AtomCollector(StructureBuilder):
     def init_atom(
         self, name: str, coord: Any, b_factor: float, occupancy: float | None, altloc: str, *rest: object
     ) -> None:
-        # A PDB file may leave the occupancy out; it is full then.
+        # A PDB file may omit the occupancy, which then is 1.
         weight = 1.0 if occupancy is None else occupancy
         x, y, z = coord.tolist()
         self.atoms.append(
@@ -160,27 +160,27 @@ def _read_pdb(path: Path, text: str) -> Contents:
         atoms = parser.get_structure("", io.StringIO("\n".join(_backbone_lines(lines)) + "\n"))
     except (PDBConstructionException, ValueError, IndexError) as error:
         where = f"line {collector.line_counter}"
-        raise StructureError(f"{path}: {where} is no whole atom record: {error}") from error
+        raise StructureError(f"{path}: {where} is not a complete atom record: {error}") from error
     return Contents(atoms, polymers, parents)
 
 
 def _check_last_record(path: Path, lines: list[str], *, complete: bool) -> None:
-    """Refuse a file that ends inside an atom record, which can still look like a record."""
+    """Reject a file that ends inside an atom record, which can still look like a valid record."""
     if complete or not lines[-1].startswith(_ATOM_RECORDS):
         return
     before = [len(line) for line in lines[:-1] if line.startswith(_ATOM_RECORDS)]
     if len(lines[-1]) < min(before, default=_COORDINATES_END):
-        raise StructureError(f"{path}: the file is cut off: line {len(lines)} ends inside an atom record")
+        raise StructureError(f"{path}: the file is truncated: line {len(lines)} ends inside an atom record")
 
 
 def _backbone_lines(lines: list[str]) -> Iterator[str]:
-    """Yield the atom records that matter, and blank lines for the others, so that line numbers stay true.
+    """Yield the atom records that are needed, and blank lines for the others, to keep the line numbers.
 
-    A residue of which only side-chain atoms were seen is lost by this.
+    This drops a residue of which only side-chain atoms were observed.
     """
     for line in lines:
         if line.startswith(_ATOM_RECORDS):
-            # A short record is for the parser to refuse.
+            # Short records are passed on, and the parser rejects them.
             keep = line[12:16].strip() in _BACKBONE or len(line) < _COORDINATES_END
             yield line if keep else ""
         elif line.startswith("ENDMDL"):
@@ -197,14 +197,14 @@ def _read_cif(path: Path, text: str) -> Contents:
     except KeyError as error:
         raise StructureError(f"{path}: the mmCIF item {error} is missing") from error
     except (ValueError, IndexError) as error:
-        raise StructureError(f"{path}: not a whole mmCIF file: {error}") from error
+        raise StructureError(f"{path}: not a complete mmCIF file: {error}") from error
 
 
 def _cif_atoms(cif: dict[str, list[str]]) -> Iterator[Atom]:
     first_model = cif["_atom_site.pdbx_PDB_model_num"][0]
     for fields in _rows(cif, "_atom_site", _ATOM_SITE):
         chain, number, insertion, residue, polymer_number, name, alternate, weight, x, y, z, model = fields
-        # What has no place in a polymer is a ligand, a sugar, an ion or water.
+        # A group without a position in a polymer is a ligand, a sugar, an ion or water.
         if name in _BACKBONE and model == first_model and polymer_number not in ".?":
             xyz = (float(x), float(y), float(z))
             labels = (int(number), insertion.strip(".?"), residue)
@@ -214,7 +214,7 @@ def _cif_atoms(cif: dict[str, list[str]]) -> Iterator[Atom]:
 def _cif_polymers(cif: dict[str, list[str]]) -> dict[str, list[str]]:
     if "_entity_poly.pdbx_strand_id" not in cif or "_entity_poly_seq.mon_id" not in cif:
         return {}
-    # Two names at one number are two forms of one residue; the first one stands.
+    # Two names at one number are two forms of one residue; the first one is used.
     residues: dict[str, dict[str, str]] = {}
     for entity, number, name in _rows(cif, "_entity_poly_seq", ("entity_id", "num", "mon_id")):
         residues.setdefault(entity, {}).setdefault(number, name)
@@ -235,13 +235,13 @@ def _cif_parents(cif: dict[str, list[str]]) -> dict[str, str]:
 
 
 def _rows(cif: dict[str, list[str]], category: str, items: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Return the rows of a table; columns of unequal length, from a file cut off, are a ValueError."""
+    """Return the rows of a table; raise ValueError if columns differ in length, as in a truncated file."""
     columns = {item: cif[f"{category}.{item}"] for item in items}
     lengths = {item: len(column) for item, column in columns.items()}
     if len(set(lengths.values())) > 1:
         longest, shortest = (choose(lengths, key=lengths.__getitem__) for choose in (max, min))
         raise ValueError(
-            f"the table {category} is cut off: {longest} has {lengths[longest]} values, {shortest} has "
+            f"the table {category} is truncated: {longest} has {lengths[longest]} values, {shortest} has "
             f"{lengths[shortest]}"
         )
     return zip(*columns.values(), strict=True)

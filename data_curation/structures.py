@@ -1,7 +1,7 @@
-"""Sequences of the protein chains of structure files, and where those files are.
+"""Find structure files and read the sequences of their protein chains.
 
-A residue counts if the chain's own polymer holds it: free amino acids, caps, sugars, ions and water do not.
-A chain is broken where the peptide bond is absent; residue numbers never break it.
+Only residues of the chain's polymer count; free amino acids, caps, sugars, ions and water do not. A chain is
+broken where the peptide bond is absent, regardless of residue numbers.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from data_curation.residues import (
 from data_curation.structure_files import Atom, read_contents
 
 _SUFFIXES = (".pdb", ".ent.pdb", ".ent", ".cif")
-# Starting a process costs about as much as reading this many files.
+# Starting a process takes about as long as reading this many files.
 _FEW_FILES = 16
-# Models of one chain have their centres within this distance, in angstrom (0.8 at most in 1KBH).
+# Models of one chain have their centres within this distance, in angstrom (the maximum in 1KBH is 0.8).
 _ONE_PLACE = 3.0
 
 
@@ -47,22 +47,22 @@ class StructureChain:
     name
         The author's chain name.
     sequence
-        One-letter code; breaks are filled from the deposited sequence, or with ``X`` where that is unknown.
+        One-letter code; breaks are filled from the deposited sequence, or with ``X`` if that is unknown.
     positions
         0-based index in `sequence` by residue number and insertion code (``""`` if none), for the
-        observed residues. Where one chain holds several models, the numbers of all of them.
+        observed residues. If one chain contains several models, the numbers of all of them are included.
     observed
         Number of observed residues.
     missing_recovered, missing_unresolved
-        Residues of breaks filled from the deposited sequence, and ``X`` put into breaks.
+        Residues of breaks filled from the deposited sequence, and ``X`` inserted into breaks.
     gaps, gaps_recovered
-        Breaks that hold a missing residue, and those of them filled from the deposited sequence.
+        Number of breaks with missing residues, and number of those filled from the deposited sequence.
     modified
-        Observed modified residues, read as their parent.
+        Number of observed modified residues, which are read as their parent.
     d_residues
-        Observed D-residues, read as the letter of the L-residue.
+        Number of observed D-residues, which are read as the L-residue.
     unknown
-        Observed residues that stay ``X``.
+        Number of observed residues that remain ``X``.
     """
 
     name: str
@@ -84,12 +84,12 @@ def read_structure(path: str | os.PathLike[str]) -> dict[str, StructureChain]:
     Returns
     -------
     dict
-        The chains by the author's name, in file order; only those with at least one residue.
+        Chains by the author's name, in file order; only those with at least one residue.
 
     Raises
     ------
     StructureError
-        If the file is absent, empty or damaged, numbers two residues alike, or has no protein chain.
+        If the file is absent, empty or damaged, gives two residues the same number, or has no protein chain.
     """
     source = Path(path)
     contents = read_contents(source)
@@ -103,7 +103,7 @@ def read_structure(path: str | os.PathLike[str]) -> dict[str, StructureChain]:
             polymer = "".join(residue_letter(item, contents.parents) for item in names)
             chains[name] = _chain(name, _models(fragments), polymer or None)
     if not chains:
-        raise StructureError(f"{source}: no protein chain was found")
+        raise StructureError(f"{source}: there is no protein chain")
     return chains
 
 
@@ -115,20 +115,20 @@ def read_structures(
     Parameters
     ----------
     paths
-        Files; each is read once.
+        Paths of the files; each is read once.
     processes
-        Most processes to use; by default one for each processor.
+        Maximum number of processes; by default one per processor.
 
     Returns
     -------
     dict
-        By path, in the order of `paths`: the chains, or the error of a file that cannot be read.
+        Chains, or the error of a file that cannot be read, by path in the order of `paths`.
     """
     unique = list(dict.fromkeys(paths))
     workers = min(processes or available_processors(), len(unique) // _FEW_FILES)
     if workers <= 1:
         return {path: _read_or_error(path) for path in unique}
-    # Spawned, because a forked process may hang in what other threads of this one had locked.
+    # Processes are spawned, because a forked one may deadlock on locks that other threads hold.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         return dict(zip(unique, pool.map(_read_or_error, unique, chunksize=4), strict=True))
 
@@ -136,9 +136,8 @@ def read_structures(
 def find_structure(folder: str | os.PathLike[str], source: str, pdb: str) -> Path | None:
     """Find the file of an entry in a folder laid out like the one published with PPB-Affinity.
 
-    Looked through, in this order: ``folder/source``, ``folder/PDB/source``; in each the suffixes ``.pdb``,
-    ``.ent.pdb``, ``.ent``, ``.cif``, then the same with ``.gz``; for each the identifier in upper case,
-    then in lower case.
+    The search order is ``folder/source``, ``folder/PDB/source``; in each the suffixes ``.pdb``, ``.ent.pdb``,
+    ``.ent``, ``.cif``, then the same with ``.gz``; for each the identifier in upper case, then in lower case.
     """
     suffixes = (*_SUFFIXES, *(f"{suffix}.gz" for suffix in _SUFFIXES))
     for place in (Path(folder, source), Path(folder, "PDB", source)):
@@ -159,8 +158,8 @@ def _read_or_error(path: Path) -> dict[str, StructureChain] | StructureError:
 def _sites(atoms: Iterable[Atom]) -> dict[str, list[list[Atom]]]:
     """Group atoms by chain and residue number, in file order.
 
-    Ligands can have the number of a residue, so a group outside the polymer stands alone, unless it is
-    one of the residue's alternate forms.
+    Ligands can have the number of a residue, so a group outside the polymer is kept separate, unless it is an
+    alternate form of the residue.
     """
     chains: dict[str, dict[tuple[int, str, str], list[Atom]]] = {}
     for atom in atoms:
@@ -171,7 +170,9 @@ def _sites(atoms: Iterable[Atom]) -> dict[str, list[list[Atom]]]:
 
 
 def _fragments(residues: Iterable[Residue]) -> list[list[Residue]]:
-    """Split residues where the peptide bond is absent; leave out what is bonded to no polymer residue."""
+    """Split residues where the peptide bond is absent; drop groups that are not bonded to a polymer
+    residue.
+    """
     runs: list[list[Residue]] = []
     for residue in residues:
         if runs and bonded(runs[-1][-1], residue):
@@ -182,9 +183,9 @@ def _fragments(residues: Iterable[Residue]) -> list[list[Residue]]:
 
 
 def _models(fragments: list[list[Residue]]) -> list[list[list[Residue]]]:
-    """Take apart the models that a cleaned file holds as one chain, numbered throughout.
+    """Separate the models that a cleaned file contains as one consecutively numbered chain.
 
-    They are equal fragments in one place; equal domains of one chain cannot share their centre.
+    Models are equal fragments at the same position; equal domains of one chain cannot share a centre.
     """
     if len({"".join(residue.letter for residue in fragment) for fragment in fragments}) > 1:
         return [fragments]
@@ -200,7 +201,7 @@ def _check_distinct(source: Path, chain: str, fragments: Iterable[Iterable[Resid
         place = (residue.number, residue.insertion)
         if residue.defined_twice or place in seen:
             where = f"residue {residue.number}{residue.insertion} of chain {chain}"
-            raise StructureError(f"{source}: {where} is there twice, and not as alternate locations")
+            raise StructureError(f"{source}: {where} occurs twice, and not as alternate locations")
         seen.add(place)
 
 

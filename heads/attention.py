@@ -53,7 +53,7 @@ def by_length(
     key_segments: Segments,
     dropout: float,
 ) -> Tensor:
-    """Attend with segments sorted by length."""
+    """Compute the attention with the segments sorted by length."""
     lengths = list(zip(query_segments.lengths, key_segments.lengths, strict=True))
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     query_rows, query_segments = query_segments.take(order)

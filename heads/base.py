@@ -1,4 +1,4 @@
-"""What the four heads share: a mixer, a pooling, and the way from a batch to one number a complex."""
+"""The base class of the four heads: a mixer, a pooling, and the computation of one score per complex."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from heads.names import EncodingUnit
 from heads.poolings.base import MakePooling, Pooling, PoolingWithLength
 from heads.ragged import LIGAND, RaggedBatch
 
-#: Range of the log-variance that a head gives: what lies outside counts as the nearest inside.
+#: Range of the log-variance that a head predicts; values outside are clamped.
 LOG_VARIANCES = (-8.0, 8.0)
 
 
@@ -26,32 +26,33 @@ class Head(nn.Module, ABC):
     dim
         Width of the residue embeddings, ``D``.
     make_mixer
-        Makes the mixer, or both.
+        Function that makes a mixer; it is called twice where each side has its own.
     make_pooling
-        Makes the poolings of residues, as many as the head has.
+        Function that makes a pooling of residues; it is called for each pooling of the head.
     lengths
-        Put the logarithm of the length of what is pooled from residues beside its vector.
+        Append the logarithm of the number of pooled residues to each pooled vector.
     mixer_per_side
-        A mixer for the ligand and another one for the receptor, rather than one for both.
+        Use separate mixers for the ligand and the receptor instead of one for both.
     symmetric
-        Return the mean of both role orders, so that an exchange of ligand and receptor changes nothing.
+        Return the mean over both assignments of the roles, so that exchanging ligand and receptor changes
+        nothing.
     heteroscedastic
-        Give the logarithm of the variance as a second output.
+        Predict the logarithm of the variance as a second output.
 
     Attributes
     ----------
     encoding_unit
-        What the backbone encodes in one go for this head.
+        What the backbone encodes together for this head: a chain, a side or a complex.
     outputs
-        How many numbers the head gives for a complex, ``O``.
+        Number of outputs per complex, ``O``.
     """
 
     encoding_unit: ClassVar[EncodingUnit]
-    #: Modules that come after what is pooled.
+    #: Modules that follow the pooling.
     read_out_parts: ClassVar[tuple[str, ...]] = ("network", "regressor")
     mixer: Mixer
     receptor_mixer: Mixer | None
-    #: Its last layer is linear, and nothing but a mean comes after it.
+    #: The last layer, which is linear; only a mean follows it.
     regressor: nn.Module
 
     def __init__(
@@ -98,11 +99,11 @@ class Head(nn.Module, ABC):
         """Whether the order of chains within a side leaves the result unchanged."""
 
     def forward(self, batch: RaggedBatch) -> Tensor:
-        """Return ``(B,)`` scores, one a complex."""
+        """Return ``(B,)`` scores, one per complex."""
         return self.all_outputs(batch)[:, 0]
 
     def all_outputs(self, batch: RaggedBatch) -> Tensor:
-        """Return ``(B, O)``: the score, and the logarithm of its variance for what is heteroscedastic."""
+        """Return ``(B, O)``: the score and, if the head is heteroscedastic, the logarithm of its variance."""
         scores = self.score(self.mixed(batch))
         if self.symmetric and not self.both_orders:
             scores = (scores + self.score(self.mixed(batch.exchanged()))) / 2
@@ -110,7 +111,7 @@ class Head(nn.Module, ABC):
 
     @torch.no_grad()
     def rescale(self, slope: float, intercept: float) -> None:
-        """Make the score `slope` times what it was, plus `intercept`, by its last layer."""
+        """Multiply the score by `slope` and add `intercept`, by changing the last layer."""
         last = [layer for layer in self.regressor.modules() if isinstance(layer, nn.Linear)][-1]
         last.weight[0] *= slope
         last.bias[0] = last.bias[0] * slope + intercept
@@ -135,7 +136,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def pooled(self, batch: RaggedBatch) -> Tensor:
-        """Return what is pooled from mixed residue embeddings, before it is joined and read out.
+        """Return the pooled vectors of mixed residue embeddings, before they are joined and read out.
 
         Returns
         -------
@@ -145,16 +146,16 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def residue_weights(self, batch: RaggedBatch) -> Tensor:
-        """Return how much of each residue is in what is pooled, from mixed residue embeddings.
+        """Return the weight of each residue in the pooled vector, from mixed residue embeddings.
 
         Returns
         -------
         Tensor
-            ``(T,)``; they sum to 1 over what is pooled together, a side or both.
+            ``(T,)``; the weights sum to 1 over the residues that are pooled together (one side or both).
         """
 
     def represent(self, batch: RaggedBatch) -> Tensor:
-        """Return `pooled` of a batch as the backbone gives it; the mean of both orders where symmetric."""
+        """Return `pooled` of a batch from the backbone, averaged over both orders if symmetric."""
         vectors = self.pooled(self.mixed(batch))
         if self.symmetric and not self.both_orders:
             vectors = (vectors + self.pooled(self.mixed(batch.exchanged())).flip(1)) / 2
@@ -166,24 +167,24 @@ class Head(nn.Module, ABC):
             setattr(self, name, nn.Identity())
 
     def learns_to_represent(self) -> bool:
-        """Say whether anything before the read-out has parameters to train."""
+        """Return whether any module before the read-out has trainable parameters."""
         return any(name.split(".")[0] not in self.read_out_parts for name, _ in self.named_parameters())
 
     @abstractmethod
     def _sides_alike(self) -> bool:
-        """Say whether `score` treats both sides alike."""
+        """Return whether `score` treats both sides alike."""
 
     @abstractmethod
     def _pooled_alike(self) -> bool:
-        """Say whether `pooled` treats both sides alike."""
+        """Return whether `pooled` treats both sides alike."""
 
     def pooling_of_residues(self, dim: int) -> Pooling:
-        """Make a pooling of residues of width `dim`, with their number beside its vector on request."""
+        """Make a pooling of residues of width `dim`, which appends their number to its vector on request."""
         pooling = self._make_pooling(dim)
         return PoolingWithLength(pooling) if self._lengths else pooling
 
 
 def two_layers(dim_in: int, dim_out: int, hidden: int | None = None) -> nn.Sequential:
-    """Linear, SiLU, linear; the hidden layer is as wide as the input by default."""
+    """Return linear, SiLU, linear; the hidden layer is as wide as the input by default."""
     width = hidden or dim_in
     return nn.Sequential(nn.Linear(dim_in, width), nn.SiLU(), nn.Linear(width, dim_out))

@@ -1,4 +1,4 @@
-"""Heads, mixers and poolings from their names and options."""
+"""Build heads, mixers and poolings from their names and options."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def build_head(
     dim
         Width of the residue embeddings.
     mixer_options, pooling_options
-        Of the mixer and the pooling; see the classes of their names.
+        Options of the mixer and the pooling; see the classes of these names.
     options
-        Of the head; see the class of its name and `heads.base.Head`.
+        Options of the head; see the class of this name and `heads.base.Head`.
 
     Raises
     ------
     ValueError
         If a name or an option is not known, or the width does not suit the head or a part.
     TypeError
-        If what is listed under a name is no such part.
+        If the name is registered for something of another kind.
     """
     make_mixer = partial(build_mixer, MIXERS.check(mixer), options=mixer_options)
     make_pooling = partial(build_pooling, POOLINGS.check(pooling), options=pooling_options)
@@ -59,7 +59,7 @@ def build_mixer(name: str, dim: int, options: Mapping[str, Any] | None = None) -
     ValueError
         If the name or an option is not known, or the width does not suit the mixer.
     TypeError
-        If what is listed under the name is no mixer.
+        If the name is registered for something that is not a mixer.
     """
     mixer: Mixer = _made(MIXERS, name, Mixer, dim, options=options)
     return mixer
@@ -73,7 +73,7 @@ def build_pooling(name: str, dim: int, options: Mapping[str, Any] | None = None)
     ValueError
         If the name or an option is not known, or the width does not suit the pooling.
     TypeError
-        If what is listed under the name is no pooling.
+        If the name is registered for something that is not a pooling.
     """
     pooling: Pooling = _made(POOLINGS, name, Pooling, dim, options=options)
     return pooling
@@ -91,7 +91,7 @@ def _made(table: PartTable, name: str, kind: type, *arguments: Any, options: Map
 
 
 def _pooling_of_chains(pooling: str) -> str:
-    """Return the pooling of a side's chains, which have no order, that goes with a pooling of residues."""
+    """Return the default pooling of a side's chains, which have no order, for a given pooling of residues."""
     kind = POOLINGS.find(pooling)
     if not kind.suits_chains:
         return "mean"

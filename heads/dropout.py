@@ -1,4 +1,4 @@
-"""Dropout that draws a byte for each value rather than a real number."""
+"""Dropout that draws one byte per value instead of a float."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ class Dropout(nn.Module):
     """Set values to zero at random in training, and scale the others up (Srivastava et al. 2014).
 
     On a CPU the probability is rounded to a multiple of 1/256: eight values share one draw of 64 bits, which
-    takes an eighth of the time of a draw for each. What is kept is scaled by the rounded probability, so
-    that the mean stays what it was.
+    takes an eighth of the time of a draw for each. The remaining values are scaled by the rounded
+    probability, so that the mean is unchanged.
 
     Parameters
     ----------
     probability
-        Of a value to be dropped, from 0 to below 1.
+        Probability that a value is dropped, from 0 to below 1.
 
     Raises
     ------
     ValueError
-        If it is not.
+        If the probability is outside this range.
     """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
         if not 0 <= probability < 1:
-            raise ValueError(f"a dropout of {probability}; a number from 0 to below 1 was expected")
+            raise ValueError(f"the dropout is {probability}; give a number from 0 to below 1")
         self.probability = probability
 
     def forward(self, values: Tensor) -> Tensor:
@@ -42,10 +42,10 @@ class Dropout(nn.Module):
         kept = max(1, round((1 - self.probability) * _LEVELS))
         draws = torch.empty(-(-values.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
         keep = draws.view(torch.uint8)[: values.numel()].view(values.shape) < kept
-        # values * keep * scale in one go: the gradient of dropout is dropout again.
+        # Computes values * keep * scale in one operation: the gradient of dropout is dropout again.
         dropped: Tensor = torch.ops.aten.native_dropout_backward(values, keep, _LEVELS / kept)
         return dropped
 
     def extra_repr(self) -> str:
-        """Return the probability."""
+        """Return the probability for the representation of the module."""
         return f"p={self.probability}"

@@ -1,4 +1,4 @@
-"""A border that `torch.compile` leaves alone."""
+"""Call functions outside of `torch.compile`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ Result = TypeVar("Result")
 
 
 def run_eagerly(function: Callable[..., Result], *arguments: object) -> Result:
-    """Call a function whose loop depends on the batch: traced, it would be compiled anew for each.
+    """Call a function without compiling it, because its loop depends on the batch.
 
-    Only a traced call is wrapped, because the compiler takes a second to import.
+    A traced loop would be compiled again for each batch. Only traced calls are wrapped, because importing the
+    compiler takes a second.
     """
     if torch.compiler.is_compiling():
         return torch.compiler.disable(function)(*arguments)

@@ -1,4 +1,4 @@
-"""EC, embeddings concatenation: the sides are encoded apart and their residues pooled together."""
+"""EC, embeddings concatenation: the sides are encoded separately and their residues pooled together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class EmbeddingsConcatenation(Head):
     dim, make_mixer, make_pooling, options
         See `Head`.
     late
-        Pool each side and join the two vectors, rather than to join the residues of both sides and pool once.
+        Pool each side and join the two vectors, instead of pooling the residues of both sides together.
     """
 
     encoding_unit = "side"
@@ -54,11 +54,11 @@ class EmbeddingsConcatenation(Head):
         return self.pooling.weights(batch.values, batch.sides if self.late else batch.complexes)
 
     def side_vectors(self, sides: RaggedBatch, role: int) -> Tensor:
-        """Return ``(N, D)`` vectors of sides, each a complex of its own."""
+        """Return ``(N, D)`` vectors of sides, each given as a complex."""
         return self.pooling(sides.values, sides.complexes)
 
     def pair_network(self) -> PairNetwork | None:
-        """Return the network behind the vectors of the sides; None where residues are pooled together."""
+        """Return the network after the vectors of the sides; None if all residues are pooled together."""
         if not self.late:
             return None
         layers = self.regressor

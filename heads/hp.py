@@ -24,18 +24,18 @@ class HierarchicalPooling(Head):
     Parameters
     ----------
     dim, make_mixer, make_pooling, options
-        See `Head`; `make_pooling` makes the pooling of a chain's residues.
+        See `Head`; `make_pooling` makes the pooling over a chain's residues.
     make_side_pooling
-        Makes the pooling of a side's chains; by options ``side_pooling``, its name, and
-        ``side_pooling_options``. `heads.build.build_head` names the pooling of residues, with options of its
-        own; attention where that minds the order of residues or cannot be made without options, mean where it
-        does not suit a few chains.
+        Function that makes the pooling over a side's chains, chosen by the options ``side_pooling`` (its
+        name) and ``side_pooling_options``. By default, `heads.build.build_head` uses the pooling of the
+        residues with its default options. It uses attention if that pooling depends on the order of residues
+        or requires options, and mean if it does not suit a few chains.
     per_side
-        Poolings for the ligand and others for the receptor, rather than the same for both.
+        Use separate poolings for the ligand and the receptor instead of the same for both.
     aggregation
         How the vectors of the sides are joined.
     network
-        Linear, SiLU, linear between that and the last linear layer.
+        Whether linear, SiLU, linear lie between the joined vector and the last linear layer.
     """
 
     encoding_unit = "chain"
@@ -72,11 +72,11 @@ class HierarchicalPooling(Head):
         return self.regressor(self.network(self._joined(self.pooled(batch))))
 
     def side_vectors(self, sides: RaggedBatch, role: int) -> Tensor:
-        """Return ``(N, D)`` vectors of sides, each a complex of its own."""
+        """Return ``(N, D)`` vectors of sides, each given as a complex."""
         return self._pooled(sides, sides.units_of_complexes, role)
 
     def pair_network(self) -> PairNetwork:
-        """Return the network behind the vectors of the sides, for all pairs of them."""
+        """Return the network after the vectors of the sides, for all pairs of them."""
         last, network = self.regressor, self.network
         assert isinstance(last, nn.Linear)
         scale = 0.5 if self.aggregation == "mean" else 1.0
@@ -89,7 +89,7 @@ class HierarchicalPooling(Head):
         assert isinstance(first, nn.Linear)
         assert isinstance(second, nn.Linear)
         ligand, receptor = (part * scale for part in weights_of_sides(first.weight, joined=joined))
-        # Nothing lies between the second layer of the network and the last one: they are one.
+        # There is no activation between the second layer of the network and the last one, so they are merged.
         out, bias = last.weight[0] @ second.weight, last.weight[0] @ second.bias + last.bias[:1]
         return PairNetwork(ligand, receptor, first.bias, out, bias, activation=True)
 

@@ -1,6 +1,6 @@
-"""Names of heads, mixers, attentions and poolings: the choices of configuration and command line.
+"""Names of heads, mixers, attentions and poolings: the choices in configurations and on the command line.
 
-This module imports no torch: a built-in class is listed by its path and imported when it is asked for. A
+This module does not import torch: a built-in class is listed by its path and imported on first use. A
 class of any other package joins a table with a decorator, such as ``@register_mixer("mine")``, and can then
 be chosen, trained, saved and loaded by its name wherever the module that defines it has been imported.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Literal, TypeVar
 
-#: What a backbone encodes in one go: a chain, a side or the whole complex.
+#: What a backbone encodes together: a chain, a side or the complex.
 EncodingUnit = Literal["chain", "side", "complex"]
 
 Part = TypeVar("Part", bound=type)
@@ -23,7 +23,7 @@ class PartTable(Mapping[str, str]):
     Parameters
     ----------
     kind
-        What the parts are, in the singular; begins the error messages.
+        What the parts are called, in the singular, for the error messages.
     built_in
         The path of each part of this package.
     """
@@ -50,7 +50,7 @@ class PartTable(Mapping[str, str]):
         ValueError
             If the name belongs to another class already.
         TypeError
-            If what is decorated is no class.
+            If the decorated object is not a class.
         """
 
         def listed(part: Part) -> Part:
@@ -68,12 +68,12 @@ class PartTable(Mapping[str, str]):
         return listed
 
     def check(self, name: str) -> str:
-        """Return a name that is listed.
+        """Return the name if it is registered.
 
         Raises
         ------
         ValueError
-            If it is not; the message lists the names.
+            If it is not registered; the message lists the names.
         """
         if name not in self._paths:
             raise ValueError(
@@ -83,12 +83,12 @@ class PartTable(Mapping[str, str]):
         return name
 
     def find(self, name: str) -> Any:
-        """Return the class, or other callable, that is listed under `name`; import it where that is needed.
+        """Return the class, or other callable, that is registered under `name`; import it if necessary.
 
         Raises
         ------
         ValueError
-            If the name is not listed.
+            If the name is not registered.
         """
         if self.check(name) in self._registered:
             return self._registered[name]

@@ -1,10 +1,10 @@
 """Options by name, checked against the annotations of the constructor that takes them.
 
-The options of a class are the parameters of its constructor that its maker does not fill in, and, where it
-hands on others as ``**options``, those of its base class. Their annotations say what is allowed: ``bool``,
-``int`` (which a bool is not), ``float``, ``str``, ``None``, ``Literal``, unions of these, and lists, tuples
-and mappings of them; `Range` in ``Annotated`` narrows a number. A parameter ``make_x`` that is annotated with
-`ChosenPart` takes a part: the option ``x`` names it and ``x_options`` has its options.
+The options of a class are the parameters of its constructor that the builder does not supply and, if it
+passes on others as ``**options``, those of its base class. Their annotations define the allowed values:
+``bool``, ``int`` (which a bool is not), ``float``, ``str``, ``None``, ``Literal``, unions of these, and
+lists, tuples and mappings of them; `Range` in ``Annotated`` narrows a number. A parameter ``make_x`` that is
+annotated with `ChosenPart` takes a part: the option ``x`` is its name and ``x_options`` are its options.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Range:
     below: float | None = None
 
     def holds(self, number: float) -> bool:
-        """Say whether a number lies inside; NaN does not."""
+        """Return whether a number lies inside; NaN does not."""
         return (
             (self.least is None or number >= self.least)
             and (self.most is None or number <= self.most)
@@ -47,20 +47,20 @@ class Range:
 
 #: A size or a count.
 AtLeastOne = Annotated[int, Range(least=1)]
-#: A probability with which something is dropped.
+#: A dropout probability.
 DropoutRate = Annotated[float, Range(least=0, below=1)]
 
 
 @dataclass(frozen=True)
 class ChosenPart:
-    """In ``Annotated``: the parameter takes a function that makes a part of a table.
+    """In ``Annotated``: the parameter takes a function that makes a part listed in a table.
 
     Attributes
     ----------
     table
-        Where the part is listed.
+        Table that lists the part.
     default
-        Name of the part that is made unless another is named.
+        Name of the default part.
     """
 
     table: PartTable
@@ -69,14 +69,14 @@ class ChosenPart:
 
 @dataclass(frozen=True)
 class Option:
-    """What an option takes.
+    """The type and the default of an option.
 
     Attributes
     ----------
     annotation
-        What is allowed, as annotated in the constructor.
+        Allowed type or values, as annotated in the constructor.
     default
-        What it is unless it is given; ``inspect.Parameter.empty`` if it must be given.
+        Default value; ``inspect.Parameter.empty`` if the option is required.
     """
 
     annotation: Any
@@ -84,27 +84,27 @@ class Option:
 
     @property
     def required(self) -> bool:
-        """Whether it must be given."""
+        """Whether the option is required."""
         return self.default is inspect.Parameter.empty
 
 
 def make_part(table: PartTable, name: str, *arguments: Any, options: Mapping[str, Any] | None = None) -> Any:
-    """Make a part of a table.
+    """Make a part listed in a table.
 
     Parameters
     ----------
     table, name
-        Which part.
+        Table and name of the part.
     arguments
-        What its maker fills in: the first parameters of its constructor.
+        Values of the first parameters of its constructor, which the builder supplies.
     options
-        For the other parameters.
+        Values of the other parameters by name.
 
     Raises
     ------
     ValueError
-        If the name or an option is not known, an option does not take its value, one that must be given is
-        not, or the part refuses a value.
+        If the name or an option is unknown, the value of an option is invalid, a required option is missing,
+        or the part rejects a value.
     """
     make, what = table.find(name), f"{table.kind} {name}"
     known = _parameters(make, len(arguments))
@@ -133,15 +133,15 @@ def options_of(make: Any, filled_in: int) -> dict[str, Option]:
     Parameters
     ----------
     make
-        The class, of any package.
+        Class of any package.
     filled_in
-        How many parameters its maker fills in: the first ones.
+        Number of leading parameters that the builder supplies.
     """
     return _by_option(_parameters(make, filled_in))
 
 
 def describe(annotation: Any) -> str:
-    """Say in words what an annotation allows."""
+    """Describe in words what an annotation allows."""
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         ranges = " ".join(str(limit) for limit in inside[1:] if isinstance(limit, Range))
@@ -159,7 +159,7 @@ def describe(annotation: Any) -> str:
 
 
 def _by_option(parameters: Mapping[str, Option]) -> dict[str, Option]:
-    """Return parameters by the names of options: a part has two."""
+    """Return parameters by the names of their options; a part has two."""
     options: dict[str, Option] = {}
     for parameter, option in parameters.items():
         part = _part_of(option.annotation)
@@ -173,7 +173,7 @@ def _by_option(parameters: Mapping[str, Option]) -> dict[str, Option]:
 
 
 def _parameters(make: Any, filled_in: int) -> dict[str, Option]:
-    """Return the parameters of a constructor, and those that it hands on to its bases, as options."""
+    """Return the parameters of a constructor, and those that it passes on to its bases, as options."""
     found: dict[str, Option] = {}
     for base in make.__mro__:
         if "__init__" not in vars(base):
@@ -192,7 +192,7 @@ def _parameters(make: Any, filled_in: int) -> dict[str, Option]:
 
 
 def _hints(base: type, parameters: Sequence[inspect.Parameter]) -> dict[str, Any]:
-    """Return the annotations of some parameters of a constructor; ``Any`` for those that have none."""
+    """Return the annotations of some parameters of a constructor; ``Any`` for those without one."""
     written = {each.name: Any if each.annotation is each.empty else each.annotation for each in parameters}
     names = vars(sys.modules[base.__module__])
     try:
@@ -210,14 +210,14 @@ def _part_of(annotation: Any) -> ChosenPart | None:
 
 
 def _chosen_part(name: str, part: ChosenPart, options: dict[str, Any], what: str) -> Callable[..., Any]:
-    """Take the name and the options of a part from `options`, and return what makes it."""
+    """Take the name and the options of a part from `options`, and return the function that makes it."""
     chosen = _checked(name, str, options.pop(name, part.default), what)
     inner = _checked(f"{name}_options", Mapping[str, Any], options.pop(f"{name}_options", {}), what)
     return partial(make_part, part.table, part.table.check(chosen), options=inner)
 
 
 def _checked(option: str, annotation: Any, value: Any, what: str) -> Any:
-    """Return a value as its annotation has it: a list becomes a tuple where one is annotated."""
+    """Return a value converted to its annotation: a list becomes a tuple where a tuple is annotated."""
     if not _allows(annotation, value):
         raise ValueError(f"option {option} of {what} is {value!r}; it must be {describe(annotation)}")
     return _converted(annotation, value)
@@ -253,7 +253,7 @@ def _allows_items(kind: Any, inside: tuple[Any, ...], value: Any) -> bool:
 
 
 def _converted(annotation: Any, value: Any) -> Any:
-    """Return a list as a tuple where the annotation allows a tuple and no list."""
+    """Convert a list to a tuple if the annotation allows a tuple but no list."""
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _converted(inside[0], value)

@@ -1,4 +1,4 @@
-"""PAD, pooled attention addition: each side attends the other before it is pooled."""
+"""PAD, pooled attention addition: each side attends to the other before it is pooled."""
 
 from __future__ import annotations
 
@@ -35,17 +35,18 @@ class PooledAttentionAddition(Head):
     dim, make_mixer, make_pooling, options
         See `Head`.
     heads
-        Of the attention.
+        Number of attention heads.
     separate_directions
-        Projections for the ligand that attends the receptor and others for the reverse, rather than one set.
+        Use separate projections for the two directions (ligand to receptor, receptor to ligand) instead of
+        one set.
     network, network_width
-        Linear, SiLU, linear between the sum and the last linear layer, and the width inside it (that of the
-        sum by default).
+        Whether linear, SiLU, linear lie between the sum and the last linear layer, and the hidden width (by
+        default that of the sum).
 
     Raises
     ------
     ValueError
-        If `dim` is no multiple of `heads`.
+        If `dim` is not a multiple of `heads`.
     """
 
     encoding_unit = "side"
@@ -66,8 +67,8 @@ class PooledAttentionAddition(Head):
         super().__init__(dim, make_mixer, make_pooling, **options)
         if dim % heads:
             raise ValueError(
-                f"the width {dim} is no multiple of {heads} attention heads; choose a number of heads that "
-                "divides it"
+                f"the width {dim} is not a multiple of {heads} attention heads; choose a number of heads "
+                "that divides it"
             )
         self.heads, self.separate_directions = heads, separate_directions
         self.attention = Projections(dim)
@@ -88,7 +89,7 @@ class PooledAttentionAddition(Head):
         return self.pooling.weights(self._attended(batch), batch.sides)
 
     def attention_maps(self, batch: RaggedBatch) -> list[tuple[Tensor, Tensor]]:
-        """Return, for each complex, how much the residues of each side attend those of the other.
+        """Return, for each complex, how much the residues of each side attend to those of the other.
 
         Parameters
         ----------
@@ -109,7 +110,7 @@ class PooledAttentionAddition(Head):
         ]
 
     def _attended(self, batch: RaggedBatch) -> Tensor:
-        """Return residue embeddings with what they attend on the other side."""
+        """Return residue embeddings plus the output of their attention to the other side."""
         segments, values = batch.sides, batch.values
         query, key = self._queries_keys(batch)
         value = self._of_sides(self._back.value, self.attention.value, values, segments)
@@ -117,14 +118,16 @@ class PooledAttentionAddition(Head):
         return values + self._of_sides(self.attention.out, self._back.out, attended, segments)
 
     def _queries_keys(self, batch: RaggedBatch) -> tuple[Tensor, Tensor]:
-        """Return both ``(T, D)``: the ligand's queries meet the receptor's keys, and the other way round."""
+        """Return ``(T, D)`` queries and keys: the ligand's queries meet the receptor's keys, and the
+        reverse.
+        """
         ahead, back, segments, values = self.attention, self._back, batch.sides, batch.values
         query = self._of_sides(ahead.query, back.query, values, segments)
         return query, self._of_sides(back.key, ahead.key, values, segments)
 
     @property
     def _back(self) -> Projections:
-        """Projections with which the receptor attends the ligand."""
+        """Projections for the attention of the receptor to the ligand."""
         return self.receptor_attention if self.separate_directions else self.attention
 
     def _of_sides(self, ligand: nn.Linear, receptor: nn.Linear, values: Tensor, sides: Segments) -> Tensor:
@@ -137,8 +140,8 @@ class PooledAttentionAddition(Head):
     def pair_scores(self, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
         """Return ``(N, M)`` scores of mixed sides; see `heads.pairs.PairScoring`.
 
-        Each side is projected once. A ligand then attends the receptors one by one, and all receptors
-        together attend it in one product.
+        Each side is projected once. A ligand then attends to the receptors one by one, and all receptors
+        attend to it in one product.
         """
         ahead, back, device = self.attention, self._back, receptors.values.device
         key, value = self._by_head(ahead.key(receptors.values)), self._by_head(ahead.value(receptors.values))
@@ -159,7 +162,7 @@ class PooledAttentionAddition(Head):
         return torch.cat(rows)
 
     def _by_head(self, rows: Tensor) -> Tensor:
-        """``(T, H * E)`` to ``(T, H, E)``."""
+        """Reshape ``(T, H * E)`` to ``(T, H, E)``."""
         return rows.unflatten(1, (self.heads, -1))
 
     def _pooled_alike(self) -> bool:
@@ -170,6 +173,6 @@ class PooledAttentionAddition(Head):
 
 
 def _attention(query: Tensor, key: Tensor) -> Tensor:
-    """Return ``(L, M)``, the mean over the heads of the weights with which queries attend keys."""
+    """Return ``(L, M)``, the attention weights of queries to keys, averaged over the heads."""
     scores = torch.einsum("lhe,mhe->hlm", query, key) / query.shape[2] ** 0.5
     return scores.softmax(dim=2).mean(dim=0)

@@ -1,8 +1,8 @@
-"""All-against-all: every ligand with every receptor, what belongs to one side computed once.
+"""All-against-all scores of ligands and receptors; the work for each single side is done once.
 
 A head whose sides meet only in its last network is *factorised*: sides are pooled once, the first linear
 layer is split between them, and a pair costs one activation and one dot product. For any other head that
-encodes sides or chains apart, the residues are mixed once and pairs are scored in blocks.
+encodes sides or chains separately, the residues are mixed once and pairs are scored in blocks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from heads.ragged import LIGAND, RECEPTOR, RaggedBatch
 
 #: Pairs of a block whose hidden values stay in the cache of a core.
 _LIGANDS, _RECEPTORS = 16, 32
-#: Residues of a block of pairs.
+#: Most residues in a block of pairs.
 _BLOCK_RESIDUES = 32_768
 
 
@@ -38,7 +38,7 @@ class PairNetwork:
     bias
         ``(1,)``.
     activation
-        Whether there is a SiLU; without one all of it is linear.
+        Whether there is a SiLU; without it the network is linear.
     """
 
     ligand: Tensor
@@ -63,45 +63,48 @@ class PairNetwork:
 
 @runtime_checkable
 class Factorised(Protocol):
-    """A head that pools a side without knowing the other one."""
+    """A head that pools each side independently of the other."""
 
     def side_vectors(self, sides: RaggedBatch, role: int) -> Tensor:
-        """Return ``(N, D)`` vectors of mixed sides, each a complex of its own in the batch."""
+        """Return ``(N, D)`` vectors of mixed sides, each given as a complex of the batch."""
 
     def pair_network(self) -> PairNetwork | None:
-        """Return what joins two such vectors; None where the options of the head do not allow it."""
+        """Return the network that joins two such vectors; None if the options of the head do not allow it."""
 
 
 @runtime_checkable
 class PairScoring(Protocol):
-    """A head with a way of its own to score all pairs of mixed sides."""
+    """A head with its own implementation of scoring all pairs of mixed sides."""
 
     def pair_scores(self, ligands: RaggedBatch, receptors: RaggedBatch) -> Tensor:
-        """Return ``(N, M)`` scores of sides, each a complex of its own in the batch."""
+        """Return ``(N, M)`` scores of sides, each given as a complex of the batch."""
 
 
 def pools_apart(head: Head) -> bool:
-    """Say whether `represent_sides` gives what `Head.represent` gives, whichever role a side has."""
+    """Return whether `represent_sides` agrees with `Head.represent`, whichever role a side has."""
     return isinstance(head, Factorised) and head.pools_alike
 
 
 def represent_sides(head: Head, sides: RaggedBatch) -> Tensor:
-    """Return ``(N, W)``: what `Head.represent` gives of each side, whatever the other one is.
+    """Return ``(N, W)``: the representation of each side as `Head.represent` computes it.
 
     Parameters
     ----------
     head
-        One of which `pools_apart` is true.
+        Head for which `pools_apart` is true.
     sides
-        Embedded sides, each a complex of its own; the roles in the batch do not matter.
+        Embedded sides, each given as a complex; the roles in the batch do not matter.
 
     Raises
     ------
     ValueError
-        If the head does not pool sides apart and alike.
+        If the head does not pool both sides independently and in the same way.
     """
     if not isinstance(head, Factorised) or not head.pools_alike:
-        raise ValueError("a head that does not pool both sides apart and alike cannot represent one alone")
+        raise ValueError(
+            "this head does not pool both sides independently and in the same way, so it cannot represent "
+            "one alone"
+        )
     factorised: Factorised = head
 
     def of_role(role: int) -> Tensor:
@@ -118,14 +121,15 @@ def score_pairs(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> Ten
     Parameters
     ----------
     head
-        One that encodes chains or sides.
+        Head that encodes chains or sides.
     ligands, receptors
-        Embedded sides, each a complex of its own; the roles in the batches do not matter.
+        Embedded sides, each given as a complex; the roles in the batches do not matter.
 
     Returns
     -------
     Tensor
-        ``(N, M)``: row ``i`` has ligand ``i`` with each receptor; what `head` gives for each pair by itself.
+        ``(N, M)``: row ``i`` has the scores of ligand ``i`` with each receptor, equal to what `head` returns
+        for each pair.
 
     Raises
     ------
@@ -134,7 +138,8 @@ def score_pairs(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> Ten
     """
     if head.encoding_unit == "complex":
         raise ValueError(
-            "a head that reads both sides as one sequence cannot score sides that were encoded apart"
+            "this head reads both sides as one sequence, so it cannot score sides that were encoded "
+            "separately"
         )
     scores = _scores(head, ligands, receptors)
     if head.symmetric:
@@ -161,9 +166,9 @@ def _block_scores(head: Head, ligands: RaggedBatch, receptors: RaggedBatch) -> T
 
 
 def weights_of_sides(weight: Tensor, *, joined: bool) -> tuple[Tensor, Tensor]:
-    """Return what a layer does to the ligand and to the receptor.
+    """Return the weights that a layer applies to the ligand and to the receptor.
 
-    Where the sides are joined end to end each has half of the columns; where they are added, all.
+    If the sides are concatenated, each has half of the columns; if they are added, each has all columns.
     """
     if not joined:
         return weight, weight
@@ -187,7 +192,7 @@ def _sides(batch: RaggedBatch) -> Iterator[_Side]:
 
 
 def _blocks(batch: RaggedBatch) -> Iterator[RaggedBatch]:
-    """Cut a batch of sides, so that a block of pairs fits the memory."""
+    """Cut a batch of sides so that a block of pairs fits in memory."""
     block: list[_Side] = []
     filled = 0
     for side in _sides(batch):

@@ -1,8 +1,8 @@
 """The packed batch that every head takes, and the primitives over its segments.
 
-Nothing here pads: the residues of all units stand one after another, and `Segments` say where each segment
-begins. What belongs to the segments is computed once, when a batch is made, from lengths that stay on the
-host, so that no operation has to wait for the device.
+Nothing here pads: the residues of all units are concatenated, and `Segments` hold the start of each segment.
+The properties of the segments are computed once, when a batch is made, from lengths that stay on the host, so
+that no operation has to wait for the device.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ LIGAND, RECEPTOR, BOTH = 0, 1, 2
 
 @dataclass(frozen=True)
 class Segments:
-    """How ``T`` rows are cut into ``S`` segments that stand one after another, none of them empty.
+    """A division of ``T`` rows into ``S`` consecutive segments, none of them empty.
 
     Attributes
     ----------
     offsets
         ``(S + 1,)`` int64; segment ``s`` owns rows ``offsets[s]:offsets[s + 1]``.
     lengths
-        Rows of each segment, on the host.
+        Number of rows of each segment, on the host.
     ids
         ``(T,)`` int64, the segment of each row.
     """
@@ -60,7 +60,7 @@ class Segments:
 
     @property
     def rows(self) -> int:
-        """Rows of all segments, ``T``."""
+        """Number of rows of all segments, ``T``."""
         return self.ids.numel()
 
     @property
@@ -78,12 +78,12 @@ class Segments:
         Parameters
         ----------
         order
-            ``N`` numbers of segments.
+            Indices of ``N`` segments.
 
         Returns
         -------
         tuple
-            ``(T',)`` int64 numbers of the rows, and the ``N`` segments among them.
+            ``(T',)`` int64 indices of the rows, and the ``N`` segments among them.
         """
         device = self.offsets.device
         taken = Segments.from_lengths([self.lengths[number] for number in order], device)
@@ -93,17 +93,17 @@ class Segments:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which unit, side and complex each row of a batch belongs to; made once and shared by all its values.
+    """The unit, side and complex of each row of a batch; made once and shared by all its values.
 
     Attributes
     ----------
     units, sides, complexes
-        The rows of each of ``U`` units, ``2 B`` sides (ligand, receptor, ligand, ...) and ``B`` complexes;
-        no sides where a complex lacks one.
+        Segments of rows for ``U`` units, ``2 B`` sides (ligand, receptor, ligand, ...) and ``B`` complexes;
+        no sides if a complex lacks one.
     units_of_sides, units_of_complexes
-        The units of each side and of each complex.
+        Segments of units for each side and each complex.
     unit_complex
-        Which complex each unit belongs to, 0 to ``B - 1``, sorted, none left out.
+        Index of the complex of each unit, 0 to ``B - 1``, sorted, with none left out.
     unit_role
         `LIGAND`, `RECEPTOR` or `BOTH` for each unit, sorted within a complex.
     """
@@ -124,7 +124,7 @@ class Layout:
         unit_role: Sequence[int],
         device: torch.device | str = "cpu",
     ) -> Layout:
-        """Lay out units of these lengths.
+        """Make the layout of units of these lengths.
 
         Raises
         ------
@@ -180,7 +180,7 @@ class RaggedBatch:
     values
         ``(T, D)`` residue embeddings of all units, one after another.
     layout
-        Which unit, side and complex they belong to.
+        Unit, side and complex of each row.
 
     Raises
     ------
@@ -256,9 +256,9 @@ class RaggedBatch:
         return replace(self, layout=replace(layout, unit_role=roles, sides=None, units_of_sides=None))
 
     def filled(self, multiple: int) -> RaggedBatch:
-        """Return the batch with one more complex, of rows of zeros, so that `multiple` divides the rows.
+        """Return the batch with one more complex, of zeros, so that `multiple` divides the number of rows.
 
-        Its units have the roles of the first complex, and at least a row each.
+        Its units have the roles of the first complex, and at least one row each.
         """
         layout = self.layout
         roles = layout.unit_role[: layout.units_of_complexes.lengths[0]]
@@ -298,12 +298,12 @@ def _with_both_sides(segments: Segments | None) -> Segments:
 
 
 def _grouped(lengths: Sequence[int], counts: Sequence[int]) -> list[int]:
-    """Add up the lengths of groups of so many neighbours."""
+    """Sum the lengths of groups of consecutive units, with the given sizes."""
     return [sum(lengths[start:end]) for start, end in pairwise(accumulate(counts, initial=0))]
 
 
 def _moved(tensor: Tensor, device: torch.device | str) -> Tensor:
-    # Only to a GPU may a copy go on by itself: what lies on the host is read at once.
+    # Only copies to a GPU may be asynchronous: data on the host are read at once.
     return tensor.to(device, non_blocking=torch.device(device).type == "cuda")
 
 
@@ -320,13 +320,13 @@ def segment_mean(values: Tensor, segments: Segments) -> Tensor:
 
 
 def segment_max(values: Tensor, segments: Segments) -> Tensor:
-    """Largest value of each column in each segment: ``(T, D)`` to ``(S, D)``."""
+    """Return the largest value of each column in each segment: ``(T, D)`` to ``(S, D)``."""
     ids = segments.ids.unsqueeze(1).expand_as(values)
     largest = values.new_full((len(segments), values.shape[1]), -torch.inf)
     return largest.scatter_reduce(0, ids, values, "amax")
 
 
 def segment_softmax(scores: Tensor, segments: Segments) -> Tensor:
-    """Softmax over the rows of each segment: ``(T, H)`` scores to weights that sum to 1, column by column."""
+    """Return the softmax of ``(T, H)`` scores over the rows of each segment, column by column."""
     raised = (scores - segment_max(scores.detach(), segments)[segments.ids]).exp()
     return raised / segment_sum(raised, segments)[segments.ids]

@@ -18,8 +18,8 @@ class SequencesConcatenation(Head):
     Parameters
     ----------
     dim, make_mixer, make_pooling, options
-        See `Head`. There is one sequence, so no mixer for each side. What is symmetric takes the mean over
-        two units of a complex, one in each order of the sides.
+        See `Head`. There is one sequence, so `mixer_per_side` is not possible. A symmetric head takes the
+        mean over two units of a complex, one in each order of the sides.
     """
 
     encoding_unit = "complex"
@@ -29,7 +29,10 @@ class SequencesConcatenation(Head):
     def __init__(self, dim: int, make_mixer: MakeMixer, make_pooling: MakePooling, **options: Any) -> None:
         super().__init__(dim, make_mixer, make_pooling, **options)
         if self.receptor_mixer is not None:
-            raise ValueError("sc reads both sides as one sequence: mixer_per_side is not possible")
+            raise ValueError(
+                "the head sc reads both sides as one sequence, so mixer_per_side is not possible; leave it "
+                "off"
+            )
         self.pooling = self.pooling_of_residues(dim)
         self.regressor = nn.Linear(self.pooling.dim, self.outputs)
 

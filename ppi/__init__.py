@@ -1,8 +1,9 @@
 """Protein-protein binding affinity from sequence.
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
-`predict`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`, `load_dataset`, `load_model`,
-`read_complexes`, `screen`, and the types `Predictor`, `Complex`, `TrainSettings` and `PretrainSettings`.
+`predict`, `adapt`, `suggest`, `screen`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`,
+`load_dataset`, `load_model`, `load_adapted`, `read_complexes`, and the types `Predictor`, `Complex`,
+`TrainSettings`, `PretrainSettings` and `ScreenSettings`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from ppi.evaluation.evaluate import evaluate
     from ppi.io.tables import read_complexes
     from ppi.models.folder import load_model
+    from ppi.prediction.adapting.adapt import adapt
+    from ppi.prediction.adapting.folder import load_adapted
     from ppi.prediction.predict import predict
     from ppi.prediction.predictor import Predictor
     from ppi.prediction.screen import screen
+    from ppi.prediction.screening.settings import ScreenSettings
+    from ppi.prediction.suggesting.suggest import suggest
     from ppi.pretraining.run import pretrain
     from ppi.pretraining.settings import PretrainSettings
     from ppi.study.run import study
@@ -31,10 +36,13 @@ _PUBLIC = {
     "Complex": "ppi.complexes",
     "Predictor": "ppi.prediction.predictor",
     "PretrainSettings": "ppi.pretraining.settings",
+    "ScreenSettings": "ppi.prediction.screening.settings",
     "TrainSettings": "ppi.training.settings",
+    "adapt": "ppi.prediction.adapting.adapt",
     "curate": "data_curation.pipeline",
     "embed": "ppi.embedding.embed",
     "evaluate": "ppi.evaluation.evaluate",
+    "load_adapted": "ppi.prediction.adapting.folder",
     "load_dataset": "ppi.datasets",
     "load_model": "ppi.models.folder",
     "predict": "ppi.prediction.predict",
@@ -42,6 +50,7 @@ _PUBLIC = {
     "read_complexes": "ppi.io.tables",
     "screen": "ppi.prediction.screen",
     "study": "ppi.study.run",
+    "suggest": "ppi.prediction.suggesting.suggest",
     "train": "ppi.training.run",
 }
 
@@ -49,10 +58,13 @@ __all__ = [
     "Complex",
     "Predictor",
     "PretrainSettings",
+    "ScreenSettings",
     "TrainSettings",
+    "adapt",
     "curate",
     "embed",
     "evaluate",
+    "load_adapted",
     "load_dataset",
     "load_model",
     "predict",
@@ -60,6 +72,7 @@ __all__ = [
     "read_complexes",
     "screen",
     "study",
+    "suggest",
     "train",
 ]
 

@@ -1,4 +1,4 @@
-"""The one record that everything passes on: a complex of two sides, each of one or more chains."""
+"""The record of a complex with two sides, each of one or more chains."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ppi.errors import InputError, PpiWarning
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 UNKNOWN = "X"
-#: Selenocysteine, pyrrolysine and the ambiguous B and Z have no residue of their own in most models.
+#: Selenocysteine, pyrrolysine and the ambiguous B and Z, which most models do not distinguish.
 REPLACED_BY_UNKNOWN = "BOUZ"
-#: Between the chains of a side, in files and in tables.
+#: Separators between the chains of a side, in files and in tables.
 CHAIN_SEPARATOR = ":"
 
 #: Range of -log10(Kd / M) outside which a number is in another unit: Kd from 1e-20 to 100 mol/L.
 LOWEST_PKD, HIGHEST_PKD = -2.0, 20.0
-# A chain of nothing but these letters, so long and with so many of them, is hardly a protein.
+# A chain of this length with only these letters is probably not a protein.
 _NUCLEOTIDES, _LEAST_LENGTH, _LEAST_KINDS = frozenset("ACGTU"), 20, 3
 
 _CLEAN = re.compile(f"[{AMINO_ACIDS}{UNKNOWN}]+")
@@ -31,24 +31,24 @@ _REPLACE = str.maketrans(dict.fromkeys(REPLACED_BY_UNKNOWN, UNKNOWN))
 class Complex:
     """A protein complex.
 
-    Sequences are put in upper case, white space and one trailing stop (``*``) are taken off, and B, O, U
-    and Z become X; `notes` records that.
+    Sequences are converted to upper case, white space and one trailing stop (``*``) are removed, and B, O, U
+    and Z become X; `notes` records these changes.
 
     Attributes
     ----------
     id
         Name of the complex, not empty.
     ligand, receptor
-        Residues of the chains of each side, in order; at least one chain a side.
+        Sequences of the chains of each side, in order; at least one chain per side.
     pkd
         Measured -log10(Kd / M), or None.
     notes
-        What was changed in the sequences when the record was made.
+        Changes of the sequences when the record was made.
 
     Raises
     ------
     InputError
-        If the id or a side is empty, a chain is empty or holds another character, or the pKd is no number
+        If the id or a side is empty, a chain is empty or has another character, or the pKd is not a number
         from -2 to 20; the message names the complex, the side, the chain and the position, counted from 1.
     """
 
@@ -66,11 +66,11 @@ class Complex:
             chains = getattr(self, side)
             if isinstance(chains, str):
                 raise InputError(
-                    f"complex {self.id!r}: the {side} is a string; a tuple of chains was expected, "
+                    f"complex {self.id!r}: the {side} is a string; give a tuple of chains, "
                     'such as ("EVQL", "DIQM")'
                 )
             if not chains:
-                raise InputError(f"complex {self.id!r} has no {side}; at least one chain was expected")
+                raise InputError(f"complex {self.id!r} has no {side}; give one or more chains")
             clean = tuple(
                 clean_chain(chain, f"complex {self.id!r}, {side} chain {number}", notes)
                 for number, chain in enumerate(chains, start=1)
@@ -86,12 +86,12 @@ class Complex:
 
     @property
     def chains(self) -> tuple[str, ...]:
-        """Residues of all chains, ligand first."""
+        """Sequences of all chains, ligand first."""
         return self.ligand + self.receptor
 
 
 def split_side(text: str) -> tuple[str, ...]:
-    """Split the text of a side at ``:`` or ``,`` into chains; an empty chain stays, to be refused."""
+    """Split the text of a side at ``:`` or ``,`` into chains; empty chains are kept, and rejected later."""
     return tuple(re.split(r"[:,]", text))
 
 
@@ -101,16 +101,16 @@ def check_chain(text: str, where: str) -> str:
     Raises
     ------
     InputError
-        If it is empty or holds another character; the message begins with `where`.
+        If it is empty or has another character; the message begins with `where`.
     """
     if not isinstance(text, str):
         raise InputError(f"{where} is {text!r}; give a string of residues")
-    # Letters outside ASCII stay as they are, to be refused: upper() would make SS of a sharp s.
+    # Letters outside ASCII are kept, and rejected later: upper() would convert a sharp s to SS.
     letters = "".join(text.split()).removesuffix("*")
     if letters.isascii():
         letters = letters.upper()
     if not letters:
-        raise InputError(f"{where} is empty; residues were expected")
+        raise InputError(f"{where} is empty; give its residues")
     wrong = _NOT_RESIDUE.search(letters)
     if wrong:
         raise InputError(f"{where}, position {wrong.start() + 1}: {_describe(wrong.group())}")
@@ -119,17 +119,19 @@ def check_chain(text: str, where: str) -> str:
 
 @lru_cache(16_384)
 def _is_clean(text: str) -> bool:
-    """Say whether a chain can stay as it is; chains occur in many complexes."""
+    """Return whether a chain needs no change; the result is cached, because chains occur in many
+    complexes.
+    """
     return _CLEAN.fullmatch(text) is not None and not set(text) <= _NUCLEOTIDES
 
 
 def clean_chain(text: str, where: str, notes: list[str]) -> str:
-    """Return the residues of a chain as a `Complex` has them; what was changed is added to `notes`.
+    """Return the residues of a chain in the form of a `Complex`; changes are added to `notes`.
 
     Raises
     ------
     InputError
-        If it is empty or holds another character; the message begins with `where`.
+        If it is empty or has another character; the message begins with `where`.
     """
     if isinstance(text, str) and _is_clean(text):
         return text
@@ -137,7 +139,7 @@ def clean_chain(text: str, where: str, notes: list[str]) -> str:
     kinds = set(letters)
     if kinds <= _NUCLEOTIDES and len(letters) >= _LEAST_LENGTH and len(kinds) >= _LEAST_KINDS:
         warnings.warn(
-            f"{where} has only the letters A, C, G, T or U: is it a nucleotide sequence?",
+            f"{where} has only the letters A, C, G, T or U; if it is a nucleotide sequence, give the protein",
             PpiWarning,
             stacklevel=2,
         )

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""The choice of the device and its data type."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ppi.errors import SettingsError
 if TYPE_CHECKING:
     import torch
 
-#: ``auto`` is bfloat16 where the hardware multiplies it natively, else float32.
+#: ``auto`` is bfloat16 if the hardware multiplies it natively, else float32.
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_device(name: str) -> str:
-    """Return a torch device: ``auto`` is CUDA where there is one, else the CPU.
+    """Return a torch device; ``auto`` is CUDA if available, else the CPU.
 
     Raises
     ------
     SettingsError
-        If the name is no device, or names one that is not there.
+        If the name is not a device, or the device does not exist.
     """
     import torch
 
@@ -28,14 +28,13 @@ def choose_device(name: str) -> str:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise SettingsError(
-            f"device {name!r} is not known; auto, cpu, cuda or cuda:N was expected"
-        ) from error
+        raise SettingsError(f"device {name!r} is not known; choose auto, cpu, cuda or cuda:N") from error
     if device.type not in ("cpu", "cuda"):
-        raise SettingsError(f"device {name!r} is not supported; auto, cpu, cuda or cuda:N was expected")
+        raise SettingsError(f"device {name!r} is not supported; choose auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SettingsError(
-            f"device {name!r} was asked for, but torch finds {torch.cuda.device_count()} CUDA GPU(s) here"
+            f"device {name!r} is not available, because torch finds {torch.cuda.device_count()} CUDA GPU(s) "
+            "here"
         )
     return name
 
@@ -53,8 +52,8 @@ def choose_devices(names: str) -> list[str]:
 def native_dtype(precision: Precision) -> torch.dtype:
     """Return the data type to compute in.
 
-    What multiplies bfloat16 natively: a GPU of compute capability 8.0 and newer, where there is a GPU, else a
-    CPU with AMX or AVX512-BF16.
+    For ``auto``, bfloat16 is multiplied natively by a GPU of compute capability 8.0 or newer, if there is a
+    GPU, else by a CPU with AMX or AVX512-BF16.
     """
     import torch
 

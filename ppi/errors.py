@@ -1,4 +1,4 @@
-"""Errors of the application: each says what was got, what was expected and where."""
+"""Errors of the application: each message says what is wrong, where, and what is allowed."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ class ModelError(PpiError):
 
 
 class BackboneError(PpiError):
-    """A backbone is not known, cannot be had, or its weights are of another kind."""
+    """A backbone is unknown, cannot be loaded, or has weights of another kind."""
 
 
 class StoreError(PpiError):
-    """A store of embeddings is of another backbone, damaged, or cannot be written."""
+    """A store of embeddings belongs to another backbone, is damaged, or cannot be written."""
 
 
 class SettingsError(PpiError):
-    """An option has an impossible value, or a configuration file an unknown key."""
+    """An option has an invalid value, or a configuration file an unknown key."""
 
 
 class TrainingError(PpiError):
-    """A training went wrong."""
+    """A training run failed."""
 
 
 class PpiWarning(UserWarning):
-    """Something that the user should know and that does not stop the work."""
+    """A warning about something that does not stop the work."""

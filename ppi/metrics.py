@@ -1,8 +1,8 @@
-"""Scores of predicted against measured pKd, of one set of complexes or of many resamples of it at once.
+"""Scores of predicted against measured pKd, for a set of complexes or for many resamples at once.
 
-A resample is a row of weights: how often it holds each complex. Each score is worked out from the weights
-as it would be from the complexes written out that often, ties included, so that a thousand resamples are a
-few matrix products.
+A resample is a row of weights, which count how often it contains each complex. Each score is computed from
+the weights and equals the score of the repeated complexes, including ties, so that a thousand resamples take
+a few matrix products.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ Metric = Callable[[np.ndarray, np.ndarray], float]
 #: ``(N,)`` measured, ``(N,)`` predicted and ``(R, N)`` weights give the ``(R,)`` scores of the resamples.
 ResampledMetric = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
-# Columns of pairs that Kendall's tau holds in memory at a time.
+# Number of columns of pairs that Kendall's tau keeps in memory at a time.
 _PAIR_BLOCK = 1024
-# A variance below this part of the largest possible one is rounding.
+# A variance below this fraction of the largest possible one is a rounding error.
 _ROUNDING = 1e-12
 
 
@@ -27,12 +27,12 @@ def cap_labels(pkd: np.ndarray) -> np.ndarray:
 
 
 def spearman(measured: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the rank correlation; 0 where one of the two is constant and ranks nothing."""
+    """Return the rank correlation; 0 if one of the two is constant."""
     return _once(resampled_spearman, measured, predicted)
 
 
 def pearson(measured: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the linear correlation; 0 where one of the two is constant."""
+    """Return the linear correlation; 0 if one of the two is constant."""
     return _once(resampled_pearson, measured, predicted)
 
 
@@ -54,25 +54,25 @@ def mae(measured: np.ndarray, predicted: np.ndarray) -> float:
 def r2(measured: np.ndarray, predicted: np.ndarray) -> float:
     """Return 1 - squared error / variance of the measured; NaN where these are constant.
 
-    It is below 0 where the mean of the measured values would have been a better prediction.
+    It is below 0 if the mean of the measured values would be a better prediction.
     """
     return _once(resampled_r2, measured, predicted)
 
 
 def resampled_spearman(measured: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Spearman's rho of each resample; shapes as of `ResampledMetric`."""
+    """Return Spearman's rho of each resample; shapes as in `ResampledMetric`."""
     return _correlation(_ranks(measured, weights), _ranks(predicted, weights), weights)
 
 
 def resampled_pearson(measured: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Pearson's r of each resample; shapes as of `ResampledMetric`."""
+    """Return Pearson's r of each resample; shapes as in `ResampledMetric`."""
     return _correlation(measured[None], predicted[None], weights)
 
 
 def resampled_kendall(measured: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Kendall's tau-b of each resample; shapes as of `ResampledMetric`.
+    """Return Kendall's tau-b of each resample; shapes as in `ResampledMetric`.
 
-    A complex and its own copy are tied in both variables, as tau-b has it.
+    A complex and its own copy are tied in both variables, as tau-b requires.
     """
     # Sums of weights are whole numbers far below 2^24: float32 holds them exactly, at twice the speed.
     counts = weights.astype(np.float32)
@@ -90,17 +90,17 @@ def resampled_kendall(measured: np.ndarray, predicted: np.ndarray, weights: np.n
 
 
 def resampled_rmse(measured: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the root mean squared error of each resample; shapes as of `ResampledMetric`."""
+    """Return the root mean squared error of each resample; shapes as in `ResampledMetric`."""
     return np.sqrt(_mean((measured - predicted) ** 2, weights))
 
 
 def resampled_mae(measured: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean absolute error of each resample; shapes as of `ResampledMetric`."""
+    """Return the mean absolute error of each resample; shapes as in `ResampledMetric`."""
     return _mean(np.abs(measured - predicted), weights)
 
 
 def resampled_r2(measured: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the coefficient of determination of each resample; shapes as of `ResampledMetric`."""
+    """Return the coefficient of determination of each resample; shapes as in `ResampledMetric`."""
     error = _mean((measured - predicted) ** 2, weights)
     centred = measured - measured[0]
     variance = _mean(centred**2, weights) - _mean(centred, weights) ** 2
@@ -138,7 +138,7 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _correlation(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the weighted correlation of ``(R, N)`` values, or of ``(1, N)`` that all resamples share."""
     total = weights.sum(axis=1)
-    # Centred at a value that occurs: a constant becomes exactly 0.
+    # Values are centred at one of them, so that a constant becomes exactly 0.
     first, second = first - first[:, :1], second - second[:, :1]
     means = [
         np.einsum("rn,rn->r", weights, np.broadcast_to(v, weights.shape)) / total for v in (first, second)

@@ -1,4 +1,4 @@
-"""How far a work is: a bar where standard error is a terminal, else a logged line every 30 s."""
+"""Progress of long work: a bar if standard error is a terminal, else a logged line every 30 s."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ LINE_SECONDS = 30.0
 #: Takes the name of a work, how many of its units are done, and how many there are.
 Listener: TypeAlias = "Callable[[str, int, int], None]"
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
-#: Held by who shows a bar.
+#: Lock of the progress bar that is shown.
 _BAR = threading.Lock()
 
 
 class Pace:
-    """Tells when a log should get its next line: each time that `LINE_SECONDS` have passed."""
+    """A timer for lines of a log, which are due every `LINE_SECONDS`."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()
 
     def due(self) -> bool:
-        """Say whether the next line is due; if so, the one after it is counted from now."""
+        """Return whether the next line is due; if so, the timer restarts."""
         now = time.monotonic()
         if now - self._last < LINE_SECONDS:
             return False
@@ -73,23 +73,23 @@ def listening(listener: Listener) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Show how far a work is, how fast, and the time left: as a bar, or as lines of a log.
+    """Show the progress, speed and remaining time of some work, as a bar or as lines of a log.
 
-    A terminal shows one bar at a time: the work inside a work that has a bar has none.
+    A terminal shows one bar at a time; nested work has no bar.
 
     Parameters
     ----------
     what
         Name of the work.
     total
-        Units of work.
+        Number of units of work.
     unit
-        Their name.
+        Name of the units.
 
     Yields
     ------
     callable
-        Takes how many more units are done.
+        Function that takes the number of additional finished units.
     """
     listener = _LISTENER.get()
     if listener is not None:
@@ -130,7 +130,7 @@ class _Told:
 
 
 class _Lines:
-    """Logs how far a work is at the pace of `Pace`."""
+    """Logs the progress at the intervals of `Pace`."""
 
     def __init__(self, what: str, total: int, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit

@@ -1,4 +1,4 @@
-"""Where a result comes from: data, versions and commit."""
+"""The provenance of a result: data, versions and commit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ppi.io.tables import ComplexTable
 
 DISTRIBUTION = "ppi-affinity"
-#: Packages whose version may change a number; peft is optional.
+#: Packages whose version may affect results; peft is optional.
 _RECORDED = (
     DISTRIBUTION,
     "torch",
@@ -35,7 +35,7 @@ def package_version() -> str:
     Raises
     ------
     importlib.metadata.PackageNotFoundError
-        If it is not installed.
+        If the distribution is not installed.
     """
     return version(DISTRIBUTION)
 
@@ -52,12 +52,12 @@ def code_provenance() -> dict[str, Any]:
 
 
 def source_label(source: object) -> str:
-    """Return how a table or split is called: not where on this machine it lies."""
+    """Return the name of a table or split, without its path on this machine."""
     return Path(source).name if isinstance(source, (str, os.PathLike)) else "a table in memory"
 
 
 def table_sha256(table: ComplexTable) -> str:
-    """Return a hash of ids, sequences, labels and what training reads: equal tables give equal hashes."""
+    """Return a hash of ids, sequences, labels and the other columns that training reads."""
     digest = hashlib.sha256()
     read = [name for name in ("split", "weight", "pdb", "cluster") if name in table.columns]
     rest = table.columns[read].astype(str).itertuples(index=False)

@@ -22,7 +22,7 @@ from ppi.effects.mutations import mutations_between
 from ppi.errors import InputError
 from ppi.io.predictions import KCAL_PER_PKD
 from ppi.models.folder import load_model
-from ppi.prediction.anchoring import Anchors, Effects
+from ppi.prediction.anchoring import Anchors
 from ppi.prediction.predicted_effects import PredictedEffects
 
 #: Mutants of a series that are left out, those that choose its wild type, and most mutations of one.
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def left_out(
-    series: list[Complex], effects: Effects | None, random: np.random.Generator
+    series: list[Complex], effects: PredictedEffects | None, random: np.random.Generator
 ) -> list[tuple[float, float, float]]:
     """Return measured and predicted ddG, and the standard deviation, of mutants, each left out in turn."""
     wild = medoid(series[:COMPARED])
@@ -71,7 +71,8 @@ def left_out(
         mutations = differences(wild, mutant)
         if not mutations or len(mutations) > MOST:
             continue
-        anchors = Anchors([item for item in series if item is not mutant], effects)
+        interface = None if effects is None else effects.interface
+        anchors = Anchors([item for item in series if item is not mutant], effects, interface)
         found = anchors.differences(wild, [mutations], LEVEL)
         if (
             found is not None

@@ -25,8 +25,8 @@ from ppi.backbones.registry import build_backbone
 from ppi.complexes import AMINO_ACIDS
 from ppi.effects.benchmark import MeasuredEffects, read_effects
 from ppi.effects.chemistry import EXCHANGE_NAMES, exchange
-from ppi.effects.crossing import Embedded, crossed_contexts, embed
-from ppi.effects.features import FEATURE_NAMES, LOCATION_FEATURES, Context
+from ppi.effects.crossing import Embedded, crossed_contexts, embed, located_contexts
+from ppi.effects.features import FEATURE_NAMES, LOCATION_FEATURES
 from ppi.effects.fit import EffectTraining, Rows, predict_folds
 from ppi.effects.folds import Similarity
 from ppi.effects.interfaces import Interface, read_interfaces
@@ -124,10 +124,7 @@ def run_scheme(
         effects,
         predict_folds(table, effects, folds, training, seed=seed),
     )
-    true = {
-        name: Context(context.sides, context.embeddings, truth[name].locations) if name in truth else context
-        for name, context in contexts.items()
-    }
+    true = located_contexts(contexts, interfaces)
     report(
         "trees with true location",
         scheme,

@@ -63,7 +63,9 @@ def main() -> None:
             "seed": given.seed,
             "versions": code_provenance(),
         }
-        model.save(given.out, card=model_card(model.manifest, model.parts.interval))
+        model.save(
+            given.out, card=model_card(model.manifest, model.parts.interval, model.parts.structure_interval)
+        )
 
 
 if __name__ == "__main__":

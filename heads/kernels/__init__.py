@@ -1,5 +1,5 @@
 """Kernels over ragged segments: pooling, convolution and attention without padding.
 
-Each comes as a plain reference and as faster backends that must agree with it; `heads.kernels.dispatch`
-chooses.
+Each kernel has a plain reference implementation and faster backends that must agree with it;
+`heads.kernels.dispatch` chooses between them.
 """

@@ -20,7 +20,7 @@ BLOCK = 2**18
 
 
 def depthwise_convolution(values: Tensor, weight: Tensor, segments: Segments) -> Tensor:
-    """Convolve each column with a kernel of its own; no segment sees another.
+    """Convolve each column with its own kernel, within each segment.
 
     ``out[t, d] = sum_k weight[d, k] * values[t + k - K // 2, d]`` over the rows of t's segment, which is
     ``torch.nn.Conv1d(D, D, K, padding=K // 2, groups=D, bias=False)`` on each segment. Sums are kept in
@@ -33,7 +33,7 @@ def depthwise_convolution(values: Tensor, weight: Tensor, segments: Segments) ->
     weight
         ``(D, K)``, ``K`` odd.
     segments
-        Of the ``T`` rows.
+        Segments of the ``T`` rows.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def depthwise_convolution(values: Tensor, weight: Tensor, segments: Segments) ->
 
 
 def convolve_spread(values: Tensor, weight: Tensor, segments: Segments) -> Tensor:
-    """Do the same with one dense convolution over rows spread out by zeros between segments."""
+    """Compute `depthwise_convolution` as one dense convolution, with zeros inserted between segments."""
     reach = weight.shape[1] // 2
     places = torch.arange(values.shape[0], device=values.device) + (segments.ids + 1) * reach
     room = values.shape[0] + (len(segments) + 1) * reach

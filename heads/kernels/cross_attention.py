@@ -1,4 +1,4 @@
-"""Attention between the two sides of each complex, both directions in one call, without padding."""
+"""Attention between the two sides of each complex: both directions in one call, without padding."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from heads.ragged import Segments
 
 
 def cross_attention(query: Tensor, key: Tensor, value: Tensor, sides: Segments, heads: int) -> Tensor:
-    """Let ligand residues attend receptor residues of the same complex, and the other way round.
+    """Compute the attention of ligand residues to receptor residues of the same complex, and the reverse.
 
-    The backend ``reference`` writes the softmax out; ``cpu`` runs a fused kernel on each side; ``triton``
-    runs a ragged flash kernel where torch has one and the type is float16 or bfloat16, else as ``cpu``.
+    The backend ``reference`` computes the softmax explicitly; ``cpu`` runs a fused kernel on each side;
+    ``triton`` runs torch's ragged flash kernel where it is available and the type is float16 or bfloat16, and
+    otherwise does the same as ``cpu``.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def _each_side(
     query: Tensor, key: Tensor, value: Tensor, sides: Segments, heads: int, explicit: bool
 ) -> Tensor:
     width = query.shape[1] // heads
-    # Splits are views, and their gradients are joined once; slices would each make a full-sized gradient.
+    # Splits are views whose gradients are joined once; each slice would make a full-sized gradient.
     queries, keys, values = (_split_sides(each, heads, sides.lengths) for each in (query, key, value))
     attended = []
     for side, block in enumerate(queries):
@@ -73,7 +74,7 @@ def _each_side(
 
 
 def _split_sides(rows: Tensor, heads: int, lengths: tuple[int, ...]) -> list[Tensor]:
-    """``(T, H * E)`` to ``(1, H, L, E)`` for each side."""
+    """Reshape ``(T, H * E)`` to ``(1, H, L, E)`` for each side."""
     return [side.transpose(0, 1).unsqueeze(0) for side in rows.unflatten(1, (heads, -1)).split(lengths)]
 
 

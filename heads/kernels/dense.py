@@ -1,4 +1,4 @@
-"""Attention of dense blocks, by the faster of two ways."""
+"""Attention of dense blocks, by the faster of two implementations."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-#: Scores of a block that are worth their memory: 128 MiB in bfloat16.
+#: Largest number of scores of a block for the explicit softmax: 128 MiB in bfloat16.
 _SCORES = 2**26
-#: Lengths are filled up to a multiple of this. oneDNN, which multiplies bfloat16, makes a program for each
-#: shape, which takes longer than the product; few shapes are made once.
+#: Lengths are padded to a multiple of this. oneDNN, which multiplies bfloat16, compiles a kernel for each
+#: shape, which takes longer than the product; with few shapes this happens rarely.
 _LENGTHS = 64
 #: The fused kernel of the CPU is slow on widths that do not fill a vector register.
 _WIDTHS = 16
 
-#: From the length of a sequence to ``(H, L, L)``, what is added to its attention scores.
+#: Function from the length of a sequence to the ``(H, L, L)`` bias of its attention scores.
 AttentionBias = Callable[[int], Tensor]
 
 
@@ -32,7 +32,7 @@ def attend_runs(
     bias: AttentionBias | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Attention of each segment of queries over the segment of keys at the same place.
+    """Compute the attention of each segment of queries over the segment of keys with the same index.
 
     Parameters
     ----------
@@ -41,19 +41,19 @@ def attend_runs(
     key, value
         ``(T', H, E)``.
     runs
-        Length ``L`` of the queries, length ``L'`` of the keys, and how many such segments stand side by side;
-        each run is computed at once.
+        Length ``L`` of the queries, length ``L'`` of the keys, and the number of consecutive segments with
+        these lengths; each run is computed at once.
     scale, dropout
         See `dense_attention`.
     bias
-        In the data type of the values.
+        Bias of the scores, in the data type of the values.
 
     Returns
     -------
     Tensor
         ``(T, H * E)``.
     """
-    # Split at once: the gradient of a slice would be as large as the whole.
+    # All parts are split in one call: the gradient of a slice would be as large as the full tensor.
     of_keys = [length * count for _, length, count in runs]
     parts = zip(
         runs,
@@ -81,10 +81,10 @@ def dense_attention(
     bias: Tensor | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Scaled dot-product attention.
+    """Compute scaled dot-product attention.
 
-    Where gradients are wanted in bfloat16 on a CPU, plain products take about half the time of the fused
-    kernel of torch, forwards and backwards together; the scores are rounded to bfloat16.
+    Where gradients are wanted in bfloat16 on a CPU, an explicit softmax takes about half the time of torch's
+    fused kernel, forward and backward together; the scores are rounded to bfloat16.
 
     Parameters
     ----------
@@ -93,9 +93,9 @@ def dense_attention(
     key, value
         ``(G, H, L', E)``.
     scale
-        Factor of the scores.
+        Factor that multiplies the scores.
     bias
-        Added to the scores; ``(1, H, L, L')`` in the type of the values.
+        Term added to the scores, ``(1, H, L, L')`` in the type of the values.
     dropout
         Probability with which an attention weight is dropped.
 
@@ -118,14 +118,14 @@ def dense_attention(
         return attended
     width = query.shape[3]
     spare = -width % _WIDTHS if on_cpu else 0
-    if spare:  # zeros change no score
+    if spare:  # Zeros change no score.
         query, key, value = (pad(part, (0, spare)) for part in (query, key, value))
     attended = scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale)
     return attended[..., :width]
 
 
 class _PlainAttention(torch.autograd.Function):
-    """The softmax written out, over lengths that are filled up; what is filled weighs nothing."""
+    """An explicit softmax over padded lengths; the padding has zero weight."""
 
     @staticmethod
     def forward(
@@ -152,7 +152,7 @@ class _PlainAttention(torch.autograd.Function):
         of_value = weights.transpose(2, 3) @ grad
         of_scores = torch._softmax_backward_data(grad @ value.transpose(2, 3), weights, 3, weights.dtype)
         of_query = (of_scores @ key)[:, :, :length] * scale
-        of_key = of_scores.transpose(2, 3) @ query  # which was scaled
+        of_key = of_scores.transpose(2, 3) @ query  # The query was scaled.
         of_bias = (
             of_scores[:, :, :length, :partners].sum(0, keepdim=True) if ctx.needs_input_grad[3] else None
         )
@@ -160,7 +160,7 @@ class _PlainAttention(torch.autograd.Function):
 
 
 def _filled(rows: Tensor, scale: float = 1.0) -> Tensor:
-    """Scale ``(G, H, L, E)``, and fill the length up with zeros."""
+    """Scale ``(G, H, L, E)`` and pad the length with zeros."""
     groups, heads, length, width = rows.shape
     filled = rows.new_empty(groups, heads, length + -length % _LENGTHS, width)
     torch.mul(rows, scale, out=filled[:, :, :length])

@@ -1,4 +1,4 @@
-"""Which implementation of a kernel runs: the device decides when it is called, and no model saves it."""
+"""The choice of a kernel's implementation, which depends on the device and is never saved in a model."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _demanded: ContextVar[Backend | None] = ContextVar("demanded backend", default=N
 
 
 class BackendUnavailableError(RuntimeError):
-    """A backend was asked for that cannot run here."""
+    """The requested backend cannot run here."""
 
 
 @contextmanager
 def use_backend(name: Backend) -> Iterator[None]:
-    """Let one backend run all kernels inside the context, for tests and comparisons.
+    """Use one backend for all kernels inside the context, for tests and comparisons.
 
     Raises
     ------
@@ -42,13 +42,13 @@ def use_backend(name: Backend) -> Iterator[None]:
 def backend_for(values: Tensor) -> Backend:
     """Return the backend that computes with these values.
 
-    Unless `use_backend` demands one: ``cpu`` on the CPU; on CUDA ``triton`` where Triton is installed, but
-    for float64, which its kernels would round; else ``reference``.
+    Unless `use_backend` sets one, this is ``cpu`` on the CPU. On CUDA it is ``triton`` if Triton is
+    installed, except for float64, which its kernels would round; otherwise it is ``reference``.
 
     Raises
     ------
     BackendUnavailableError
-        If the one demanded cannot run on the device or lacks a package.
+        If the requested backend cannot run on the device or lacks a package.
     """
     kind, demanded = values.device.type, _demanded.get()
     if demanded is not None:

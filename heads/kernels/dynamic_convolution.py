@@ -1,4 +1,4 @@
-"""Convolution along each ragged segment with a kernel for each row and head, as banded matrix products."""
+"""Convolution along each ragged segment with one kernel per row and head, as banded matrix products."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDEST_KERNEL = 2 * BLOCK + 1
 
 
 def dynamic_convolution(values: Tensor, weights: Tensor, segments: Segments) -> Tensor:
-    """Sum the neighbours of each row with weights of its own; no segment sees another.
+    """Sum the neighbours of each row with that row's weights, within each segment.
 
     ``out[t, h] = sum_k weights[t, h, k] * values[t + k - K // 2, h]`` over the rows of t's segment, for
     each head ``h`` (the convolution of ConvBERT: Jiang et al., NeurIPS 2020).
@@ -27,7 +27,7 @@ def dynamic_convolution(values: Tensor, weights: Tensor, segments: Segments) -> 
     weights
         ``(T, H, K)``, ``K`` odd and at most ``WIDEST_KERNEL``.
     segments
-        Of the ``T`` rows.
+        Segments of the ``T`` rows.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def dynamic_convolution(values: Tensor, weights: Tensor, segments: Segments) -> 
 
 
 def _inside(segments: Segments, kernel: int) -> Tensor:
-    """Say ``(T, K)`` which neighbours of each row lie in its segment."""
+    """Return ``(T, K)`` bool: which neighbours of each row lie in its segment."""
     ids, offsets = segments.ids, segments.offsets
     step = torch.arange(kernel, device=ids.device) - kernel // 2
     neighbours = torch.arange(ids.numel(), device=ids.device).unsqueeze(1) + step
@@ -62,9 +62,10 @@ def _inside(segments: Segments, kernel: int) -> Tensor:
 
 
 def _banded(weights: Tensor) -> Tensor:
-    """``(N * BLOCK, H, K)`` to ``(N, H, BLOCK, BLOCK + K - 1)``: row ``i`` of a block shifted by ``i``.
+    """Convert ``(N * BLOCK, H, K)`` to ``(N, H, BLOCK, BLOCK + K - 1)``: row ``i`` of a block is shifted by
+    ``i``.
 
-    Rows of ``BLOCK + K`` numbers that are read as rows one shorter move by one place from row to row.
+    Rows of ``BLOCK + K`` numbers that are read as rows one shorter shift by one from row to row.
     """
     kernel = weights.shape[2]
     wide = pad(weights, (0, BLOCK)).unflatten(0, (-1, BLOCK)).transpose(1, 2).flatten(2)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def flash_takes(query: Tensor) -> bool:
-    """Say whether ``(T, H, E)`` queries suit it: half precision, on a GPU, ``E`` a multiple of 8."""
+    """Return whether the kernel takes the ``(T, H, E)`` queries: half precision on a GPU, 8 divides ``E``."""
     half = query.dtype in (torch.float16, torch.bfloat16)
     width = query.shape[2]
     return query.is_cuda and half and width % 8 == 0 and width <= 256 and _has_flash(query.device)
@@ -25,12 +25,12 @@ def ragged_flash(
     longest_query: int,
     longest_key: int,
 ) -> Tensor:
-    """Let the queries of each segment attend its keys, with scores over the root of the head's width.
+    """Compute the attention of each segment's queries to its keys, with scores divided by ``sqrt(E)``.
 
     Parameters
     ----------
     query
-        ``(T, H, E)`` that `flash_takes`.
+        ``(T, H, E)``, for which `flash_takes` is true.
     key, value
         ``(T', H, E)``.
     query_offsets, key_offsets
@@ -48,13 +48,13 @@ def ragged_flash(
     attended = varlen_attn(
         query, key, value, query_offsets.int(), key_offsets.int(), longest_query, longest_key
     )
-    assert isinstance(attended, Tensor)  # a pair only on request
+    assert isinstance(attended, Tensor)  # The function returns a pair only on request.
     return attended.flatten(1)
 
 
 @cache
 def _has_flash(device: torch.device) -> bool:
-    """Say whether GPU and torch (2.10 and newer) have it."""
+    """Return whether the GPU and torch (2.10 and newer) support the kernel."""
     return (
         find_spec("torch.nn.attention.varlen") is not None
         and torch.backends.cuda.is_flash_attention_available()

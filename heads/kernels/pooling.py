@@ -1,4 +1,4 @@
-"""Attention pooling of ragged segments: a softmax of scores over a segment weighs its rows."""
+"""Attention pooling of ragged segments: rows are weighted by the softmax of their scores over the segment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from heads.ragged import Segments
 
 
 def attention_pool(values: Tensor, scores: Tensor, segments: Segments) -> Tensor:
-    """Weigh each segment's rows by the softmax of their scores and add them up.
+    """Sum each segment's rows, weighted by the softmax of their scores.
 
     Head ``h`` weighs columns ``h * D / H`` to ``(h + 1) * D / H``. Sums are kept in float32 or wider.
 
@@ -22,7 +22,7 @@ def attention_pool(values: Tensor, scores: Tensor, segments: Segments) -> Tensor
     scores
         ``(T, H)`` finite scores; ``H`` divides ``D``.
     segments
-        Of the ``T`` rows.
+        Segments of the ``T`` rows.
 
     Returns
     -------
@@ -38,15 +38,15 @@ def attention_pool(values: Tensor, scores: Tensor, segments: Segments) -> Tensor
 
 
 def attention_pool_linear(values: Tensor, weight: Tensor, segments: Segments) -> Tensor:
-    """`attention_pool` with the scores ``values @ weight.T``, computed as the rows pass by.
+    """Compute `attention_pool` with the scores ``values @ weight.T``, block by block.
 
-    Neither scores nor weights of all rows are in memory at once, and the backward pass computes them again
-    from the maximum and the sum of each segment.
+    The scores and weights of all rows are never in memory at once; the backward pass recomputes them from the
+    maximum and the sum of each segment.
 
     Parameters
     ----------
     values, segments
-        As for `attention_pool`.
+        See `attention_pool`.
     weight
         ``(H, D)``; ``H`` divides ``D``.
 
@@ -58,13 +58,13 @@ def attention_pool_linear(values: Tensor, weight: Tensor, segments: Segments) ->
     Raises
     ------
     ValueError
-        As `attention_pool`.
+        If the shapes do not agree.
     """
     return run_eagerly(_pool, values, None, weight, segments)
 
 
 def _pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, segments: Segments) -> Tensor:
-    """Check and pool by exactly one of `scores` and `weight`."""
+    """Check the shapes and pool by exactly one of `scores` and `weight`."""
     if values.dim() != 2 or values.shape[0] != segments.rows:
         raise ValueError(
             f"segments of {segments.rows} rows need values ({segments.rows}, D), got {tuple(values.shape)}"

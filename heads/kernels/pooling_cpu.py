@@ -25,7 +25,7 @@ def pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, segments:
 
 
 class _Pool(torch.autograd.Function):
-    """Exactly one of `scores` and `weight` is given."""
+    """The autograd function; exactly one of `scores` and `weight` is not None."""
 
     @staticmethod
     def forward(
@@ -66,7 +66,7 @@ class _Pool(torch.autograd.Function):
         values, scores, weight, pooled, peak, total = ctx.saved_tensors
         heads, wide = peak.shape[2], pooled.dtype
         grad = grad.to(wide)
-        # The softmax's gradient needs sum(weight * gradient of weight), which equals pooled . grad.
+        # The gradient of the softmax needs sum(weight * gradient of weight), which equals pooled . grad.
         shift = (pooled * grad).unflatten(1, (heads, -1)).sum(2).unsqueeze(1)
         project = None if weight is None else weight.to(wide)
         grad_values = torch.empty_like(values, memory_format=torch.contiguous_format)
@@ -94,7 +94,7 @@ class _Pool(torch.autograd.Function):
 
 
 def _blocks(bounds: Sequence[int], width: int) -> Iterator[tuple[int, slice, bool]]:
-    """Yield segment, rows and whether they are its first, for every block of rows."""
+    """Yield, for each block of rows, its segment, the rows, and whether they are the first of the segment."""
     size = max(1, BLOCK // width)
     for segment, (start, end) in enumerate(pairwise(bounds)):
         for row in range(start, end, size):
@@ -102,7 +102,7 @@ def _blocks(bounds: Sequence[int], width: int) -> Iterator[tuple[int, slice, boo
 
 
 def _scores(block: Tensor, project: Tensor) -> Tensor:
-    """``(L, D)`` rows to ``(L, H)`` scores."""
+    """Return the ``(L, H)`` scores of ``(L, D)`` rows."""
     if project.shape[0] == 1:
         # Two columns take half the time of one: a matrix-vector product is the slower routine.
         return linear(block, torch.cat([project, project]))[:, :1].contiguous()
@@ -110,7 +110,7 @@ def _scores(block: Tensor, project: Tensor) -> Tensor:
 
 
 def _weighted_sum(weights: Tensor, block: Tensor) -> Tensor:
-    """Add up ``(L, D)`` rows to ``(D,)``, each head's columns by its own column of ``(L, H)`` weights."""
+    """Sum ``(L, D)`` rows to ``(D,)``; each head's columns use their own column of the ``(L, H)`` weights."""
     if weights.shape[1] == 1:
         return (weights.T @ block).squeeze(0)
     return (block.unflatten(1, (weights.shape[1], -1)) * weights.unsqueeze(2)).sum(0).flatten()

@@ -1,4 +1,4 @@
-"""Attention pooling in plain PyTorch: what every other backend must agree with."""
+"""Attention pooling in plain PyTorch: the reference for every other backend."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, segments:
 
 
 def accumulation_type(dtype: torch.dtype) -> torch.dtype:
-    """Return the type in which sums over values of a type are kept: float32, or float64 for its own."""
+    """Return the type in which values of a type are summed: float64 for float64, otherwise float32."""
     return torch.promote_types(dtype, torch.float32)

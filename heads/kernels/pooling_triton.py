@@ -1,4 +1,4 @@
-"""Attention pooling on a GPU: programs take chunks of a segment's rows, each row read once.
+"""Attention pooling on a GPU: each program processes a chunk of a segment's rows and reads each row once.
 
 A chunk never crosses a segment. Forward, a program keeps a running maximum, sum and weighted sum over its
 chunk, and a second kernel joins the chunks of each segment; backward, chunks are independent. How work is
@@ -37,7 +37,7 @@ def pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, segments:
 
 
 class _Pool(torch.autograd.Function):
-    """Exactly one of `scores` and `weight` is given."""
+    """The autograd function; exactly one of `scores` and `weight` is not None."""
 
     @staticmethod
     def forward(
@@ -72,10 +72,11 @@ class _Pool(torch.autograd.Function):
         values, source, offsets, chunk_offsets, chunk_segment, pooled, peak, total = ctx.saved_tensors
         heads, linear, chunks = ctx.sizes["HEADS"], ctx.sizes["LINEAR"], chunk_segment.numel()
         grad = grad.float().contiguous()
-        # The softmax's gradient needs sum(weight * gradient of weight), which equals pooled . grad.
+        # The gradient of the softmax needs sum(weight * gradient of weight), which equals pooled . grad.
         shift = (pooled * grad).unflatten(1, (heads, -1)).sum(2)
         grad_values = torch.empty_like(values)
-        # A weight's gradient is summed chunk by chunk first: the same in every run, unlike atomic additions.
+        # The gradient of the weight is first summed chunk by chunk, which is deterministic, unlike atomic
+        # additions.
         shape = (chunks, *source.shape) if linear else source.shape
         grad_source = torch.empty(shape, dtype=torch.float32, device=values.device)
         kernels.backward[(chunks,)](
@@ -95,8 +96,8 @@ def _chunks(offsets: Tensor, rows: int) -> tuple[Tensor, Tensor]:
     chunk_offsets
         ``(S + 1,)``; segment ``s`` has chunks ``chunk_offsets[s]:chunk_offsets[s + 1]``.
     chunk_segment
-        ``(C,)`` segment of each chunk. ``C`` is the most that so many rows and segments can need, known
-        without waiting for the device; a chunk to spare has the segment ``S``.
+        ``(C,)`` segment of each chunk. ``C`` is the largest number of chunks that so many rows and segments
+        can need, which is known without waiting for the device; unused chunks have the segment ``S``.
     """
     segments = offsets.numel() - 1
     counts = (offsets.diff() + CHUNK_ROWS - 1) // CHUNK_ROWS
@@ -119,5 +120,5 @@ def _sizes(width: int, heads: int, linear: bool) -> dict[str, Any]:
 
 
 def _power_of_two(least: int) -> int:
-    """Return the smallest power of two that is not below `least`: the lengths that Triton has."""
+    """Return the smallest power of two that is at least `least`, because Triton requires such lengths."""
     return 1 << (least - 1).bit_length()

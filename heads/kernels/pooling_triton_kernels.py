@@ -1,10 +1,10 @@
 # mypy: ignore-errors
 # ruff: noqa: N803
-"""The Triton kernels of `heads.kernels.pooling_triton`, which says what their arguments are.
+"""The Triton kernels of `heads.kernels.pooling_triton`, where their arguments are described.
 
-Capital arguments are compiled in: ``WIDTH`` is D, ``HEADS`` H; ``COLUMNS`` and ``HEAD_SLOTS`` are the powers
-of two that hold them; a program owns ``CHUNK`` rows and takes ``ROWS`` at a time. ``source`` is the weight
-``(H, D)`` if ``LINEAR``, else the scores ``(T, H)``.
+Arguments in capitals are compile-time constants: ``WIDTH`` is D, ``HEADS`` is H; ``COLUMNS`` and
+``HEAD_SLOTS`` are the powers of two that hold them; a program owns ``CHUNK`` rows and processes ``ROWS`` at a
+time. ``source`` is the weight ``(H, D)`` if ``LINEAR``, else the scores ``(T, H)``.
 """
 
 # Triton reads annotations when it compiles a kernel, so they must not be postponed to strings here.
@@ -101,7 +101,7 @@ def backward(
     segment = tl.load(chunk_segment + chunk)
     columns, slots = tl.arange(0, COLUMNS), tl.arange(0, HEAD_SLOTS)
     wanted = columns < WIDTH
-    # Rows of heads, so that a chunk to spare writes zeros to its part of the weight's gradient.
+    # Rows of heads, so that an unused chunk writes zeros to its part of the weight's gradient.
     weight_sum = tl.zeros((HEAD_SLOTS, COLUMNS), tl.float32)
     if segment < segments:
         start = tl.load(offsets + segment) + (chunk - tl.load(chunk_offsets + segment)) * CHUNK

@@ -1,1 +1,1 @@
-"""Mixers: what may stand between the backbone and the pooling."""
+"""Mixers: optional layers between the backbone and the pooling."""

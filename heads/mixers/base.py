@@ -1,4 +1,4 @@
-"""What a mixer is."""
+"""The base class of mixers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from heads.ragged import Segments
 
 
 class Mixer(nn.Module, ABC):
-    """Changes residues inside segments and never looks across the border of one.
+    """Transforms residue embeddings within segments; no information crosses a segment boundary.
 
-    A mixer is made with the width ``D`` of the residue embeddings, and with options. It must take rows of
-    zeros, which fill a batch up.
+    The constructor takes the width ``D`` of the residue embeddings, and options. A mixer must accept rows of
+    zeros, which pad a batch.
 
     Attributes
     ----------
@@ -38,12 +38,12 @@ class Mixer(nn.Module, ABC):
         """Mix ``(T, D)`` rows within each segment, to ``(T, D)``."""
 
     def auxiliary_loss(self) -> Tensor | None:
-        """Return what training adds to the loss, of the last forward pass; None for nothing.
+        """Return the term of the last forward pass that training adds to the loss, or None.
 
-        A mixer leaves out the mixers inside it, which are asked themselves.
+        A mixer leaves out the terms of the mixers inside it, because training calls each of them.
         """
         return None
 
 
-#: Makes a mixer for rows of a width ``D``.
+#: Function that makes a mixer for rows of a width ``D``.
 MakeMixer = Callable[[int], Mixer]

@@ -1,4 +1,4 @@
-"""The one block around any attention: norms, projections, gate, residuals and feed-forward network."""
+"""The transformer block around any attention: norms, projections, gate, residuals, feed-forward network."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ from heads.names import ATTENTIONS
 from heads.options import AtLeastOne, ChosenPart, DropoutRate
 from heads.ragged import Segments
 
-#: A factor of the attention's output: none, one for each head of a row, or one for each of its numbers.
+#: Gate of the attention's output: none, one per row and head, or one per element.
 Gate = Literal["none", "head", "element"]
 
 
 class AttentionMixer(Mixer):
-    """A stack of transformer blocks, normalised first, around any attention.
+    """A stack of pre-norm transformer blocks around any attention.
 
     Parameters
     ----------
     dim
         Width of the rows, ``D``, a multiple of `heads`.
     make_attention
-        Makes the attention of each block; by options ``attention``, its name, and ``attention_options``.
+        Function that makes the attention of each block, chosen by the options ``attention`` (its name) and
+        ``attention_options``.
     heads
         Number of heads.
     depth
         Number of blocks.
     gate
-        Sigmoid gate of the attention's output, from the row that attends (Qiu et al. 2025, "Gated Attention
-        for Large Language Models"); none by default.
+        Sigmoid gate of the attention's output, computed from the query's row (Qiu et al. 2025, "Gated
+        Attention for Large Language Models"); none by default.
     hidden
         Width of the feed-forward network; ``2 D`` by default.
     dropout
-        Part of what the attention and the feed-forward network add that is dropped in training.
+        Dropout rate of the outputs of the attention and the feed-forward network in training.
 
     Raises
     ------
     ValueError
-        If `dim` is no multiple of `heads`.
+        If `dim` is not a multiple of `heads`.
     """
 
-    order_sensitive = True  # unless no block's attention is, see below
+    order_sensitive = True  # It is set to False below if no block's attention depends on the order.
 
     def __init__(
         self,
@@ -61,7 +62,8 @@ class AttentionMixer(Mixer):
         super().__init__()
         if dim % heads:
             raise ValueError(
-                f"the width {dim} is no multiple of {heads} heads; choose a number of heads that divides it"
+                f"the width {dim} is not a multiple of {heads} heads; choose a number of heads that divides "
+                "it"
             )
         self.blocks = nn.ModuleList(
             AttentionBlock(make_attention(heads, dim // heads), gate, hidden or 2 * dim, dropout)
@@ -85,12 +87,12 @@ class AttentionMixer(Mixer):
 
 
 class AttentionBlock(nn.Module):
-    """One block: rows attend one another, then each passes a feed-forward network; both are added to it.
+    """One block: attention between rows, then a feed-forward network on each row, both with residuals.
 
     Parameters
     ----------
     attention
-        Of ``H`` heads of a width ``d``; the rows have the width ``D = H * d``.
+        Attention of ``H`` heads of width ``d``; the rows have the width ``D = H * d``.
     gate, hidden, dropout
         See `AttentionMixer`.
     """

@@ -16,20 +16,21 @@ from heads.ragged import Segments
 
 
 class ConvBertMixer(Mixer):
-    """One ConvBERT layer (Jiang et al., NeurIPS 2020) whose attention and convolutions stay in a segment.
+    """One ConvBERT layer (Jiang et al., NeurIPS 2020) whose attention and convolutions stay within a segment.
 
     Half of the width comes from self-attention with ``heads / head_ratio`` heads, half from span-based
-    dynamic convolution; then a feed-forward network, each with residual and layer normalisation.
+    dynamic convolution; a feed-forward network follows; each has a residual connection and layer
+    normalisation.
 
     Parameters
     ----------
     dim
         Width ``D``, a multiple of `heads`.
     heads, head_ratio, kernel, dropout
-        As published with the probe: 8, 2, 7 and 0.2. The feed-forward width is ``D / 2``.
+        Defaults as published with the probe: 8, 2, 7 and 0.2. The feed-forward width is ``D / 2``.
     attention_dropout
-        Published: 0.1. Off by default: drawing a random number for each pair of residues takes most of
-        the time of the attention on a CPU.
+        Dropout rate of the attention weights. The published value is 0.1; the default is 0, because drawing a
+        random number for each pair of residues takes most of the time of the attention on a CPU.
 
     Raises
     ------
@@ -88,11 +89,11 @@ class ConvBertMixer(Mixer):
         return self.out_norm(values + self.dropout(changed))
 
     def _by_head(self, rows: Tensor) -> Tensor:
-        """``(T, H * E)`` to ``(T, H, E)``."""
+        """Reshape ``(T, H * E)`` to ``(T, H, E)``."""
         return rows.unflatten(1, (self.heads, -1))
 
     def _dynamic_convolution(self, values: Tensor, query: Tensor, segments: Segments) -> Tensor:
-        """Convolve with a kernel that each residue makes from its own span of neighbours."""
+        """Convolve with a kernel that is computed for each residue from its span of neighbours."""
         span = depthwise_convolution(values, self.span_depthwise.weight.squeeze(1), segments)
         weights = self.kernel_weights(self.span_pointwise(span) * query).view(-1, self.heads, self.kernel)
         convolved = self.convolved(values)

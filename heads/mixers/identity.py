@@ -1,4 +1,4 @@
-"""The mixer that mixes nothing."""
+"""The identity mixer, which changes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heads.ragged import Segments
 
 
 class IdentityMixer(Mixer):
-    """No mixing: the residue embeddings go to the pooling as they are.
+    """Passes the residue embeddings to the pooling unchanged.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Poolings: the rows of a segment become one vector."""
+"""Poolings, which reduce the rows of a segment to one vector."""

@@ -1,4 +1,4 @@
-"""What a pooling is, and the length that may stand beside what it makes."""
+"""The base class of poolings, and a wrapper that appends the length of the segment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from heads.ragged import Segments
 
 
 class Pooling(nn.Module, ABC):
-    """From the rows of each segment to one vector.
+    """Reduces the rows of each segment to one vector.
 
     Parameters
     ----------
@@ -43,22 +43,22 @@ class Pooling(nn.Module, ABC):
 
     @abstractmethod
     def weights(self, values: Tensor, segments: Segments) -> Tensor:
-        """Return ``(T,)``, the part of each row in its segment's vector; they sum to 1 over a segment."""
+        """Return ``(T,)``, the weight of each row in its segment's vector; they sum to 1 over a segment."""
 
 
-#: Makes a pooling of rows of a width ``D``.
+#: Function that makes a pooling of rows of a width ``D``.
 MakePooling = Callable[[int], Pooling]
 
 
 class PoolingWithLength(Pooling):
-    """Another pooling, and beside its vector the logarithm of the segment's length in hundreds of residues.
+    """Another pooling whose vector is extended by the logarithm of the length in hundreds of residues.
 
-    An average forgets how many residues it was made of.
+    An average does not depend on the number of residues, so the length is added.
 
     Parameters
     ----------
     pooling
-        Makes ``D'`` of the ``D' + 1`` columns.
+        Pooling that makes ``D'`` of the ``D' + 1`` columns.
     """
 
     def __init__(self, pooling: Pooling) -> None:

@@ -12,7 +12,7 @@ from heads.ragged import Segments
 
 
 class LayerPooling(Pooling):
-    """Pool each layer, then let learnt queries attend the layers.
+    """Pool each layer, then let learnt queries attend to the layers.
 
     Multi-layers trainable pooling (Tang and Yang 2024, "Pooling And Attention: What Are Effective Designs For
     LLM-based Embedding Models?"): the pooled vectors of the layers, each with a learnt offset, are keys and
@@ -21,16 +21,16 @@ class LayerPooling(Pooling):
     Parameters
     ----------
     dim
-        Width of the rows, ``layers`` times the width of a layer: the layers stand side by side.
+        Width of the rows, ``layers`` times the width of a layer: the layers are concatenated.
     layers
         Number of layers.
     queries
-        Learnt queries; what they find is averaged.
+        Number of learnt queries; their outputs are averaged.
 
     Raises
     ------
     ValueError
-        If there are fewer than two layers, or they do not share out the width.
+        If there are fewer than two layers, or their number does not divide the width.
     """
 
     def __init__(self, dim: int, layers: AtLeastOne, queries: AtLeastOne = 4) -> None:
@@ -54,12 +54,12 @@ class LayerPooling(Pooling):
         return pooled.mean(dim=1) + found.squeeze(1)
 
     def weights(self, values: Tensor, segments: Segments) -> Tensor:
-        """Return ``(T,)`` weights, the average of those of the layers."""
+        """Return ``(T,)`` weights, averaged over the layers."""
         parts = [self.pooling.weights(layer, segments) for layer in values.chunk(self.layers, dim=1)]
         return torch.stack(parts).mean(dim=0)
 
     def layer_weights(self, pooled: Tensor) -> Tensor:
-        """Return ``(S, L)``: how much each of the pooled ``(S, L, D)`` layers is attended."""
+        """Return ``(S, L)``: the attention weight of each of the pooled ``(S, L, D)`` layers."""
         scores = self.query @ self.key(self.norm(pooled)).transpose(1, 2) * self.dim**-0.5
         return scores.softmax(dim=2).mean(dim=1)
 

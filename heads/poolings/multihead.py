@@ -12,13 +12,13 @@ from heads.ragged import Segments
 
 
 class MultiHeadAttentionPooling(AttentionPooling):
-    """`AttentionPooling` with a score for each of several heads, which pools its own part of the columns.
+    """`AttentionPooling` with several heads; each has its own score and pools its own part of the columns.
 
     Parameters
     ----------
     dim
-        Width of the rows. The heads share out its columns evenly; where they do not divide it, the first
-        ones have one more.
+        Width of the rows. The columns are divided evenly between the heads; where they do not divide evenly,
+        the first heads have one more.
     heads
         Number of heads, at most `dim`.
 
@@ -31,10 +31,10 @@ class MultiHeadAttentionPooling(AttentionPooling):
     def __init__(self, dim: int, heads: AtLeastOne = 8) -> None:
         super().__init__(dim)
         if heads > dim:
-            raise ValueError(f"{heads} pooling heads cannot share out a width of {dim}; choose at most {dim}")
+            raise ValueError(f"{heads} pooling heads are more than the width of {dim}; choose at most {dim}")
         self.score = nn.Linear(dim, heads, bias=False)
         self.columns: Tensor
-        self.register_buffer("columns", _places(dim, heads), persistent=False)
+        self.register_buffer("columns", _padded_columns(dim, heads), persistent=False)
 
     def forward(self, values: Tensor, segments: Segments) -> Tensor:
         heads = self.score.out_features
@@ -45,8 +45,8 @@ class MultiHeadAttentionPooling(AttentionPooling):
         return attention_pool(spread, self.scores(values), segments)[:, self.columns]
 
 
-def _places(dim: int, heads: int) -> Tensor:
-    """Return ``(D,)``: the place of each column among heads that are filled up to one width."""
+def _padded_columns(dim: int, heads: int) -> Tensor:
+    """Return ``(D,)``: the index of each column after all heads are padded to one width."""
     least, more = divmod(dim, heads)
     widest = least + (more > 0)
     return torch.cat([torch.arange(least + (head < more)) + head * widest for head in range(heads)])

@@ -1,4 +1,4 @@
-"""Poolings that learn nothing."""
+"""Poolings without parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MeanPooling(Pooling):
 class MaxPooling(Pooling):
     """The largest value of each column in a segment.
 
-    The weight of a row is the part of the columns whose largest value it has; rows that tie share.
+    The weight of a row is the fraction of columns whose largest value it holds; tied rows share equally.
     """
 
     def forward(self, values: Tensor, segments: Segments) -> Tensor:

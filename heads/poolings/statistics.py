@@ -1,4 +1,4 @@
-"""Mean, spread and maximum of each column: what a read-out of trees gets most from."""
+"""Mean, standard deviation and maximum of each column: the best pooling for a read-out of trees."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from heads.ragged import Segments, segment_max, segment_mean
 
 
 class StatisticsPooling(Pooling):
-    """Mean, standard deviation and largest value of each column over a segment's rows, side by side.
+    """Mean, standard deviation and largest value of each column over a segment's rows, concatenated.
 
-    The weight of a row is its part of the mean.
+    The weight of a row is its weight in the mean.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class StatisticsPooling(Pooling):
 
     def forward(self, values: Tensor, segments: Segments) -> Tensor:
         mean = segment_mean(values, segments)
-        # Around the mean, not as a difference of large squares; a row alone has no spread.
+        # Deviations from the mean avoid the difference of large squares; a single row has a deviation of 0.
         variance = segment_mean((values - mean[segments.ids]) ** 2, segments)
         return torch.cat([mean, variance.clamp(min=1e-12).sqrt(), segment_max(values, segments)], dim=1)
 

@@ -14,8 +14,8 @@ class TokenAwarePooling(AttentionPooling):
     """`AttentionPooling` of rows that first average a neighbourhood of learnt extent.
 
     Token-aware average pooling (Guo et al. 2023, "Robustifying Token Attention for Vision Transformers"):
-    each row mixes the averages of itself and its two neighbours at several distances, in parts that it
-    chooses itself. Neighbours outside the segment do not count.
+    each row mixes the averages of itself and its two neighbours at several distances, with weights computed
+    from the row. Neighbours outside the segment do not count.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class TokenAwarePooling(AttentionPooling):
         return super().weights(self.averaged(values, segments), segments)
 
     def averaged(self, values: Tensor, segments: Segments) -> Tensor:
-        """Return ``(T, D)``: each row with its neighbourhood."""
+        """Return ``(T, D)``: each row averaged with its neighbourhood."""
         parts = torch.softmax(self.choice(values), dim=1)
         mixed = values * parts[:, :1]
         for number, dilation in enumerate(self.dilations, start=1):

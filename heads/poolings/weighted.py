@@ -1,4 +1,4 @@
-"""Pooling by weights that are learnt: each row is scored, and a segment's vector is their weighted sum."""
+"""Poolings with learnt weights: each row is scored, and a segment's rows are summed by weight."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from heads.ragged import Segments, segment_softmax
 
 
 class WeightedPooling(Pooling):
-    """A weighted sum of a segment's rows, the weights a softmax of a score for each row (or row and head)."""
+    """A weighted sum of a segment's rows; the weights are the softmax of a score per row (and head)."""
 
     @abstractmethod
     def scores(self, values: Tensor) -> Tensor:
@@ -43,14 +43,14 @@ class AttentionPooling(WeightedPooling):
 
 
 class SigmoidPooling(WeightedPooling):
-    """Average weighted by a gate, the sigmoid of one linear score (arXiv 2505.20036), over the gates' sum."""
+    """An average weighted by a gate, the sigmoid of one linear score (arXiv 2505.20036)."""
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
         self.score = nn.Linear(dim, 1)
 
     def scores(self, values: Tensor) -> Tensor:
-        # The softmax of their logarithms divides gates by their sum, also where all are near zero.
+        # The softmax of the logarithms divides the gates by their sum, and is stable if all are near zero.
         return nn.functional.logsigmoid(self.score(values))
 
 
@@ -62,7 +62,7 @@ class GatedAttentionPooling(WeightedPooling):
     dim
         Width of the rows.
     hidden
-        Width inside the score; a quarter of `dim` by default.
+        Hidden width of the score; a quarter of `dim` by default.
     """
 
     def __init__(self, dim: int, hidden: AtLeastOne | None = None) -> None:

@@ -1,1 +1,1 @@
-"""Backbones: what turns residues into embeddings."""
+"""Backbones, which compute residue embeddings."""

@@ -1,4 +1,4 @@
-"""What a backbone is."""
+"""The interface of backbones."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-#: What a backbone encodes in one go: the chains of a unit, in order.
+#: What a backbone encodes together: the chains of a unit, in order.
 Unit = tuple[str, ...]
 
 
 class Backbone(nn.Module, ABC):
-    """Turns units of residues into residue embeddings.
+    """Computes residue embeddings of units.
 
     Attributes
     ----------
     spec
-        What `ppi.backbones.registry.build_backbone` makes the same backbone from, revision included.
+        Name from which `ppi.backbones.registry.build_backbone` makes the same backbone, including the
+        revision.
     dim
-        Width of a residue embedding, ``D``; where several layers are asked for, of all of them together.
+        Width of a residue embedding, ``D``: the sum over all requested layers.
     max_residues
-        Most residues in one unit; each chain after the first takes the place of one residue.
+        Maximum number of residues in one unit; each chain after the first counts as one more residue.
     licence
         Licence of the weights.
     dtype
-        Of the embeddings.
+        Data type of the embeddings.
     layers
-        Hidden layers that are put side by side.
+        Hidden layers that are concatenated.
     costly
-        Whether its embeddings are worth keeping on disk.
+        Whether its embeddings are worth caching on disk.
     tuned
-        Digest of the weights that were trained further; empty for those of the checkpoint.
+        Digest of the fine-tuned weights; empty if the weights are those of the checkpoint.
     """
 
     spec: str
@@ -48,13 +49,15 @@ class Backbone(nn.Module, ABC):
     @property
     @abstractmethod
     def identity(self) -> str:
-        """Family, checkpoint, revision, layers, tuning and data type: two equal identities embed alike."""
+        """Family, checkpoint, revision, layers, tuning and data type: equal identities mean equal
+        embeddings.
+        """
 
     @abstractmethod
     def embed(self, units: Sequence[Unit]) -> Tensor:
         """Embed units of at most `max_residues` residues each.
 
-        The backbone puts its own separator and special tokens and takes them off again.
+        The backbone adds its own separators and special tokens and removes them again.
 
         Returns
         -------

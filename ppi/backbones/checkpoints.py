@@ -1,4 +1,4 @@
-"""Checkpoints by name: where they are, how large they are, and what may be done with them."""
+"""Checkpoints by name: their location, size and licence."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from typing import Literal
 
 Family = Literal["esm2", "esmc", "esm3", "t5"]
 
-#: Where the architecture sets no limit; it bounds the memory of attention over one unit.
+#: Limit where the architecture sets none; it bounds the memory of attention over one unit.
 NO_LIMIT = 10_000
 
-#: Where the weights of ESM3 lie on the hub, and in a folder.
+#: Paths of the weights of ESM3 on the hub and in a folder.
 ESM3_FILE = "data/weights/esm3_sm_open_v1.pth"
 ESM3_FILES = "data/weights/esm3_sm_open*.pth"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A language model, published or shipped in the package.
+    """A language model, published or bundled with the package.
 
     Attributes
     ----------
     family
-        Which file of this package runs it.
+        Family, which determines the module that runs it.
     repository
-        On the Hugging Face hub; empty for one that ships.
+        Repository on the Hugging Face hub; empty for a bundled model.
     millions
-        Parameters of the encoder, in millions.
+        Number of parameters of the encoder, in millions.
     width, depth, heads
         Width of a residue embedding, number of layers, attention heads of each.
     licence
-        Of the weights.
+        Licence of the weights.
     context
-        Residues of the longest sequences that it was trained on.
+        Length in residues of the longest training sequences.
     max_residues
-        Most residues of a unit.
+        Maximum number of residues in a unit.
     architecture
-        What else its configuration needs beside width, depth and heads.
+        Other values that its configuration needs besides width, depth and heads.
     """
 
     family: Family
@@ -55,7 +55,7 @@ class Checkpoint:
 
     @property
     def ships(self) -> bool:
-        """Whether its weights are in the package."""
+        """Whether its weights are bundled with the package."""
         return not self.repository
 
 
@@ -132,5 +132,5 @@ CHECKPOINTS: dict[str, Checkpoint] = {
 
 
 def shipped_folder(name: str) -> Path:
-    """Return the folder of weights that ship: of a language model, or of an affinity model."""
+    """Return the folder of bundled weights of a language model or an affinity model."""
     return Path(str(files("ppi") / "weights" / name))

@@ -1,4 +1,4 @@
-"""What all language models share: units to tokens, tokens through the layers, residues out."""
+"""The base class of language models: it converts units to tokens and hidden states to residue embeddings."""
 
 from __future__ import annotations
 
@@ -17,43 +17,42 @@ from ppi.errors import BackboneError
 
 
 class PackedEncoder(Backbone):
-    """A transformer encoder over packed tokens; a family says what its layers do.
+    """A transformer encoder over packed tokens; each family defines its layers.
 
-    The dropout of a family is not applied, not in training either: an embedding is the same in both modes.
+    The dropout of a family is never applied, so an embedding is the same in training and evaluation mode.
 
     Parameters
     ----------
     spec
         See `Backbone`.
     identity
-        Of the weights, without layers and data type.
+        Identity of the weights, without layers and data type.
     vocabulary
-        Of the family.
+        Vocabulary of the family.
     width, depth
-        Of a hidden state, and number of layers.
+        Width of a hidden state, and number of layers.
     layers
-        Hidden states that `embed` returns, side by side: 0 is the input of the first layer, `depth` or -1
-        what leaves the last one (normalised where the family does so).
+        Hidden states that `embed` concatenates: 0 is the input of the first layer, `depth` or -1 the output
+        of the last one (normalised if the family does so).
     dtype
-        Of weights and computation.
+        Data type of weights and computation.
 
     Attributes
     ----------
     version
-        Of what this code makes of the same weights: raised whenever that changes.
+        Version of the computation; it increases whenever the same weights give different embeddings.
     projections_in, projection_out
-        Names, inside a block, of the linear layers that make queries, keys and values, and of the one that
-        takes what they attended. Rows of the former (of each third where they are one), and columns of the
-        latter, are ordered by head.
+        Names, inside a block, of the query, key and value projections and of the output projection. Rows of
+        the former (of each third if they are fused), and columns of the latter, are ordered by head.
     heads
-        Attention heads of each block.
+        Number of attention heads of each block.
     gradient_checkpointing
-        Keep only the input of each block for the backward pass, and compute the rest again.
+        Whether to keep only the input of each block for the backward pass and recompute the rest.
 
     Raises
     ------
     BackboneError
-        If a layer is not there.
+        If a requested layer does not exist.
     """
 
     version: ClassVar[int] = 1
@@ -94,11 +93,11 @@ class PackedEncoder(Backbone):
     @property
     @abstractmethod
     def final_norm(self) -> nn.Module:
-        """What normalises the output of the last block."""
+        """The normalisation of the output of the last block."""
 
     @property
     def blocks_used(self) -> int:
-        """How many blocks, from the first on, the embeddings need."""
+        """Number of blocks, from the first on, that the embeddings need."""
         return max(self.layers)
 
     @abstractmethod
@@ -106,7 +105,7 @@ class PackedEncoder(Backbone):
         """Yield the ``(N, D)`` hidden states of ``(N,)`` token ids: before the first layer, after each."""
 
     def run_block(self, block: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
-        """Return what a block makes of ``(N, D)`` hidden states, by `gradient_checkpointing`."""
+        """Return the output of a block for ``(N, D)`` hidden states, with `gradient_checkpointing` if set."""
         if self.gradient_checkpointing and torch.is_grad_enabled():
             computed: Tensor = checkpoint(block, hidden, use_reentrant=False)
             return computed
@@ -128,5 +127,5 @@ class PackedEncoder(Backbone):
 
 def _layer(layer: int, depth: int, spec: str) -> int:
     if not -depth - 1 <= layer <= depth:
-        raise BackboneError(f"{spec} has hidden layers 0 to {depth}; {layer} was asked for")
+        raise BackboneError(f"{spec} has hidden layers 0 to {depth} (-1 is the last), not {layer}")
     return layer % (depth + 1)

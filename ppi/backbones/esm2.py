@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 _CLS, _PAD, _EOS, _MASK = 0, 1, 2, 32
 _SIZE = 33
-#: Tokens of training sequences that were masked, and zeroed under "token dropout": 15 % times 80 %.
+#: Fraction of training tokens that were masked, and zeroed under "token dropout": 15 % times 80 %.
 _KEPT_IN_TRAINING = 1 - 0.15 * 0.8
 
 
 class Esm2Backbone(PackedEncoder):
     """ESM-2 and its predecessors with the same layers, over packed tokens.
 
-    A unit is ``<cls> chain <eos> chain <eos>``: what the model was trained on for one chain, with the
+    A unit is ``<cls> chain <eos> chain <eos>``: for one chain as in the training of the model, with the
     separator of arXiv 2505.20036 between several.
     """
 
@@ -47,11 +47,11 @@ class Esm2Backbone(PackedEncoder):
             dtype=source.dtype,
         )
         if hasattr(model, "contact_head"):
-            del model.contact_head  # no part of an embedding
+            del model.contact_head  # The head is not part of an embedding.
         self.model, self.licence = model, source.licence
         self.heads = config.num_attention_heads
         self.rotary = config.position_embedding_type == "rotary"
-        # The table of positions starts behind the padding token, and <cls> and one <eos> take two places.
+        # The table of positions starts after the padding token, and <cls> and one <eos> take two positions.
         self.max_residues = source.limit if self.rotary else config.max_position_embeddings - _PAD - 1 - 2
 
     @property
@@ -106,7 +106,7 @@ class Esm2Backbone(PackedEncoder):
 
 
 def build(source: Source) -> Esm2Backbone:
-    """Load a checkpoint, or make one with random weights.
+    """Load a checkpoint, or make a model with random weights.
 
     Raises
     ------

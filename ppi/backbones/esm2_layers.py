@@ -1,4 +1,4 @@
-"""The modules of ESM-2 under the names of the transformers library, which takes seconds to import."""
+"""The modules of ESM-2 with the names of the transformers library, which takes seconds to import."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from safetensors.torch import load_file
 from torch import nn
 
 _PREFIX = "esm."
-#: How the names of tensors begin that an embedding does not need.
+#: Prefixes of tensors that an embedding does not need.
 _UNUSED = ("esm.contact_head.", "lm_head.")
 
 
 def read_layers(folder: Path, dtype: torch.dtype) -> Any:
-    """Return the modules of a checkpoint with its weights, in evaluation mode, and its configuration as
-    ``config``.
+    """Return the modules of a checkpoint in evaluation mode, with its weights and its ``config``.
 
     Parameters
     ----------
     folder
-        With ``config.json`` and ``model.safetensors`` as `ppi.pretraining.model.save_model` writes them.
+        Folder with ``config.json`` and ``model.safetensors`` as `ppi.pretraining.model.save_model` writes
+        them.
     dtype
         Data type of the weights.
 
     Raises
     ------
     OSError, KeyError, RuntimeError
-        If a file is missing, or the weights are not those of the configuration.
+        If a file is missing, or the weights do not fit the configuration.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     model = _layers(SimpleNamespace(**config))

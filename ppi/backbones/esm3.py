@@ -1,4 +1,4 @@
-"""ESM3-open (Hayes et al. 2025), conditioned on nothing but sequence."""
+"""ESM3-open (Hayes et al. 2025), conditioned on sequence only."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ _UNSCALED_DEPTH = 36
 
 _SEQUENCE_TOKENS = 64
 _STRUCTURE_TOKENS, _STRUCTURE_MASK = 4101, 4096
-#: The structure token beside <cls>, <eos> and the chain break of the sequence; a mask beside all others.
+#: The structure token for <cls>, <eos> and the chain break of the sequence; all others have a mask.
 _STRUCTURE_OF_SPECIAL = {0: 4098, 2: 4097, 31: 4100}
 _SS8_TOKENS, _SASA_TOKENS, _FUNCTION_TOKENS, _FUNCTION_PARTS = 11, 19, 260, 8
 _NOTHING_KNOWN = 0
 _PLDDT_BINS = 16
 _AVERAGE_PLDDT, _RESIDUE_PLDDT = 1.0, 0.0
 
-# Published tensors that change no embedding here. The output heads come after it. Geometric attention has
-# its output zeroed wherever a residue has no coordinates, and the projection behind that has no bias, so
-# without a structure it adds zero. Residue annotations are summed over those that are there: over none.
+# Published tensors that do not affect an embedding here. The output heads follow it. The output of geometric
+# attention is zeroed wherever a residue has no coordinates, and the projection after it has no bias, so
+# without a structure it adds zero. Residue annotations are summed, and here there are none.
 _UNUSED = re.compile(r"output_heads\.|transformer\.blocks\.\d+\.geom_attn\.|encoder\.residue_embed\.")
 _BLOCK = re.compile(r"transformer\.blocks\.(\d+)\.")
 
@@ -50,8 +50,8 @@ _BLOCK = re.compile(r"transformer\.blocks\.(\d+)\.")
 class Esm3Backbone(PackedEncoder):
     """The trunk of ESM3 over packed tokens.
 
-    A unit is ``<cls> chain | chain <eos>``, with the published chain break. Structure is masked, and nothing
-    is known of secondary structure, accessibility and function, as in the published model given a sequence.
+    A unit is ``<cls> chain | chain <eos>``, with the published chain break. Structure is masked, and
+    secondary structure, accessibility and function are unknown, as in the published model for sequence input.
     """
 
     projections_in = ("attn.layernorm_qkv.1",)
@@ -89,14 +89,14 @@ class Esm3Backbone(PackedEncoder):
 
 
 class Esm3Trunk(nn.Module):
-    """The parts of ESM3 that an embedding of a sequence needs, under their published names.
+    """The modules of ESM3 that an embedding of a sequence needs, with their published names.
 
     Parameters
     ----------
     width, depth
         Width of a hidden state, a multiple of 64, and number of blocks.
     inner
-        Width inside the feed-forward networks.
+        Hidden width of the feed-forward networks.
     """
 
     def __init__(self, width: int, depth: int, inner: int) -> None:
@@ -106,7 +106,7 @@ class Esm3Trunk(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """Sum of the embeddings of all tracks, of which only the sequence varies."""
+    """The sum of the embeddings of all tracks, of which only the sequence varies."""
 
     structure_tokens: Tensor
 
@@ -122,10 +122,10 @@ class _Encoder(nn.Module):
         self.function_embed = nn.ModuleList(
             nn.Embedding(_FUNCTION_TOKENS, part) for _ in range(_FUNCTION_PARTS)
         )
-        # Only rows of padding are read, which training leaves alone. They need not be zero.
+        # Only rows of padding are read, which training does not change. They need not be zero.
         self.function_embed.requires_grad_(False)
         tokens = [_STRUCTURE_OF_SPECIAL.get(token, _STRUCTURE_MASK) for token in range(_SEQUENCE_TOKENS)]
-        # On the CPU also where the weights are made on no device, as before loading.
+        # They are on the CPU even if the weights are on the meta device, as before loading.
         self.register_buffer("structure_tokens", torch.tensor(tokens, device="cpu"), persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ class _Encoder(nn.Module):
         return embedding(ids, self.sequence_embed.weight + structure + self._constant())
 
     def _constant(self) -> Tensor:
-        """Return ``(D,)``, what the tracks other than sequence and structure add to every token."""
+        """Return ``(D,)``, the sum of the embeddings of all tracks except sequence and structure."""
         average, residue = (
             _plddt_features(value, like=self.sequence_embed.weight)
             for value in (_AVERAGE_PLDDT, _RESIDUE_PLDDT)
@@ -200,18 +200,18 @@ class _SwiGlu(nn.Module):
 
 
 def _plddt_features(value: float, like: Tensor) -> Tensor:
-    """Return the ``(16,)`` Gaussians around evenly spaced centres that stand for a pLDDT of 0 to 1."""
+    """Return the ``(16,)`` Gaussian features, with evenly spaced centres, of a pLDDT from 0 to 1."""
     centres = torch.linspace(0, 1, _PLDDT_BINS, device=like.device)
     return torch.exp(-(((value - centres) * _PLDDT_BINS) ** 2)).to(like.dtype)
 
 
 def build(source: Source) -> Esm3Backbone:
-    """Load the published weights, or make a model with random ones.
+    """Load the published weights, or make a model with random weights.
 
     Raises
     ------
     BackboneError
-        If they cannot be had, or are not those of ESM3.
+        If the weights cannot be loaded, or are not those of ESM3.
     """
     checkpoint = source.checkpoint
     if source.path is not None:
@@ -229,7 +229,7 @@ def build(source: Source) -> Esm3Backbone:
 
 
 def esm3_trunk(checkpoint: Checkpoint) -> Esm3Trunk:
-    """Make the trunk of a published checkpoint."""
+    """Make the trunk of a published checkpoint, without weights."""
     inner = checkpoint.architecture["intermediate_size"]
     assert isinstance(inner, int)
     return Esm3Trunk(checkpoint.width, checkpoint.depth, inner)
@@ -245,7 +245,9 @@ def _load(place: str | Path, file: Path) -> Esm3Trunk:
     except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise unavailable(place, error) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise BackboneError(f"{place}: the tensors of ESM3 were expected; {type(state).__name__} was found")
+        raise BackboneError(
+            f"{place}: the file contains a {type(state).__name__}; give one with the tensors of ESM3"
+        )
     used = {name: tensor for name, tensor in state.items() if not _UNUSED.match(name)}
     with torch.device("meta"):
         trunk = _trunk_of(place, used)
@@ -254,13 +256,13 @@ def _load(place: str | Path, file: Path) -> Esm3Trunk:
 
 
 def _trunk_of(place: str | Path, state: dict[str, Tensor]) -> Esm3Trunk:
-    """Make the trunk that tensors belong to, told by their names and shapes."""
+    """Make the trunk that fits the names and shapes of tensors."""
     shaping = ("transformer.norm.weight", "transformer.blocks.0.ffn.3.weight")
     refuse_foreign_keys(place, [name for name in shaping if name not in state])
     width, inner = state[shaping[0]].shape[0], state[shaping[1]].shape[-1]
     depth = 1 + max(int(block[1]) for block in map(_BLOCK.match, state) if block)
     if width % _HEAD_WIDTH:
-        raise BackboneError(f"{place}: a width that is a multiple of {_HEAD_WIDTH} was expected, not {width}")
+        raise BackboneError(f"{place}: the width is {width}; it must be a multiple of {_HEAD_WIDTH}")
     trunk = Esm3Trunk(width, depth, inner)
     expected = trunk.state_dict()
     unknown = sorted(state.keys() - expected.keys())

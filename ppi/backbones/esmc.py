@@ -16,15 +16,15 @@ from ppi.backbones.packing import Pack, Rotary
 from ppi.backbones.vocabulary import ESM_TOKENS, Vocabulary, in_order
 
 _CLS, _EOS, _CHAIN_BREAK = 0, 2, 31
-#: Of ESM C and ESM3: ``<cls> chain | chain <eos>``.
+#: Vocabulary of ESM C and ESM3: ``<cls> chain | chain <eos>``.
 VOCABULARY = Vocabulary(in_order(ESM_TOKENS), start=_CLS, separator=_CHAIN_BREAK, end=_EOS)
 
 
 class EsmcBackbone(PackedEncoder):
     """ESM C over packed tokens.
 
-    A unit is ``<cls> chain | chain <eos>``, with the published chain break. Positions run on over the whole
-    unit, as in the published model; attention crosses chains, which is what a unit of several is for.
+    A unit is ``<cls> chain | chain <eos>``, with the published chain break. Positions are counted over the
+    complete unit, as in the published model, and attention crosses chains.
     """
 
     projections_in = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
@@ -65,7 +65,7 @@ class EsmcBackbone(PackedEncoder):
     def _block(self, layer: Any, pack: Pack, rotary: Rotary, hidden: Tensor) -> Tensor:
         attention = layer.self_attn
         normed = layer.input_layernorm(hidden)
-        # Queries and keys are normalised over all heads together, then turned head by head.
+        # Queries and keys are normalised over all heads together, then rotated head by head.
         query, key, value = (
             projected.unflatten(1, (self.heads, -1))
             for projected in (
@@ -81,12 +81,12 @@ class EsmcBackbone(PackedEncoder):
 
 
 def build(source: Source) -> EsmcBackbone:
-    """Load a checkpoint, or make one with random weights.
+    """Load a checkpoint, or make a model with random weights.
 
     Raises
     ------
     BackboneError
-        If it cannot be had.
+        If the weights cannot be loaded.
     """
     model, spec, identity = obtain(
         source, EsmcModel.from_pretrained, lambda checkpoint: EsmcModel(esmc_config(checkpoint))

@@ -1,4 +1,4 @@
-"""Files of fair-esm: ESM-2, ESM-1b and ESM-1v as they were first published, ``.pt``."""
+"""Load files of fair-esm, the first published form of ESM-2, ESM-1b and ESM-1v (``.pt``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ppi.backbones.esm2 import Esm2Backbone
 from ppi.backbones.loading import Source, content_hash, unavailable
 from ppi.errors import BackboneError
 
-#: What fair-esm calls the architecture of ESM-1b and ESM-1v.
+#: Name of the architecture of ESM-1b and ESM-1v in fair-esm.
 _ESM1B = "roberta_large"
 #: Parts of a tensor's name in fair-esm and in `transformers`.
 _RENAMED = {
@@ -35,22 +35,22 @@ _RENAMED = {
     ".fc2.": ".output.dense.",
     ".final_layer_norm.": ".LayerNorm.",
 }
-#: The language-model head, and rotary frequencies that the architecture fixes.
+#: Tensors that are not used: the language-model head, and rotary frequencies, which are fixed.
 _UNUSED = ("lm_head.", ".rot_emb.")
 
 
 def build(source: Source) -> Esm2Backbone:
-    """Load a file.
+    """Load a file of fair-esm.
 
     Raises
     ------
     BackboneError
-        If it is no file of fair-esm, or one of an ESM that is not supported.
+        If the file is not one of fair-esm, or its model is not supported.
     """
     assert source.path is not None
     original = _load(source.path)
     model = EsmModel(_config(original), add_pooling_layer=False)
-    # Rotary frequencies are the model's own; all else comes from the file, under names that must be known.
+    # Rotary frequencies are computed; all other tensors come from the file, and their names must be known.
     model.load_state_dict(model.state_dict() | _renamed(original.state_dict()), assign=True)
     identity = f"esm2 {content_hash(source.path)}"
     return Esm2Backbone(model.to(source.dtype).eval(), source, source.spec, identity)
@@ -68,12 +68,12 @@ def _load(path: Path) -> Any:
         from esm.pretrained import load_model_and_alphabet_core
     except ImportError as error:
         raise BackboneError(
-            f"{path}: the package fair-esm is needed for it; what is installed as `esm` is another package "
-            f"of that import name, or nothing: pip uninstall esm, then pip install fair-esm"
+            f"{path}: reading this file needs the package fair-esm; `esm` is missing or another package with "
+            "the same import name; run pip uninstall esm, then pip install fair-esm"
         ) from error
     try:
         with warnings.catch_warnings():
-            # It misses the weights of contact prediction, which lie in another file.
+            # The package warns about the weights of contact prediction, which are in another file.
             warnings.filterwarnings("ignore", "Regression weights not found")
             model, _ = load_model_and_alphabet_core(kind, data, None)
     except (AttributeError, KeyError, RuntimeError) as error:
@@ -83,12 +83,12 @@ def _load(path: Path) -> Any:
 
 
 def _kind(path: Path, data: Any) -> str:
-    """Return a name by which fair-esm tells ESM-2 from its predecessors."""
+    """Return a name by which fair-esm distinguishes ESM-2 from its predecessors."""
     if not isinstance(data, dict) or "model" not in data or not {"cfg", "args"} & data.keys():
         found = ", ".join(map(str, list(data)[:4])) if isinstance(data, dict) else type(data).__name__
         raise BackboneError(
-            f"{path}: not a file of fair-esm: model and one of cfg (ESM-2) and args (ESM-1b, ESM-1v) were "
-            f"expected in it; {found or 'nothing'} was found"
+            f"{path}: not a file of fair-esm: it must have model and one of cfg (ESM-2) and args (ESM-1b, "
+            f"ESM-1v), but it has {found or 'nothing'}"
         )
     if "cfg" in data:
         return "esm2"
@@ -102,7 +102,7 @@ def _kind(path: Path, data: Any) -> str:
 
 
 def _config(model: Any) -> EsmConfig:
-    """Return the configuration of the same architecture."""
+    """Return the `transformers` configuration of the same architecture."""
     tokens, width = model.embed_tokens.weight.shape
     learned = hasattr(model, "embed_positions")
     settings = model.args if learned else model
@@ -123,7 +123,7 @@ def _config(model: Any) -> EsmConfig:
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the tensors that an embedding needs the names of `transformers`."""
+    """Return the tensors that an embedding needs, with the names of `transformers`."""
     renamed = {}
     for name, tensor in state.items():
         if not any(part in name for part in _UNUSED):

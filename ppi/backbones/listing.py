@@ -1,4 +1,4 @@
-"""The backbones that can be named, as a table."""
+"""A table of the named backbones."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ppi.backbones.residue import ResidueBackbone
 
 
 def backbone_table() -> pd.DataFrame:
-    """Return one row a backbone: ``name, family, millions`` (of parameters), ``width, layers, context``
-    (residues it was trained on), ``limit`` (residues of a unit), ``licence, cached``.
+    """Return one row per backbone: ``name, family, millions`` (of parameters), ``width, layers, context``
+    (residues it was trained on), ``limit`` (maximum residues of a unit), ``licence, cached``.
     """
     residue = ResidueBackbone()
     first = {

@@ -1,4 +1,4 @@
-"""Weights of a checkpoint: from a folder, from the hub or its cache, or random."""
+"""Load the weights of a checkpoint from a folder, the hub or its cache, or draw them at random."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ppi.errors import BackboneError
 Model = TypeVar("Model", bound=nn.Module)
 
 _WEIGHTS = ("*.safetensors", "*.bin")
-#: Forms of weights on the hub, best first: a file, and the pattern of its shards where it is an index.
+#: Formats of weights on the hub, best first: a file, and the pattern of its shards if it is an index.
 WEIGHT_FILES = (
     ("model.safetensors", None),
     ("model.safetensors.index.json", "*.safetensors"),
@@ -34,20 +34,20 @@ WEIGHT_FILES = (
 
 @dataclass(frozen=True)
 class Source:
-    """Where the weights of a backbone come from, and what is wanted of it.
+    """The source of the weights of a backbone, and how to load them.
 
     Attributes
     ----------
     spec
-        As the user wrote it.
+        Name as the user wrote it.
     checkpoint
-        The published one; None for a folder or file of the user's.
+        Published checkpoint; None for a folder or file of the user.
     path
-        Folder or file of the weights; None for the hub or random weights.
+        Folder or file with the weights; None for the hub or random weights.
     revision
         Branch, tag or commit on the hub.
     seed
-        Of random weights; None for real ones.
+        Seed of random weights; None for trained ones.
     layers, dtype
         See `ppi.backbones.encoder.PackedEncoder`.
     """
@@ -62,12 +62,12 @@ class Source:
 
     @property
     def licence(self) -> str:
-        """Licence of the weights, as far as it is known."""
+        """Licence of the weights, if it is known."""
         return self.checkpoint.licence if self.checkpoint else "that of the local checkpoint"
 
     @property
     def limit(self) -> int:
-        """Most residues of a unit, where the architecture sets none."""
+        """Maximum number of residues in a unit where the architecture sets none."""
         return self.checkpoint.max_residues if self.checkpoint else NO_LIMIT
 
 
@@ -83,27 +83,27 @@ def obtain(
     Parameters
     ----------
     source
-        Where from.
+        Source of the weights.
     load
         The library's ``from_pretrained``.
     make
-        Makes the model of a published checkpoint with random weights.
+        Function that makes the model of a published checkpoint with random weights.
     unused
-        How the names of tensors begin that an embedding does not need: they may be missing.
+        Prefixes of tensors that an embedding does not need and that may be missing.
 
     Returns
     -------
     model
-        In evaluation mode.
+        Model in evaluation mode.
     spec
-        As in `source`, with the commit of the hub.
+        Spec of `source`, with the commit of the hub.
     identity
-        Of the weights.
+        Identity of the weights.
 
     Raises
     ------
     BackboneError
-        If the weights cannot be had or are not those of this model.
+        If the weights cannot be loaded or do not fit this model.
     """
     if source.path is not None:
         model = load_checked(load, source.path, source.path, source.dtype, unused)
@@ -125,7 +125,7 @@ def fetch(repository: str, file: str, revision: str | None) -> Path:
     Raises
     ------
     BackboneError
-        If it is not there and cannot be fetched.
+        If the file is not in the cache and cannot be downloaded.
     """
     try:
         with _quiet():
@@ -135,13 +135,13 @@ def fetch(repository: str, file: str, revision: str | None) -> Path:
 
 
 def pinned(source: Source, snapshot: Path) -> str:
-    """Return the spec with the commit that a branch or tag stood for, from a folder of the hub's cache."""
+    """Return the spec with the commit of a branch or tag, from the name of a folder in the hub's cache."""
     return f"{source.spec.partition('@')[0]}@{snapshot.name}"
 
 
 def _fetch_folder(repository: str, revision: str | None) -> Path:
-    """Return the folder with configuration and weights, the first form of weights that there is."""
-    # By files, because a folder of the user's named like the repository must not be taken for it.
+    """Return the folder with the configuration and the first available format of weights."""
+    # Files are fetched one by one, because a local folder named like the repository must not be used instead.
     folder = fetch(repository, "config.json", revision).parent
     lacking: Exception | None = None
     for first, shards in WEIGHT_FILES:
@@ -162,25 +162,25 @@ def _fetch_folder(repository: str, revision: str | None) -> Path:
 def load_checked(
     load: Callable[..., Any], place: str | Path, folder: Path, dtype: torch.dtype, unused: tuple[str, ...]
 ) -> Any:
-    """Load a model of the `transformers` library in evaluation mode, without any message of the library.
+    """Load a model of the `transformers` library in evaluation mode, without messages of the library.
 
     Parameters
     ----------
     load
         The library's ``from_pretrained``.
     place
-        What a message names: a repository, or the folder itself.
+        Repository or folder, for error messages.
     folder
-        With the weights.
+        Folder with the weights.
     dtype
-        Of the weights.
+        Data type of the weights.
     unused
-        How the names of tensors begin that may be missing.
+        Prefixes of tensors that may be missing.
 
     Raises
     ------
     BackboneError
-        If the weights cannot be read or are not those of this model.
+        If the weights cannot be read or do not fit this model.
     """
     try:
         with _quiet():
@@ -188,9 +188,9 @@ def load_checked(
                 str(folder),
                 dtype=dtype,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # refused below, with their names
+                ignore_mismatched_sizes=True,  # They are rejected below, with their names.
             )
-    except Exception as error:  # the library lets through whatever its parsers raise
+    except Exception as error:  # The library passes on every exception of its parsers.
         raise unavailable(place, error) from error
     missing = [key for key in info["missing_keys"] if not key.startswith(unused)]
     refuse_foreign_keys(place, missing, [key for key, *_ in info["mismatched_keys"]])
@@ -199,7 +199,7 @@ def load_checked(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the libraries from reporting retries and spare tensors, and from drawing bars; errors are ours."""
+    """Suppress the libraries' messages about retries and unused tensors and their progress bars."""
     from transformers.utils import logging
 
     loud = [(library, library.get_verbosity()) for library in (hub_logging, logging)]
@@ -215,27 +215,27 @@ def _quiet() -> Iterator[None]:
 
 
 def unavailable(place: str | Path, error: Exception) -> BackboneError:
-    """Return the error for weights that cannot be loaded, with the ways out; a string is a repository."""
+    """Return the error for weights that cannot be loaded, with what to do; a string is a repository."""
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, pickle.UnpicklingError):
-        # What torch says of it ends in the advice to load it all the same.
-        reason = "it holds more than weights, or is damaged."
+        # The message of torch ends with the advice to load the file anyway, so it is not shown.
+        reason = "it contains more than weights, or is damaged."
     if isinstance(place, Path):
         return BackboneError(f"{place}: not a checkpoint that can be loaded: {reason}")
     return BackboneError(
-        f"{place} is neither in the local cache nor can it be fetched: {reason} Two ways out: run once where "
+        f"{place} is not in the local cache and cannot be downloaded: {reason} Two ways out: run once where "
         f"the hub can be reached (a gated model needs `hf auth login` first), or fetch it elsewhere with "
         f"`hf download {place} --local-dir FOLDER`, bring the folder here and give its path as the backbone."
     )
 
 
 def refuse_foreign_keys(place: str | Path, missing: Any, other_shape: Any = ()) -> None:
-    """Raise if weights that the model needs are not in a checkpoint, or have another shape.
+    """Raise if a checkpoint lacks weights that the model needs, or has them in another shape.
 
     Raises
     ------
     BackboneError
-        With the first few of them.
+        If there are such weights; the message lists the first few.
     """
     for keys, what in ((sorted(missing), "lacks"), (sorted(other_shape), "has another shape for")):
         if keys:
@@ -250,7 +250,7 @@ def content_hash(path: Path) -> str:
     """Return a hash of a weights file, or of the configuration, tokenizer and weights in a folder."""
     if path.is_file():
         return sha256_of(path)[:16]
-    # The tokenizer, where it is read, decides what the residues are.
+    # A tokenizer that is read determines the tokens of the residues.
     described = [path / name for name in ("config.json", "tokenizer.json")]
     weights = sorted(file for pattern in _WEIGHTS for file in path.glob(pattern))
     hashes = [sha256_of(file) for file in [*described, *weights] if file.is_file()]
@@ -258,9 +258,9 @@ def content_hash(path: Path) -> str:
 
 
 def with_random_weights(make: Callable[[], Model], seed: int, dtype: torch.dtype) -> tuple[Model, str]:
-    """Make a model whose weights follow the seed; return it and a hash of them.
+    """Make a model with random weights of a given seed; return it and a hash of the weights.
 
-    How weights are drawn is up to the libraries and may change with their version: the hash tells.
+    The libraries draw the weights, and may draw them differently in another version; the hash shows this.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Sequences packed one after another, without padding, and attention inside each of them."""
+"""Attention within sequences that are packed without padding."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from heads.kernels.flash import flash_takes, ragged_flash
 
 
 class Pack:
-    """Where each of ``S`` sequences lies among ``N`` packed tokens.
+    """The positions of ``S`` sequences among ``N`` packed tokens.
 
     Parameters
     ----------
     lengths
-        Tokens of each sequence. Neighbours of one length are computed together, so sorting them pays.
+        Number of tokens of each sequence. Neighbours of equal length are computed together, so sorting saves
+        time.
     device
-        Of the tokens.
+        Device of the tokens.
     """
 
     def __init__(self, lengths: Sequence[int], device: torch.device | str) -> None:
@@ -28,33 +29,34 @@ class Pack:
         total, counts = sum(lengths), torch.tensor(lengths)
         self.offsets = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]).to(device)
         starts = torch.repeat_interleave(self.offsets[:-1], counts.to(device), output_size=total)
-        #: ``(N,)`` int64: the place of each token in its own sequence, from 0.
+        #: ``(N,)`` int64: the position of each token in its own sequence, from 0.
         self.positions = torch.arange(total, device=device) - starts
         self._runs = [(length, length, len(list(run))) for length, run in groupby(lengths)]
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, *, scale: float, bias: AttentionBias | None = None
     ) -> Tensor:
-        """Let each token attend the tokens of its own sequence.
+        """Compute the attention of each token to the tokens of its own sequence.
 
         Parameters
         ----------
         query, key, value
             ``(N, H, E)`` for ``H`` heads of width ``E``.
         scale
-            Factor of the scores.
+            Factor that multiplies the scores.
         bias
-            Added to the scores of a sequence; in the data type of the values.
+            Bias added to the scores of a sequence, in the data type of the values.
 
         Returns
         -------
         Tensor
             ``(N, H * E)``.
         """
-        # Under autocast values come as projected, queries and keys in the float32 of norms and rotations.
+        # Under autocast, values have the type of projections, but queries and keys the float32 of norms and
+        # rotations.
         query, key = query.to(value.dtype), key.to(value.dtype)
         if bias is None and flash_takes(query):
-            # Its own scale is E ** -0.5.
+            # The default scale of torch is E ** -0.5.
             query = query * (scale * query.shape[2] ** 0.5)
             offsets, longest = self.offsets, self.longest
             return ragged_flash(query, key, value, offsets, offsets, longest, longest)
@@ -62,22 +64,22 @@ class Pack:
 
 
 def projected_dtype(weight: Tensor) -> torch.dtype:
-    """Return the data type in which projections by a weight come out: that of autocast where it is on."""
+    """Return the data type of projections by a weight: that of autocast if it is on."""
     kind = weight.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
 class Rotary:
-    """Rotary position embedding (Su et al. 2021): halves of each head turned by position.
+    """Rotary position embedding (Su et al. 2021): the halves of each head are rotated by position.
 
     Parameters
     ----------
     width
-        Of a head, ``E``, even.
+        Width of a head, ``E``, which must be even.
     positions
-        ``(N,)`` place of each token.
+        ``(N,)`` position of each token.
     dtype
-        Of what is turned.
+        Data type of the rotated values.
     """
 
     def __init__(self, width: int, positions: Tensor, dtype: torch.dtype, base: float = 10_000.0) -> None:
@@ -86,6 +88,6 @@ class Rotary:
         self.cosine, self.sine = angles.cos().to(dtype), angles.sin().to(dtype)
 
     def turn(self, heads: Tensor) -> Tensor:
-        """Turn ``(N, H, E)``."""
+        """Rotate ``(N, H, E)``."""
         first, second = heads.chunk(2, dim=2)
         return heads * self.cosine + torch.cat([-second, first], dim=2) * self.sine

@@ -1,7 +1,7 @@
-"""From the name of a backbone to the backbone.
+"""Make a backbone from its name.
 
-A backbone is named by a *spec*: ``residue``; ``ppi-mini``, which ships in the package; a published checkpoint
-(``esm2-8m``), with a revision of the hub where one is wanted (``esm2-8m@main``; its commit is kept);
+A backbone is named by a *spec*: ``residue``; ``ppi-mini``, which is bundled; a published checkpoint
+(``esm2-8m``), optionally with a revision of the hub (``esm2-8m@main``; its commit is recorded);
 ``random-esm2-8m-seed0`` for the same architecture with random weights; or the path of a folder or file with a
 checkpoint.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ppi.backbones.base import Backbone
 
 RESIDUE = "residue"
-#: Family to the function that builds a backbone of it.
+#: Function that builds a backbone, by family.
 FAMILIES = PartTable(
     "family of backbones",
     {
@@ -35,7 +35,7 @@ FAMILIES = PartTable(
         "t5": "ppi.backbones.t5:build",
     },
 )
-#: ``model_type`` of a ``config.json`` to family.
+#: Family by the ``model_type`` of a ``config.json``.
 _MODEL_TYPES = {"esm": "esm2", "esmc": "esmc", "t5": "t5"}
 _RANDOM = re.compile(r"random-(?P<name>.+)-seed(?P<seed>[0-9]{1,18})")
 
@@ -46,16 +46,16 @@ def build_backbone(spec: str, *, layers: Sequence[int] = (-1,), precision: Preci
     Parameters
     ----------
     spec
-        See the module.
+        Name of the backbone; see the module.
     layers
-        Hidden layers to return side by side; the last one by default. Not for ``residue``.
+        Hidden layers to concatenate; by default the last one. Not for ``residue``.
     precision
-        Of weights and computation. Not for ``residue``.
+        Precision of weights and computation. Not for ``residue``.
 
     Raises
     ------
     BackboneError
-        If the name is not known, or the weights cannot be had or are of another kind.
+        If the name is unknown, or the weights cannot be loaded or are of another kind.
     """
     if spec == RESIDUE:
         from ppi.backbones.residue import ResidueBackbone
@@ -69,12 +69,12 @@ def build_backbone(spec: str, *, layers: Sequence[int] = (-1,), precision: Preci
 
 
 def check_spec(spec: str) -> str:
-    """Return a spec that names a known checkpoint or a path.
+    """Return a spec if it names a known checkpoint or a path.
 
     Raises
     ------
     BackboneError
-        If it does not; the message has the nearest names.
+        If the name is unknown; the message has the nearest names.
     """
     random = _RANDOM.fullmatch(spec)
     name = random["name"] if random else spec.partition("@")[0]
@@ -89,7 +89,7 @@ def check_spec(spec: str) -> str:
 
 def _build_language_model(spec: str, layers: Sequence[int], precision: Precision) -> Backbone:
     if not layers:
-        raise BackboneError("no hidden layer was asked for; at least one was expected, -1 for the last")
+        raise BackboneError("no hidden layer is chosen; give at least one, -1 for the last")
     from ppi.backbones.loading import Source
 
     name, _, revision = check_spec(spec).partition("@")
@@ -98,7 +98,7 @@ def _build_language_model(spec: str, layers: Sequence[int], precision: Precision
     seed = int(random["seed"]) if random else None
     path = _place(name, revision, checkpoint, seed) if checkpoint else Path(spec)
     source = Source(
-        # A model that is trained over a local checkpoint may be used from another folder.
+        # A model that was trained on a local checkpoint may be used from another folder.
         spec=spec if checkpoint else str(Path(spec).resolve()),
         checkpoint=checkpoint,
         path=path,
@@ -113,11 +113,11 @@ def _build_language_model(spec: str, layers: Sequence[int], precision: Precision
 
 
 def _place(name: str, revision: str, checkpoint: Checkpoint, seed: int | None) -> Path | None:
-    """Return where the weights are; None for the hub or random ones."""
+    """Return the path of the weights; None for the hub or random ones."""
     if not checkpoint.ships or seed is not None:
         return None
     if revision:
-        raise BackboneError(f"{name} ships in the package and has no revisions; name it without @{revision}")
+        raise BackboneError(f"{name} is bundled and has no revisions; name it without @{revision}")
     return shipped_folder(name)
 
 
@@ -130,8 +130,8 @@ def _family_of(path: Path) -> str:
         kind = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackboneError(
-            f"{path}: not a checkpoint; a folder with a config.json that says its model_type, one with "
-            f"{ESM3_FILES}, or a .pt file of fair-esm was expected"
+            f"{path}: not a checkpoint; give a folder with a config.json that says its model_type, one "
+            f"with {ESM3_FILES}, or a .pt file of fair-esm"
         ) from error
     if kind not in _MODEL_TYPES:
         supported = ", ".join(_MODEL_TYPES)

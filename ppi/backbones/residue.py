@@ -1,4 +1,4 @@
-"""Published descriptors of the 20 residues: the backbone that every language model must beat."""
+"""Published descriptors of the 20 residues: the baseline that a language model has to beat."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRANSFER = "ja"  # Janin 1979
 
 
 class ResidueBackbone(Backbone):
-    """48 numbers for each residue, whatever its neighbours: nothing is learnt and nothing downloaded.
+    """48 context-free descriptors per residue; nothing is learnt and nothing is downloaded.
 
     One-hot (20), the row of BLOSUM62 (20), and eight physico-chemical values from Biopython:
     hydropathy, hydrophilicity, flexibility, surface probability, interior-to-surface transfer energy,
@@ -35,7 +35,7 @@ class ResidueBackbone(Backbone):
     dtype = torch.float32
     costly = False
     table: Tensor
-    # No limit of its own; this bounds the quadratic attention of what stands behind it.
+    # The descriptors need no limit; this one bounds the quadratic attention of the head.
     max_residues = NO_LIMIT
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class ResidueBackbone(Backbone):
 
 
 def descriptor_table() -> np.ndarray:
-    """Return the descriptors, ``(21, 48)`` float32, rows in the order of the alphabet and then X."""
+    """Return the descriptors, ``(21, 48)`` float32, with rows in the order of the alphabet and then X."""
     blosum = substitution_matrices.load("BLOSUM62")
     columns = np.concatenate(
         [

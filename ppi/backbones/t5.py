@@ -22,13 +22,14 @@ from ppi.backbones.vocabulary import Vocabulary, in_order
 from ppi.complexes import AMINO_ACIDS, UNKNOWN
 from ppi.errors import BackboneError
 
-#: Published order of the tokens; a dot marks one that is no residue's.
+#: Published order of the tokens; a dot marks a token that is not a residue.
 _TOKENS = "...ALGVSREDTIPKFQNYMHWCXBOUZ"
 #: Tokens of ProtT5, and of Ankh and Ankh2: the same order, then masks.
 _PUBLISHED_SIZES = (128, 144)
 _PAD, _END = 0, 1
 _END_PIECE = "</s>"
-#: Ankh3 was trained on two tasks, told apart by the first token (arXiv 2505.20052): this is for embeddings.
+#: The first token of Ankh3 for embeddings; it was trained on two tasks with one token each (arXiv
+#: 2505.20052).
 _TASK_PIECE = "[NLU]"
 #: What sentencepiece writes before a piece that starts a word; ProtT5 reads each residue as a word.
 _WORD_START = "\u2581"
@@ -37,9 +38,9 @@ _WORD_START = "\u2581"
 class T5Backbone(PackedEncoder):
     """The encoder of a T5 model, over packed tokens.
 
-    A unit is ``chain </s> chain </s>``: what the model was trained on for one chain, with the separator of
-    arXiv 2505.20036 between several. Where the tokenizer of the checkpoint has Ankh3's ``[NLU]``, that comes
-    first.
+    A unit is ``chain </s> chain </s>``: for one chain as in the training of the model, with the separator of
+    arXiv 2505.20036 between several. If the tokenizer of the checkpoint has Ankh3's ``[NLU]``, that token
+    comes first.
     """
 
     projections_in = ("layer.0.SelfAttention.q", "layer.0.SelfAttention.k", "layer.0.SelfAttention.v")
@@ -61,7 +62,7 @@ class T5Backbone(PackedEncoder):
         self.max_residues = source.limit
         for module in model.modules():
             if isinstance(module, nn.Dropout):
-                module.p = 0.0  # that of the feed-forward layers, which would apply it in training
+                module.p = 0.0  # The dropout of the feed-forward layers, which would apply it in training.
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -87,7 +88,7 @@ class T5Backbone(PackedEncoder):
             project(normed).unflatten(1, (self.heads, -1))
             for project in (attention.q, attention.k, attention.v)
         )
-        # T5 learns the scale of the scores in its projections.
+        # T5 learns the scale of the scores as part of its projections.
         attended = pack.attend(query, key, value, scale=1.0, bias=bias)
         expanded: Tensor = feed_forward(hidden + attention.o(attended))
         return expanded
@@ -96,7 +97,7 @@ class T5Backbone(PackedEncoder):
         """Return the learnt bias of the first block, which all blocks share."""
         config = self.model.config
         table = self.model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias
-        # Attention on a GPU takes a bias only with aligned rows; 16 numbers are enough for any data type.
+        # Attention on a GPU needs a bias with aligned rows; a multiple of 16 is enough for every data type.
         side = math.ceil(longest / 16) * 16
         distances = torch.arange(1 - side, side, device=table.weight.device)
         buckets = relative_buckets(
@@ -105,7 +106,7 @@ class T5Backbone(PackedEncoder):
         # The first window holds the most negative distances, those of the last token: hence the flip.
         by_distance = table(buckets).to(projected_dtype(table.weight)).T
         bias = by_distance.unfold(1, side, 1).flip(1).contiguous()
-        # A bias depends on nothing but the distance: that of a shorter sequence is a corner of it.
+        # A bias depends only on the distance, so that of a shorter sequence is a corner of it.
         return lambda length: bias[:, :length, :length]
 
 
@@ -115,16 +116,17 @@ def relative_buckets(distances: Tensor, count: int, furthest: int) -> Tensor:
     Parameters
     ----------
     distances
-        Int64, of any shape: place of the attended token less that of the attending one.
+        Int64, of any shape: position of the key minus position of the query.
     count
-        Buckets, half of them for positive distances.
+        Number of buckets; half of them are for positive distances.
     furthest
-        Distance from which on all share one bucket.
+        Distance from which on all distances share one bucket.
 
     Returns
     -------
     Tensor
-        As `distances`; small distances have a bucket each, larger ones share in logarithmic steps.
+        Shape of `distances`; small distances have one bucket each, larger ones share buckets in logarithmic
+        steps.
     """
     half = count // 2
     exact = half // 2
@@ -135,12 +137,12 @@ def relative_buckets(distances: Tensor, count: int, furthest: int) -> Tensor:
 
 
 def build(source: Source) -> T5Backbone:
-    """Load a checkpoint, or make one with random weights.
+    """Load a checkpoint, or make a model with random weights.
 
     Raises
     ------
     BackboneError
-        If it cannot be had.
+        If the weights cannot be loaded.
     """
     model, spec, identity = obtain(
         source, T5EncoderModel.from_pretrained, lambda checkpoint: T5EncoderModel(t5_config(checkpoint))
@@ -162,14 +164,14 @@ def t5_config(checkpoint: Checkpoint) -> T5Config:
 
 
 def _vocabulary(source: Source, size: int) -> Vocabulary:
-    """Return the vocabulary in the ``tokenizer.json`` of a folder, the published one where there is none."""
+    """Return the vocabulary in the ``tokenizer.json`` of a folder, or the published one if there is none."""
     file = None if source.path is None else source.path / "tokenizer.json"
     if file is not None and file.is_file():
         return _read_vocabulary(file)
     if size not in _PUBLISHED_SIZES:
         raise BackboneError(
             f"{source.spec}: a vocabulary of {size} tokens is neither ProtT5's nor Ankh's; "
-            "a tokenizer.json beside the weights was expected"
+            "put the tokenizer.json of the model beside its weights"
         )
     return Vocabulary(in_order(_TOKENS), start=None, separator=_END, end=_END)
 
@@ -178,13 +180,15 @@ def _read_vocabulary(file: Path) -> Vocabulary:
     pieces = _pieces(file)
     absent = [piece for piece in (*AMINO_ACIDS, UNKNOWN, _END_PIECE) if piece not in pieces]
     if absent:
-        raise BackboneError(f"{file}: not the tokenizer of a protein language model: no {', '.join(absent)}")
+        raise BackboneError(
+            f"{file}: not the tokenizer of a protein language model: it has no {', '.join(absent)}"
+        )
     end = pieces[_END_PIECE]
     return Vocabulary(pieces, start=pieces.get(_TASK_PIECE), separator=end, end=end)
 
 
 def _pieces(file: Path) -> Mapping[str, int]:
-    """Return the tokens of a ``tokenizer.json``; a piece that starts a word goes before one that does not."""
+    """Return the tokens of a ``tokenizer.json``; a piece that starts a word takes precedence."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         vocabulary = content["model"]["vocab"]

@@ -1,4 +1,4 @@
-"""Tokenisation as a table look-up: a residue is a byte, its token a row of 256."""
+"""Tokenisation by look-up: each residue is a byte, which indexes a table of 256 tokens."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from ppi.backbones.base import Unit
 from ppi.complexes import AMINO_ACIDS, REPLACED_BY_UNKNOWN, UNKNOWN
 from ppi.errors import InputError
 
-# Stand for the special tokens in the text that is looked up; no chain holds them.
+# These characters represent the special tokens in the text that is looked up; no chain contains them.
 _START, _SEPARATOR, _END = "\x01", "\x02", "\x03"
 _NO_TOKEN = -1
 
-#: Published order of the tokens of ESM-1b, ESM-2, ESM C and ESM3; a dot marks one that is no residue's.
+#: Published order of the tokens of ESM-1b, ESM-2, ESM C and ESM3; a dot marks a token that is not a residue.
 ESM_TOKENS = "....LAGVSERTIDPKQNFYMHWCXBUZO"
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokens of units, one after another, ``N`` in all.
+    """Tokens of consecutive units, ``N`` in all.
 
     Attributes
     ----------
     ids
         ``(N,)`` int64.
     lengths
-        Tokens of each unit.
+        Number of tokens of each unit.
     residue
-        ``(N,)`` bool: which tokens are residues, not special ones.
+        ``(N,)`` bool: whether each token is a residue, not a special token.
     """
 
     ids: np.ndarray
@@ -39,19 +39,19 @@ class Tokens:
 
 
 def in_order(tokens: str) -> dict[str, int]:
-    """Return the token of each residue of a string with one character a token; a dot is no residue."""
+    """Return the token of each residue in a string with one character per token; dots are skipped."""
     return {residue: token for token, residue in enumerate(tokens) if residue != "."}
 
 
 class Vocabulary:
-    """The tokens of a backbone and what it puts around and between the chains of a unit.
+    """The tokens of a backbone, and the special tokens around and between the chains of a unit.
 
     Parameters
     ----------
     tokens
-        Token of each one-letter residue; B, O, U and Z are read as X whatever it says of them.
+        Token of each one-letter residue; B, O, U and Z are always read as X.
     start, separator, end
-        Tokens before the first chain (None for no such token), between two chains, and after the last.
+        Tokens before the first chain (None for none), between two chains, and after the last.
     """
 
     def __init__(self, tokens: Mapping[str, int], *, start: int | None, separator: int, end: int) -> None:
@@ -70,12 +70,12 @@ class Vocabulary:
         Raises
         ------
         InputError
-            If a chain holds a character that is no residue.
+            If a chain contains a character that is not a residue.
         """
         texts = [f"{self._start}{_SEPARATOR.join(unit)}{_END}" for unit in units]
         codes = np.frombuffer("".join(texts).encode("ascii", "replace"), dtype=np.uint8)
         ids = self._table[codes]
         if ids.min(initial=0) == _NO_TOKEN:
             wrong = chr(codes[int((ids == _NO_TOKEN).argmax())])
-            raise InputError(f"{wrong!r} is not a residue; {AMINO_ACIDS}{UNKNOWN} in upper case was expected")
+            raise InputError(f"{wrong!r} is not a residue; use the upper-case letters {AMINO_ACIDS}{UNKNOWN}")
         return Tokens(ids, [len(text) for text in texts], codes > ord(_END))

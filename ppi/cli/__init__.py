@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from data_curation.errors import CurationError, OutputError
+from ppi.cli.adapt import adapt
 from ppi.cli.audit import audit
 from ppi.cli.curate import curate
 from ppi.cli.embed import embed
@@ -24,6 +25,7 @@ from ppi.cli.screen import screen
 from ppi.cli.serve import serve
 from ppi.cli.split import split
 from ppi.cli.study import study
+from ppi.cli.suggest import suggest
 from ppi.cli.train import train
 from ppi.errors import PpiError, PpiWarning
 from ppi.messages import show_messages
@@ -35,11 +37,12 @@ app = App(
     version=package_version,
     result_action="return_value",
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # `main` says so, and exits with 130
 )
 # These modules import nothing heavy; what they call does, when it is called.
 for _verb in (
     *(curate, split, audit, embed, pretrain, train, evaluate),
-    *(predict, screen, scan, explain, serve, study, info),
+    *(predict, screen, scan, explain, adapt, suggest, serve, study, info),
 ):
     app.command(_verb)
 
@@ -64,22 +67,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (PpiError, CurationError) as error:
         if debug:
             raise
-        sys.exit(_say("error", str(error), 1))
+        sys.exit(_print_line("error", str(error), 1))
     except CycloptsError as error:
         if debug:
             raise
-        sys.exit(_say("error", _one_line(error), 2))
+        sys.exit(_print_line("error", _one_line(error), 2))
     except OSError as error:
         if debug:
             raise
-        sys.exit(_say("error", f"{error.filename or 'standard output'}: {error.strerror or error}", 1))
+        sys.exit(_print_line("error", f"{error.filename or 'standard output'}: {error.strerror or error}", 1))
     except Exception as error:
         if debug:
             raise
         text = " ".join(str(error).split())
-        sys.exit(_say("error", f"{type(error).__name__}: {text} (--debug shows where)", 1))
+        sys.exit(_print_line("error", f"{type(error).__name__}: {text} (--debug shows where)", 1))
     except KeyboardInterrupt:
-        sys.exit(_say("error", "interrupted", 130))
+        sys.exit(_print_line("error", "interrupted", 130))
 
 
 def _flush() -> None:
@@ -104,7 +107,7 @@ def _one_line(error: CycloptsError) -> str:
     return " ".join(str(error).split())
 
 
-def _say(kind: str, text: str, code: int) -> int:
+def _print_line(kind: str, text: str, code: int) -> int:
     print(f"ppi: {kind}: {text}", file=sys.stderr)
     return code
 
@@ -112,4 +115,4 @@ def _say(kind: str, text: str, code: int) -> int:
 def _show_warning(message: Warning | str, category: type[Warning], *place: object, **_: object) -> None:
     """Show our own warnings as one line; those of libraries are for developers."""
     if issubclass(category, PpiWarning):
-        _say("warning", str(message), 0)
+        _print_line("warning", str(message), 0)

@@ -26,16 +26,16 @@ def audit(
     Parameters
     ----------
     data
-        Table of complexes (columns id, ligand, receptor), or ppb-affinity, the data set in the package.
+        Table of complexes (columns id, ligand, receptor), or ppb-affinity, the bundled data set.
     split
         Column of the table, or CSV with the columns id and split (train, validation or test); by default
-        the column split, else split_strict. Where it holds folds, fold:0 tests on fold 0 and validates
-        on the next.
+        the column split, else split_strict. For a column of folds, fold:0 tests on fold 0 and validates on
+        the next.
     output
         Folder for audit.json (the fractions, overall and per source), audit.html (the same with plots, one
         file) and audit_rows.csv (each complex with its nearest neighbour).
     funnel
-        funnel.csv of `ppi curate`, to show in audit.html; for ppb-affinity that of the package.
+        Path of the funnel.csv of `ppi curate`, to show in audit.html; for ppb-affinity the bundled one.
     """
     from data_curation.audit import audit as run
     from data_curation.audit_page import as_percentages

@@ -27,15 +27,15 @@ def curate(
     ppi curate --sequences filtered.csv --protocol reference --minimum-chain-length 40 --output published
     ```
 
-    Needs the workbook, which says what was measured, or a table of sequences that says so too. A row takes
-    its sequences from its structure if that is there, else from the table.
+    It needs the workbook, or a table of sequences that also has the measurements. A row takes its sequences
+    from its structure if that exists, else from the table.
 
     Parameters
     ----------
     output
         Folder for complexes.parquet, funnel.csv, touched_rows.csv, manifest.json and a CSV for each split.
     workbook
-        PPB-Affinity.xlsx as published.
+        Path of the published PPB-Affinity.xlsx.
     sequences
         CSV (may be gzip) with the columns of the workbook, `row`, `ligand_sequences` and
         `receptor_sequences`; or the published filtered.csv.
@@ -43,16 +43,16 @@ def curate(
         Folder of structure files, SOURCE/ENTRY.pdb or PDB/SOURCE/ENTRY.pdb (also .ent.pdb, .ent, .cif, and
         .gz).
     skempi
-        skempi_v2.csv: says what values are only bounds (column `censored`).
+        Path of skempi_v2.csv, which marks values that are only bounds (column `censored`).
     protocol
-        How measurements of one complex are combined. canonical: whatever the roles and the order of chains,
-        mean pKd. reference: as published, in the order of the table, mean Kd.
+        How measurements of one complex are combined. canonical: mean pKd, regardless of roles and chain
+        order. reference: as published, mean Kd, with roles and chain order as in the table.
     minimum_chain_length
         Rows with a shorter chain are dropped; 40 is the published value.
     allow_missing
-        Drop and count rows that have neither a structure nor sequences, rather than to stop.
+        Drop and count rows that have neither a structure nor sequences, instead of stopping with an error.
     seed
-        Decides between groups of one size in the strict splits.
+        Seed of the strict splits, for the order of groups of equal size.
     """
     from data_curation.pipeline import Inputs, Options
     from data_curation.pipeline import curate as run

@@ -30,9 +30,9 @@ def embed(
     list_stores: Annotated[bool, Parameter(name="--list", negative="")] = False,
     prune: str | None = None,
 ) -> None:
-    """Embed complexes with a language model: into the store, which training reads, and into a file.
+    """Embed complexes with a language model; save the embeddings in the store for training, or in a file.
 
-    What is in the store is not computed again; a run that is killed goes on where it stopped.
+    Embeddings in the store are not computed again, so a run that was killed continues where it stopped.
 
     ```
     ppi embed complexes.csv --backbone esm2-650m
@@ -45,28 +45,28 @@ def embed(
     Parameters
     ----------
     data
-        FASTA, CSV, TSV or Parquet of complexes, or ppb-affinity, the data set in the package.
+        FASTA, CSV, TSV or Parquet of complexes, or ppb-affinity, the bundled data set.
     backbone
         Name of `ppi info backbones` (NAME@REVISION for a revision of the hub), random-NAME-seed0 for random
         weights, or the path of a checkpoint.
     unit
-        What is encoded in one go: chain (for head hp), side (ec, pad) or complex (sc).
+        What the backbone encodes together: chain (for head hp), side (ec, pad) or complex (sc).
     output
         File for the embeddings: .npz, .h5 or .parquet.
     pool
-        none: a row for each residue. mean: their average.
+        none: one row per residue. mean: the average over the residues.
     layers
-        Hidden layers to put side by side; -1 is the last.
+        Hidden layers to concatenate; -1 is the last.
     precision
-        auto: bfloat16 where the hardware multiplies it natively, else float32.
+        auto: bfloat16 if the hardware multiplies it natively, else float32.
     store
-        Folder of the stores; by default in the user's cache (or in PPI_CACHE).
+        Folder of the stores; by default in PPI_CACHE, else in the user's cache.
     device
         auto, cpu, cuda, cuda:N, cuda:all, or several joined by commas, each with its own process.
     token_budget
-        Most residues in a batch; by default by the device.
+        Maximum number of residues in a batch; the default depends on the device.
     truncate
-        Shorten units over the backbone's limit instead of refusing them.
+        Shorten units over the backbone's limit instead of stopping with an error.
     list_stores
         List the stores with their sizes and stop.
     prune
@@ -83,7 +83,7 @@ def embed(
         print(f"deleted {prune}", file=sys.stderr)
         return
     if data is None:
-        raise InputError("give complexes to embed, or --list or --prune")
+        raise InputError("nothing to do: give complexes to embed, --list or --prune")
 
     from ppi.embedding.embed import embed as run
 

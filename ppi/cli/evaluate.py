@@ -24,12 +24,12 @@ def evaluate(
 ) -> None:
     """Score a model on measured complexes, or a recipe by cross-validation.
 
-    Scores are of all complexes, by how new they are to the model, and within targets.
+    Scores are for all complexes, by how new they are to the model, and within targets.
 
-    The model is scored alone, without measured neighbours (the column anchors of `ppi predict`). Beside it
-    stand baselines fitted on the table's training rows, and what a perfect model could reach where the table
-    has repeated measurements. Intervals are 95 % bootstrap over clusters, else PDB entries. The report has
-    more: each source, wild types, capped labels, figures.
+    The model is scored without measured neighbours (the column anchors of `ppi predict`). It is compared with
+    baselines fitted on the table's training rows and, if the table has repeated measurements, with the scores
+    that a perfect model could reach. Intervals are 95 % bootstrap intervals over clusters, else PDB entries.
+    The report also has scores by source, of wild types and against capped labels, and figures.
 
     ```
     ppi evaluate --report report
@@ -40,41 +40,40 @@ def evaluate(
     Parameters
     ----------
     model
-        Model folder; `default`, the model that ships in the package; or OWNER/NAME on the Hugging Face hub.
+        Model folder; `default`, the bundled model; or OWNER/NAME on the Hugging Face hub.
     protocol
         split scores MODEL on one part of a split. cv, the development cross-validation, scores a recipe: each
-        of the folds 0 to 4 of the column fold is predicted by a model that is trained on all other rows, the
-        rows with fold -1 among them; rows that are test in split_strict are left out. It adds the partner
-        AUROC, and intervals beside those of the training mean. MODEL, --split, --part and --truncate are not
-        for cv.
+        of the folds 0 to 4 of the column fold is predicted by a model that is trained on all other rows,
+        including those with fold -1; rows that are test in split_strict are excluded. It also reports the
+        partner AUROC, and compares the intervals with those of the training mean. MODEL, --split, --part and
+        --truncate are not for cv.
     data
-        Table with columns id, ligand, receptor and pkd (or kd_molar); or `ppb-affinity`, the data set that
-        ships in the package. Rows with a mark in the column censored are left out: their pkd is only a bound.
-        For cv with the columns fold, split_strict and cluster.
+        Table with columns id, ligand, receptor and pkd (or kd_molar); or `ppb-affinity`, the bundled data
+        set. Rows whose column censored is not empty are skipped, because their pkd is only a bound. cv also
+        needs the columns fold, split_strict and cluster.
     split
         Column of the table, or CSV with the columns id and split; by default the column split, else
-        split_strict. Where it holds folds, fold:0 tests on fold 0 and validates
-        on the next.
+        split_strict. For a column of folds, fold:0 tests on fold 0 and validates on the next.
     part
         Part of the split to score.
     baselines
-        all (the default); sequence, without those over embeddings, for which training rows are embedded that
-        the store lacks; or none. For cv only sequence (the default) and none, which leaves the training mean.
+        all (the default); sequence, without the baselines on embeddings, which have to embed all training
+        rows; or none. For cv only sequence (the default) and none, which keeps only the training mean.
     output
-        File for the whole result, JSON.
+        JSON file for the complete result.
     report
         Folder for report.html with its figures, report.json and predictions.csv.
     truncate
-        Shorten complexes over the backbone's limit instead of refusing them.
+        Shorten complexes over the backbone's limit instead of stopping with an error.
     device
         auto, cpu, cuda or cuda:N.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     config
-        For cv: YAML file of settings, as `ppi train` takes them; by default its defaults.
+        For cv: YAML file of settings of `ppi train`; by default its defaults.
     work
-        For cv: folder that keeps the model and the predictions of each fold. The same command goes on after
-        a stop, and trains no finished fold again. By default nothing is kept.
+        For cv: folder for the model and the predictions of each fold. The same command continues after an
+        interruption, without training finished folds again. By default nothing is kept.
     """
     from ppi.errors import SettingsError
 

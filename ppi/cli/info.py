@@ -25,10 +25,15 @@ def info(what: Literal["backbones", "model"] = "backbones", folder: str | None =
         cache. model: what a model folder is, what it was trained on, its scores, interval, limits, licence
         and versions.
     folder
-        For model: a model folder, a name on the Hugging Face hub, or `default`, the model that ships in the
-        package, which is taken where nothing is given.
+        For model: a model folder (that of an adapted model, too), a name on the Hugging Face hub, or
+        `default`, the model that ships in the package, which is taken where nothing is given.
     """
     if what == "model":
+        from ppi.prediction.adapting.folder import card_of, is_adapted
+
+        if is_adapted(folder):
+            sys.stdout.write(card_of(str(folder)))
+            return
         from ppi.models.description import describe_model
 
         sys.stdout.write(describe_model(folder or "default"))

@@ -22,8 +22,8 @@ def predict(
 ) -> None:
     """Predict pKd = -log10(Kd / M) of complexes, with an interval.
 
-    Input is one or more files of complexes, or two FASTA files of sides. Ligand and receptor are names of the
-    two sides of a complex; either protein may be either.
+    Input is one or more files of complexes, or two FASTA files of sides. Ligand and receptor are the two
+    sides of a complex; either protein may be the ligand.
 
     ```
     ppi predict examples/barnase_barstar.fasta
@@ -35,28 +35,31 @@ def predict(
     Parameters
     ----------
     complexes
-        FASTA (`>ID|ligand` and `>ID|receptor`, chains joined by `:`; or one record a chain,
-        `>ID|ligand|H`), or CSV, TSV, XLSX or Parquet with columns id, ligand, receptor, all perhaps gzip;
-        folders of such files; `-` for standard input.
+        FASTA (`>ID|ligand` and `>ID|receptor`, chains joined by `:`; or one record per chain,
+        `>ID|ligand|H`), or CSV, TSV, XLSX or Parquet with columns id, ligand, receptor, optionally compressed
+        with gzip; folders of such files; `-` for standard input.
     ligand
-        FASTA of ligand sides, with --receptor. Records are paired by order, a single one with all of the
-        other file.
+        FASTA of ligand sides, with --receptor. Records are paired by position; a single record is paired with
+        every record of the other file.
     receptor
         FASTA of receptor sides, with --ligand.
     output
-        File for the predictions: .csv, .tsv, .parquet or .json. Standard output (CSV) by default.
+        File for the predictions: .csv, .tsv, .parquet, .json or .xlsx. Standard output (CSV) by default.
     model
-        Model folder, name on the Hugging Face hub, or `default`, the model that ships in the package.
+        Model folder, name on the Hugging Face hub, or `default`, the bundled model; or the folder of a model
+        that `ppi adapt` made, which ranks variants. Such a model uses no option below but device, and its
+        input may name variants in a column mutant.
     temperature_kelvin
-        For dG, where the table has no column of this name.
+        Temperature used to convert pKd to dG, unless the table has a column of this name.
     truncate
-        Shorten complexes over the model's limit, and say so in the output, instead of refusing them.
+        Shorten complexes over the model's limit and mark them in the output, instead of stopping with an
+        error.
     device
         auto, cpu, cuda or cuda:N.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     novelty
-        Look for the training complexes that resemble each complex.
+        Search for the training complexes that resemble each complex.
     """
     from data_curation.files import check_writable_file, refuse_overwriting
     from ppi.io.fasta import read_side_pairs

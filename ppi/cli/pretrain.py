@@ -31,13 +31,13 @@ def pretrain(
     Parameters
     ----------
     corpus
-        Protein sequences: text with one a line, or FASTA; plain, gzip or xz.
+        Files of protein sequences: text with one sequence per line, or FASTA; plain, gzip or xz.
     output
         Folder for model, log, curve, checkpoints and the tokenised corpus.
     settings
-        What decides the result.
+        Settings that determine the result.
     options
-        How and where it is run.
+        Options that do not affect the result.
     """
     from ppi.pretraining.run import pretrain as run
 

@@ -56,7 +56,7 @@ def scan(
         PDB or mmCIF file of the complex: its names of chains and numbers of residues may be used, and are
         in the output.
     output
-        File for the table, one row a mutant: .csv, .tsv, .parquet or .json.
+        File for the table, one row a mutant: .csv, .tsv, .parquet, .json or .xlsx.
     html
         File for a page with the heat map, hot spots and stabilising mutants.
     png
@@ -80,8 +80,12 @@ def scan(
 
     if not complexes:
         raise InputError("give one or more files of complexes")
-    if dms_viz is not None and structure is None:
-        raise InputError("--dms-viz shows mutants on a structure; give it with --structure")
+    if dms_viz is not None:
+        from ppi.prediction.scanning.dms_viz import check_pdb
+
+        if structure is None:
+            raise InputError("--dms-viz shows mutants on a structure; give it with --structure")
+        check_pdb(structure)
     targets = [path for path in (output, html, png, dms_viz) if path is not None]
     if len({path.absolute() for path in targets}) < len(targets):
         raise InputError("two outputs have one name; give each a file of its own")

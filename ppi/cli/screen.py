@@ -48,8 +48,8 @@ def screen(
     Parameters
     ----------
     ligands
-        FASTA with one record a side, its name the first word of the header, chains joined by `:`; or CSV,
-        TSV, XLSX or Parquet with columns id and sequence; all perhaps gzip.
+        FASTA with one record a side: its id is the first word of the header, and its chains are joined by
+        `:`. Or CSV, TSV, XLSX or Parquet with columns id and sequence. Each may be gzip.
     receptors
         The same for the other side.
     output
@@ -58,9 +58,9 @@ def screen(
     pairs
         CSV, TSV, XLSX or Parquet with columns ligand and receptor, which hold ids of the two files.
     per
-        The target: the side for which its partners are ranked among each other.
+        Which side is the target: the partners of each target are ranked among each other.
     top_k
-        Keep at most so many pairs of each target, the best ones.
+        Keep only so many pairs of each target, the best ones.
     min_pkd
         Keep pairs with at least this pKd.
     resume
@@ -80,24 +80,26 @@ def screen(
     novelty
         Look for the training complexes that resemble each pair.
     engine
-        What shares out the work: local. ray is reserved for a later version.
+        What shares out the work: local, by threads. ray is reserved for a later version.
     workers
-        Threads; by default one a processor that is available.
+        Number of threads; by default one for each processor that is available.
     """
     from data_curation.files import refuse_overwriting
     from ppi.engines.build import build_engine
     from ppi.errors import InputError
     from ppi.io.predictions import format_csv
-    from ppi.prediction.screening.output import check_output
+    from ppi.prediction.screening.output import check_format, check_output
     from ppi.prediction.screening.settings import ScreenSettings
 
     build_engine(engine)
     if resume and output is None:
         raise InputError("--resume continues a file; name it with --output")
     settings = ScreenSettings(per, top_k, min_pkd, truncate)
-    if output is not None and not estimate:
-        refuse_overwriting(output, filter(None, (ligands, receptors, pairs)))
-        check_output(output)
+    if output is not None:
+        check_format(output)
+        if not estimate:
+            refuse_overwriting(output, filter(None, (ligands, receptors, pairs)))
+            check_output(output)
 
     from ppi.prediction.predictor import Predictor
 

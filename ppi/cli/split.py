@@ -35,7 +35,7 @@ def split(
     ----------
     data
         Table of complexes (columns id, ligand, receptor; pdb, source and pkd are used where present), or
-        ppb-affinity, the data set in the package.
+        ppb-affinity, the bundled data set.
     output
         CSV with the columns id and split (train, validation, test; a fold number for kfold, where -1 always
         trains).
@@ -43,15 +43,15 @@ def split(
         reference: the published procedure. strict: no similar chain, nor both sides similar, across parts.
         kfold: strict folds. cold-target: no receptor family in two parts.
     ratios
-        Parts of train, validation and test (strict, cold-target).
+        Fractions of train, validation and test (strict, cold-target).
     folds
         Number of folds (kfold).
     seed
-        Decides between groups of one size.
+        Seed for the order of groups of equal size.
     min_identity
-        Two chains are similar from this sequence identity on.
+        Minimum sequence identity of similar chains.
     coverage
-        The alignment must cover this part of the shorter chain.
+        Minimum fraction of the shorter chain that the alignment must cover.
     """
     from data_curation.files import refuse_overwriting, sha256_of
     from data_curation.protocols import write_split
@@ -76,7 +76,7 @@ def split(
 
 
 def _warn_of_few_groups(table: ComplexTable, output: Path) -> None:
-    """Warn if `ppi train` would refuse the validation part, and say which ratios it would take."""
+    """Warn if `ppi train` would reject the validation part, and suggest ratios that it would accept."""
     import numpy as np
 
     from ppi.datasets import split_dataset

@@ -15,10 +15,10 @@ def study(
     store: Path | None = None,
     device: str = "auto",
 ) -> None:
-    """Train many configurations with several seeds and splits, and compare them: the table of a paper.
+    """Train many configurations with several seeds and splits, and compare them in tables.
 
-    Each run is a cell in a process of its own. What is finished is not run again, so the same command goes on
-    after a failure or Ctrl-C, and makes only the report again where all is done.
+    Each training run is a cell in a separate process. Finished cells are not run again, so the same command
+    continues after a failure or Ctrl-C; if all cells are finished, it only writes the report again.
 
     ```
     ppi study examples/study.yaml --output study --dry-run
@@ -33,7 +33,7 @@ def study(
     output
         Folder for report.md, table.csv, pairs.csv, ranks.csv, rank.png and the cells.
     jobs
-        Cells that run at the same time; by default as the study says.
+        Number of cells that run at the same time; by default that of the study.
     dry_run
         List the cells and their commands, and write nothing.
     store

@@ -26,9 +26,10 @@ def train(
     tensorboard: Path | None = None,
     settings: Annotated[TrainSettings, Parameter(name="*")] = TrainSettings(),  # noqa: B008 (frozen)
 ) -> None:
-    """Train an ensemble of heads over a frozen backbone, or one head and its backbone; write a model folder.
+    """Train an affinity model and write a model folder.
 
-    While it runs, checkpoints and logs lie in OUTPUT.unfinished.
+    With a frozen backbone you can train an ensemble of heads; with --tuning.method the backbone is fine-tuned
+    together with a single head. During training, checkpoints and logs are in OUTPUT.unfinished.
 
     ```
     ppi train --output model
@@ -44,33 +45,34 @@ def train(
     Parameters
     ----------
     output
-        Model folder to write; it must not be there yet.
+        Model folder to write; it must not exist yet.
     data
-        CSV, TSV or Parquet with columns id, ligand, receptor, pkd (or kd_molar), and weight if rows differ in
-        trust (each counts relative to the others of its batch); or `ppb-affinity`, the data set that ships in
-        the package. Rows with a mark in the column censored are left out: their pkd is only a bound.
+        CSV, TSV or Parquet with columns id, ligand, receptor, pkd (or kd_molar), and optionally weight (the
+        weight of a row relative to the others of its batch); or `ppb-affinity`, the bundled data set. Rows
+        whose column censored is not empty are skipped, because their pkd is only a bound.
     split
-        Column of the table, or CSV with the columns id and split, that says train or validation; by default
-        the column split, else split_strict. Where it holds folds, fold:0 tests on fold 0 and validates
-        on the next.
+        Column of the table, or CSV with the columns id and split, with train or validation; by default
+        the column split, else split_strict. For a column of folds, fold:0 tests on fold 0 and validates on
+        the next.
     config
-        YAML file of settings; flags win over it. Those of the model may stand beside the others or in a
+        YAML file of settings; flags override it. Settings of the model may be on the top level or in a
         section `model`.
     resume
-        Go on with the unfinished run beside OUTPUT, if there is one, from its last epoch to the same result.
+        Resume the unfinished run in OUTPUT.unfinished, if there is one, from its last epoch; the result is
+        the same as without the interruption.
     device
         auto, cpu, cuda or cuda:N.
     devices
-        Processes on each machine, each with a GPU where the device is cuda.
+        Number of processes on each machine; with --device cuda each has its own GPU.
     nodes
         Number of machines.
     strategy
-        How Lightning runs several processes: ddp (auto), each with the whole model; or fsdp, each with its
-        share of a backbone that is trained, for one that does not fit.
+        Strategy of Lightning for several processes: ddp (auto), each with the full model; or fsdp, each with
+        its share of a fine-tuned backbone that does not fit on one device.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     tensorboard
-        Folder for TensorBoard's event files; training.csv in the model folder has the same numbers.
+        Folder for TensorBoard event files; training.csv in the model folder has the same numbers.
     settings
         Settings of the run.
     """

@@ -74,20 +74,20 @@ def split_dataset(
 ) -> ComplexTable:
     """Return the complexes to train and test on, with their part in column ``split``.
 
-    Those whose pKd is only a bound (column ``censored`` is not empty) are left out, and those without a part.
+    Rows whose pKd is only a bound (column ``censored`` is not empty) and rows without a part are excluded.
 
     Parameters
     ----------
     data
-        As for `open_dataset`.
+        Table, or its path; see `open_dataset`.
     split
-        Column of the table, or CSV with ``id,split``; ``fold:0`` where it holds folds
+        Column of the table, or CSV with ``id,split``; ``fold:0`` for a column of folds
         (`data_curation.parts.assigned_parts`). By default the column ``split``, else ``split_strict``.
 
     Raises
     ------
     ppi.errors.InputError
-        If the file cannot be read, a record is wrong, there is no split, or a mark of ``censored`` unknown.
+        If the file cannot be read, a record is wrong, there is no split, or a ``censored`` mark is unknown.
     data_curation.errors.AssignmentError
         If the split is neither a column nor a readable CSV of ids of this table.
     """
@@ -102,6 +102,8 @@ def split_dataset(
         marks = columns["censored"].fillna("").astype(str)
         unknown = sorted(set(marks) - {"", "<", ">", "~"})
         if unknown:
-            raise InputError(f"the column censored holds {unknown[0]!r}; <, >, ~ or nothing was expected")
+            raise InputError(
+                f"the column censored holds {unknown[0]!r}; <, >, ~ and an empty cell are allowed"
+            )
         keep &= marks == ""
     return ComplexTable(table.complexes, columns).rows(keep)

@@ -21,7 +21,7 @@ from ppi.effects.mutations import SIDES, Mutation
 from ppi.errors import InputError
 
 #: Source of the interfaces whose structures are those of the benchmark.
-_SOURCE = "skempi"
+BENCHMARK_SOURCE = "skempi"
 _MUTATION = re.compile(r"(?P<wild>[A-Z])(?P<chain>[A-Za-z0-9])(?P<position>[0-9]+)(?P<mutant>[A-Z])")
 _COLUMNS = ("structure", "mutations", "ddg_kcal_mol", "fold_by_complex")
 
@@ -107,7 +107,7 @@ def _chains_of(
     names: Iterable[str], interfaces: Sequence[Interface], archive: str | os.PathLike[str]
 ) -> dict[str, _Sides]:
     """Return the residues by chain name of both sides of each structure."""
-    known = {item.id.partition(":")[2]: item for item in interfaces if item.source == _SOURCE}
+    known = {item.id.partition(":")[2]: item for item in interfaces if item.source == BENCHMARK_SOURCE}
     found: dict[str, _Sides] = {}
     for name in names:
         if name in known:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from ppi.effects.benchmark import MeasuredEffects
+from ppi.effects.benchmark import BENCHMARK_SOURCE, MeasuredEffects
 from ppi.effects.encoding import ResidueEncoder, encode_chains, sample_rows
 from ppi.effects.features import Context
 from ppi.effects.folds import apart
@@ -107,3 +107,14 @@ def crossed_contexts(
         network = train_location(others, embedded.chains, training, seed=seed)
         found |= contexts_of([network], names, effects, embedded)
     return found
+
+
+def located_contexts(contexts: Mapping[str, Context], interfaces: Sequence[Interface]) -> dict[str, Context]:
+    """Return contexts with the locations of the structures, where these are among the interfaces."""
+    truth = {item.id.partition(":")[2]: item for item in interfaces if item.source == BENCHMARK_SOURCE}
+    return {
+        name: replace(context, locations=truth[name].locations, from_structure=True, _known={})
+        if name in truth
+        else context
+        for name, context in contexts.items()
+    }

@@ -58,11 +58,14 @@ class Context:
         ``(length, D + 20)`` encoded residues of each of these chains; see `ppi.effects.encoding`.
     locations
         ``(L, 10)`` location of the residues of each side, by `ppi.effects.location.LOCATION_NAMES`.
+    from_structure
+        Whether the locations were measured in a structure.
     """
 
     sides: tuple[tuple[str, ...], tuple[str, ...]]
     embeddings: Sequence[Sequence[Tensor]]
     locations: tuple[np.ndarray, np.ndarray]
+    from_structure: bool = False
     _known: dict[tuple[int, int, int], np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, side: int, chain: int, place: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ppi.effects.benchmark import MeasuredEffects
-from ppi.effects.crossing import Embedded, crossed_contexts, embed
+from ppi.effects.crossing import Embedded, crossed_contexts, embed, located_contexts
 from ppi.effects.features import Context, rows
 from ppi.effects.folder import EffectConfig, EffectParts
 from ppi.effects.folds import FOLDS, Similarity, folds_by_entry
@@ -154,6 +154,7 @@ def predict_folds(
 
 def calibrate(
     table: Rows,
+    located: Rows,
     effects: MeasuredEffects,
     interfaces: Sequence[Interface],
     embedded: Embedded,
@@ -161,21 +162,28 @@ def calibrate(
     training: EffectTraining,
     *,
     seed: int,
-) -> EffectInterval:
-    """Calibrate the interval on effects that were predicted out of folds: by entry, and by similar chains.
+) -> tuple[EffectInterval, EffectInterval]:
+    """Calibrate the intervals on effects that were predicted out of folds: by entry, and by similar chains.
 
     Parameters
     ----------
     table
         Of all variants, with locations by networks that have not seen their entries.
+    located
+        The same with locations from the structures.
     effects, interfaces, training, seed
         See `fit_effects`.
     embedded
         Of all chains.
     similar
         Which chains resemble each other.
+
+    Returns
+    -------
+    tuple of EffectInterval
+        For predicted locations, and for those of a structure.
     """
-    known = predict_folds(table, effects, folds_by_entry(list(effects.complexes), FOLDS), training, seed=seed)
+    by_entry = folds_by_entry(list(effects.complexes), FOLDS)
     folds = similar.folds(Counter(effects.structures))
     contexts = crossed_contexts(
         effects,
@@ -186,9 +194,18 @@ def calibrate(
         seed=seed,
         chains_near=similar.chains_near,
     )
-    new = predict_folds(Rows.of(effects, contexts), effects, folds, training, seed=seed)
     count = np.array([len(variant) for variant in effects.mutations])
-    return fit_interval(effects.structures, count, effects.ddg, known, new)
+    predicted, measured = (
+        fit_interval(
+            effects.structures,
+            count,
+            effects.ddg,
+            predict_folds(known, effects, by_entry, training, seed=seed),
+            predict_folds(new, effects, folds, training, seed=seed),
+        )
+        for known, new in ((table, Rows.of(effects, contexts)), (located, located))
+    )
+    return predicted, measured
 
 
 def fit_effects(
@@ -204,7 +221,8 @@ def fit_effects(
     """Train the model: locations from interfaces, effects from measured variants.
 
     The trees learn from locations that networks predict for structures of a fold that they have not seen, as
-    it is with a new complex; the networks that stay have seen all interfaces.
+    it is with a new complex; the networks that stay have seen all interfaces. Other trees, for complexes
+    whose structure is known, learn from the locations in the structures.
 
     Parameters
     ----------
@@ -224,8 +242,11 @@ def fit_effects(
     embedded = embed(cache, head, interfaces, effects, seed=seed)
     folds = folds_by_entry(list(effects.complexes), training.crossing_folds)
     crossed = crossed_contexts(effects, interfaces, embedded, training.location, folds, seed=seed)
-    table = Rows.of(effects, crossed)
-    forest = fit_forest(table, effects, np.ones(len(effects.ddg), bool), training, seed=seed)
+    table, located = Rows.of(effects, crossed), Rows.of(effects, located_contexts(crossed, interfaces))
+    everything = np.ones(len(effects.ddg), bool)
+    forest, structure_forest = (
+        fit_forest(each, effects, everything, training, seed=seed) for each in (table, located)
+    )
     networks = tuple(
         train_location(interfaces, embedded.chains, training.location, seed=seed + number)
         for number in range(training.networks)
@@ -238,7 +259,19 @@ def fit_effects(
         crowding=training.crowding,
     )
     complexes = tuple(effects.complexes.values())
-    interval = (
-        calibrate(table, effects, interfaces, embedded, similar, training, seed=seed) if similar else None
+    interval, structure_interval = (
+        calibrate(table, located, effects, interfaces, embedded, similar, training, seed=seed)
+        if similar
+        else (None, None)
     )
-    return EffectModel(EffectParts(config, embedded.encoder, networks, forest, interval, complexes), cache)
+    parts = EffectParts(
+        config,
+        embedded.encoder,
+        networks,
+        forest,
+        interval,
+        complexes,
+        structure_forest,
+        structure_interval,
+    )
+    return EffectModel(parts, cache)

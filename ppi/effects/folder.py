@@ -38,7 +38,10 @@ from ppi.models.forest import Forest
 #: Keys of the manifest under which the SHA-256 of intervals and complexes stand; folders of older versions
 #: have none.
 _INTERVAL_HASH, _COMPLEXES_HASH = "calibration_sha256", "training_complexes_sha256"
+_STRUCTURE_INTERVAL_HASH = "structure_calibration_sha256"
+_STRUCTURE_CALIBRATION_FILE = "structure_calibration.json"
 _PROJECTION, _HEAD, _FOREST, _NETWORK = "projection.", "head.", "forest.", "location.{}."
+_STRUCTURE_FOREST = "structure_forest."
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,9 @@ class EffectParts:
         Of what it predicts; None for a model without one, as those of older versions are.
     complexes
         Those whose measured effects the trees have learnt from; none for a model of an older version.
+    structure_forest, structure_interval
+        The same as `forest` and `interval`, for complexes whose locations are measured in a structure; None
+        for a model of an older version.
     """
 
     config: EffectConfig
@@ -95,6 +101,8 @@ class EffectParts:
     forest: Forest
     interval: EffectInterval | None = None
     complexes: tuple[Complex, ...] = ()
+    structure_forest: Forest | None = None
+    structure_interval: EffectInterval | None = None
 
 
 def write_parts(
@@ -113,15 +121,22 @@ def write_parts(
     for number, network in enumerate(parts.networks):
         prefix = _NETWORK.format(number)
         tensors |= {prefix + name: weight for name, weight in network.state_dict().items()}
-    tensors |= {_FOREST + name: torch.from_numpy(array) for name, array in parts.forest.arrays().items()}
+    forests = {_FOREST: parts.forest, _STRUCTURE_FOREST: parts.structure_forest}
+    for prefix, forest in forests.items():
+        arrays = {} if forest is None else forest.arrays()
+        tensors |= {prefix + name: torch.from_numpy(array) for name, array in arrays.items()}
     with atomic_folder(path) as folder:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS_FILE)
         (folder / CONFIG_FILE).write_text(json.dumps(asdict(parts.config), indent=1) + "\n")
         hashed = {**manifest, WEIGHTS_HASH: sha256_of(folder / WEIGHTS_FILE)}
-        if parts.interval is not None:
-            text = json.dumps(asdict(parts.interval), indent=2) + "\n"
-            (folder / CALIBRATION_FILE).write_text(text)
-            hashed[_INTERVAL_HASH] = sha256_of(folder / CALIBRATION_FILE)
+        intervals = (
+            (parts.interval, CALIBRATION_FILE, _INTERVAL_HASH),
+            (parts.structure_interval, _STRUCTURE_CALIBRATION_FILE, _STRUCTURE_INTERVAL_HASH),
+        )
+        for interval, name, key in intervals:
+            if interval is not None:
+                (folder / name).write_text(json.dumps(asdict(interval), indent=2) + "\n")
+                hashed[key] = sha256_of(folder / name)
         if parts.complexes:
             write_complexes(folder, parts.complexes)
             hashed[_COMPLEXES_HASH] = sha256_of(folder / COMPLEXES_FILE)
@@ -147,17 +162,29 @@ def read_parts(folder: Path) -> tuple[EffectParts, dict[str, Any]]:
         networks = tuple(_network(config, tensors, number) for number in range(config.networks))
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise ModelError(f"{path}: not the weights that {CONFIG_FILE} describes: {error}") from error
-    arrays = {name: tensor.numpy() for name, tensor in _under(tensors, _FOREST).items()}
-    forest = Forest.from_arrays(arrays, len(config.features))
-    known = _interval(folder, manifest), _complexes(folder, manifest)
-    return EffectParts(config, encoder, networks, forest, *known), manifest
+    parts = EffectParts(
+        config,
+        encoder,
+        networks,
+        _forest(tensors, _FOREST, config),
+        _interval(folder, CALIBRATION_FILE, manifest.get(_INTERVAL_HASH)),
+        _complexes(folder, manifest),
+        _forest(tensors, _STRUCTURE_FOREST, config) if _under(tensors, _STRUCTURE_FOREST) else None,
+        _interval(folder, _STRUCTURE_CALIBRATION_FILE, manifest.get(_STRUCTURE_INTERVAL_HASH)),
+    )
+    return parts, manifest
 
 
-def _interval(folder: Path, manifest: Mapping[str, Any]) -> EffectInterval | None:
-    if _INTERVAL_HASH not in manifest:
+def _forest(tensors: Mapping[str, torch.Tensor], prefix: str, config: EffectConfig) -> Forest:
+    arrays = {name: tensor.numpy() for name, tensor in _under(tensors, prefix).items()}
+    return Forest.from_arrays(arrays, len(config.features))
+
+
+def _interval(folder: Path, name: str, recorded: str | None) -> EffectInterval | None:
+    if recorded is None:
         return None
-    _check_hash(folder / CALIBRATION_FILE, "intervals", manifest[_INTERVAL_HASH])
-    return read_interval(folder / CALIBRATION_FILE)
+    _check_hash(folder / name, "intervals", recorded)
+    return read_interval(folder / name)
 
 
 def _complexes(folder: Path, manifest: Mapping[str, Any]) -> tuple[Complex, ...]:

@@ -91,7 +91,7 @@ def _interface(row: dict) -> Interface:
             raise InputError(f"interface {row['id']!r}: the {side} has other residues than labels")
         sides.append(chains)
         names.append(tuple(row[f"{side}_chains"].split(",")))
-        locations.append(_location(*labels))
+        locations.append(location_rows(*labels))
     # An exact copy that was dropped is named `source:name`, and the name begins with its entry.
     copies = {name.partition(":")[2][:4].upper() for name in row["also"]}
     return Interface(
@@ -105,13 +105,26 @@ def _interface(row: dict) -> Interface:
     )
 
 
-def _location(
-    distance: Sequence[float],
-    exposure: Sequence[float],
+def location_rows(
+    distance: Sequence[float] | np.ndarray,
+    exposure: Sequence[float] | np.ndarray,
     classes: str,
-    contacts: Sequence[int],
-    packing: Sequence[int],
+    contacts: Sequence[int] | np.ndarray,
+    packing: Sequence[int] | np.ndarray,
 ) -> np.ndarray:
+    """Return the ``(L, 10)`` location of residues, by `ppi.effects.location.LOCATION_NAMES`.
+
+    Parameters
+    ----------
+    distance
+        ``(L,)`` shortest heavy-atom distance to the other side, in angstrom.
+    exposure
+        ``(L,)`` accessible area in the side alone, over that of Gly-X-Gly.
+    classes
+        A letter a residue: core, rim, support, surface or interior (C, R, P, S, I).
+    contacts, packing
+        ``(L,)`` CB atoms of the other side, and of the own side, within 10 angstrom.
+    """
     shortest = np.asarray(distance, dtype=np.float32)
     found = np.zeros((len(shortest), len(LOCATION_NAMES)), dtype=np.float32)
     found[:, 0], found[:, 1] = shortest < _NEAR, shortest < _FAR

@@ -114,8 +114,17 @@ class EffectModel:
         """Close the store of embeddings; the model can go on, with what it keeps in memory."""
         self._cache.close()
 
-    def context(self, wild: Complex) -> Context:
-        """Return what is known of a complex before any mutation: embeddings and predicted locations.
+    def context(self, wild: Complex, located: tuple[np.ndarray, np.ndarray] | None = None) -> Context:
+        """Return what is known of a complex before any mutation: embeddings and locations.
+
+        Parameters
+        ----------
+        wild
+            The complex.
+        located
+            ``(L, 10)`` locations of the residues of each side that were measured in a structure, NaN where
+            they were not; see `ppi.effects.structure.structure_locations`. The others are predicted, all of
+            them by default.
 
         Raises
         ------
@@ -128,7 +137,13 @@ class EffectModel:
         sides = (wild.ligand, wild.receptor)
         encoded = encode_chains(self._cache, wild.chains, self.parts.encoder)
         embedded = [[encoded[chain] for chain in side] for side in sides]
-        return Context(sides, embedded, predict_location(self.parts.networks, sides, embedded))
+        predicted = predict_location(self.parts.networks, sides, embedded)
+        if located is None:
+            return Context(sides, embedded, predicted)
+        first, second = (
+            np.where(np.isnan(known), own, known) for known, own in zip(located, predicted, strict=True)
+        )
+        return Context(sides, embedded, (first, second), from_structure=True)
 
     def location(self, wild: Complex) -> tuple[np.ndarray, np.ndarray]:
         """Return the ``(L, 10)`` predicted location of the residues of ligand and receptor.
@@ -184,7 +199,8 @@ class EffectModel:
 
     def effects_in(self, context: Context, singles: Sequence[Mutation]) -> np.ndarray:
         """Return the ``(N,)`` effects of single mutations, in kcal/mol."""
-        return antisymmetric(self.parts.forest, *rows(context, singles))
+        forest = self.parts.structure_forest if context.from_structure else self.parts.forest
+        return antisymmetric(forest or self.parts.forest, *rows(context, singles))
 
 
 def antisymmetric(forest: Forest, forward: np.ndarray, backward: np.ndarray) -> np.ndarray:

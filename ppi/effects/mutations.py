@@ -77,7 +77,7 @@ class Mutation:
         return replace(self, wild=self.mutant, mutant=self.wild)
 
 
-def parse_mutation(text: str, wild: Complex) -> Mutation:
+def parse_mutation(text: str, wild: Complex, forms: str = _FORMS) -> Mutation:
     """Read a mutation of a complex.
 
     Parameters
@@ -87,6 +87,8 @@ def parse_mutation(text: str, wild: Complex) -> Mutation:
         position.
     wild
         The complex before the mutation.
+    forms
+        What the error about a text of another form advises.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def parse_mutation(text: str, wild: Complex) -> Mutation:
     """
     found = _NOTATION.fullmatch(text.strip())
     if found is None:
-        raise InputError(f"{text!r} is no mutation; {_FORMS}")
+        raise InputError(f"{text!r} is no mutation; {forms}")
     position = int(found["position"])
     if found["side"]:
         side: Side = "ligand" if found["side"] == "ligand" else "receptor"

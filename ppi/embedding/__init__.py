@@ -1,8 +1,8 @@
-"""From complexes to embedded, batched units."""
+"""Embed complexes and batch their units."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-#: What becomes of the residues of a unit in a file: ``none``, a row for each; ``mean``, their average.
+#: Pooling of the residues of a unit in a file: ``none`` (one row each) or ``mean`` (their average).
 Pool = Literal["none", "mean"]

@@ -1,4 +1,4 @@
-"""Batches by a token budget: as many residues as fit, never a fixed number of complexes."""
+"""Batches by a token budget: a batch has a maximum number of residues, not a fixed number of complexes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ def budget_batches(
 ) -> Iterator[list[int]]:
     """Cut a sequence of items into batches of at most `budget` residues.
 
-    An item longer than the budget is a batch of its own, unless a batch must hold more.
+    An item longer than the budget is a separate batch, unless `at_least` requires more items.
 
     Parameters
     ----------
     lengths
-        Residues of each item.
+        Number of residues of each item.
     budget
-        Most residues in a batch.
+        Maximum number of residues in a batch.
     order
         Order in which the items are taken; longest first by default.
     at_least
-        Fewest items in a batch, 1 or more. A batch is closed only once it holds as many, which may take it
-        over the budget, and a last batch with fewer joins the one before; only if there are fewer items in
-        all is there a smaller batch.
+        Minimum number of items in a batch, 1 or more. A batch is complete only when it has this many, which
+        may exceed the budget, and a last batch with fewer joins the one before; a batch is smaller only if
+        there are fewer items in all.
 
     Yields
     ------

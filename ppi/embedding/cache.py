@@ -1,4 +1,4 @@
-"""Embeddings that a long-lived process keeps: in memory first, on disk where that is possible."""
+"""A cache of embeddings for long-lived processes: in memory and, if possible, on disk."""
 
 from __future__ import annotations
 
@@ -19,30 +19,29 @@ from ppi.embedding.units import unit_length
 from ppi.errors import PpiWarning, StoreError
 from ppi.progress import progress_bar
 
-#: Bytes of embeddings that are kept in memory.
+#: Default size of the memory cache in bytes.
 MEMORY_BYTES = 2**29
 
 
 class EmbeddingCache:
-    """Gives the embeddings of units, each computed once while it is remembered; safe to use from several
-    threads.
+    """Returns the embeddings of units, each computed once while it is cached; it is thread-safe.
 
-    A store that cannot be opened or written never stops the work: it is read where that is possible, and the
-    user is warned once. Values are rounded as in the store, so that a result never depends on what was
-    cached.
+    A store that cannot be opened or written does not raise an error: it is read if possible, and the user is
+    warned once. Values are rounded as in the store, so that a result never depends on the state of the cache.
 
     Parameters
     ----------
     backbone
-        On the device where it computes.
+        Backbone, on the device where it computes.
     device
         ``cpu`` or ``cuda:N``.
     store
-        Folder of the stores; by default in the user's cache. A backbone that costs nothing has none.
+        Folder of the stores; by default in the user's cache. It is not used for a backbone that is not
+        `costly`.
     on_disk
-        Whether there is a store at all.
+        Whether to use a store.
     memory_bytes
-        Most bytes that are kept in memory; what was used last stays.
+        Maximum number of bytes in memory; the most recently used embeddings are kept.
     """
 
     def __init__(
@@ -61,28 +60,28 @@ class EmbeddingCache:
         self._lock = threading.RLock()
 
     def close(self) -> None:
-        """Close the store; what is in memory can still be read."""
+        """Close the store; embeddings in memory can still be read."""
         with self._lock:
             if self._store is not None:
                 self._store.close()
                 self._store = None
 
     def disk_bytes(self, residues: int) -> int:
-        """Return what so many more residues take on disk: 0 where nothing is written."""
+        """Return the bytes that a number of additional residues takes on disk; 0 if nothing is written."""
         if self._store is None or self._store.readonly:
             return 0
         return residues * self.backbone.dim * disk_dtype(self.backbone).itemsize
 
     def units(self, units: Iterable[Unit]) -> EmbeddedUnits:
-        """Return the embeddings of units, which stay with the result whatever the cache forgets.
+        """Return the embeddings of units; the result keeps them even if the cache drops them.
 
         Raises
         ------
         BackboneError
-            If a unit does not fit the memory of a GPU.
+            If a unit does not fit in the memory of a GPU.
         """
         wanted = dict.fromkeys(units)
-        with self._lock:  # of two threads that want the same unit, the second finds it
+        with self._lock:  # If two threads need the same unit, the second one finds it in the cache.
             found = {unit: self._kept[unit] for unit in wanted if unit in self._kept}
             for unit in found:
                 self._kept.move_to_end(unit)
@@ -118,7 +117,7 @@ class EmbeddingCache:
         return computed
 
     def _rounded(self, values: Tensor) -> Tensor:
-        """Return a copy of values, rounded as in the store unless they do not fit its type."""
+        """Return a copy of values, rounded as in the store unless they exceed the range of its type."""
         if not self.backbone.costly:
             return values.clone()
         rounded = values.to(disk_dtype(self.backbone), copy=True)
@@ -156,6 +155,6 @@ def _open_store(root: str | os.PathLike[str] | None, backbone: Backbone) -> Embe
         kept = "they are kept in memory only"
         store = None
     else:
-        kept = "those that are there are used, new ones are kept in memory only"
+        kept = "existing ones are used, and new ones are kept in memory only"
     warnings.warn(f"embeddings cannot be written to disk, {kept}: {problem}", PpiWarning, stacklevel=2)
     return store

@@ -1,4 +1,4 @@
-"""Embed complexes: into the store, and from there into a file."""
+"""Embed complexes into the store, and export the embeddings to a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ppi.io.tables import ComplexTable
 
 
 class EmbeddingSummary(NamedTuple):
-    """Distinct units, those embedded now, complexes that were shortened, and the folder of the store."""
+    """Counts of distinct units, newly embedded units and shortened complexes, and the folder of the store."""
 
     units: int
     embedded: int
@@ -56,23 +56,23 @@ def embed(
     backbone, layers, precision
         See `ppi.backbones.registry.build_backbone`.
     unit
-        What is encoded in one go: ``chain`` (HP), ``side`` (EC, PAD) or ``complex`` (SC).
+        What the backbone encodes together: ``chain`` (HP), ``side`` (EC, PAD) or ``complex`` (SC).
     output, pool
-        File to write, and what becomes of the residues of a unit; see `ppi.embedding.export`. Keys are
+        File to write, and pooling of the residues of a unit; see `ppi.embedding.export`. Keys are
         ``ID/ligand/1`` (chains, from 1), ``ID/ligand`` (sides) or ``ID``.
     store
         Folder of the stores; by default in the user's cache.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:N``, or several joined by ``,``, each with its own process.
     token_budget
-        Most residues in a batch; by default by the device.
+        Maximum number of residues in a batch; the default depends on the device.
     truncate
-        Shorten units over the backbone's limit instead of refusing them.
+        Shorten units over the backbone's limit instead of raising an error.
 
     Returns
     -------
     EmbeddingSummary
-        What was done.
+        Summary of the embedded units.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Each distinct unit through the backbone once: batches by a token budget, on one device or several."""
+"""Run the backbone once on each distinct unit, in batches by a token budget, on one or several devices."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ppi.errors import BackboneError, InputError, PpiWarning
 
 Embedded = list[tuple[Unit, Tensor]]
 
-#: Residues in a batch on a CPU: more do not stay in its caches, fewer cost calls.
+#: Residues in a batch on a CPU: more exceed its caches, fewer add overhead.
 CPU_BUDGET = 2048
-# On a GPU a batch may take half of the free memory, at about so many values of a state for each residue.
+# On a GPU a batch may use half of the free memory; each residue takes about this many hidden states.
 _GPU_SHARE, _STATES = 0.5, 24
 _GPU_BUDGETS = (4096, 262_144)
-# Residues that a process gets at a time; it cuts them into batches of its own.
+# Residues that a worker process receives at a time; it divides them into batches.
 _TASK = 65_536
 
 
@@ -41,29 +41,29 @@ def embed_units(
     Parameters
     ----------
     backbone
-        Moved to the device; for several devices each gets a process that makes it again from its spec.
+        Backbone, which is moved to the device; for several devices each process makes it from its spec.
     units
-        May repeat.
+        Units to embed; they may repeat.
     token_budget
-        Most residues in a batch; by default `CPU_BUDGET`, and what fits the free memory of a GPU. Where
-        a GPU runs out of memory, the budget is halved and the work goes on.
+        Maximum number of residues in a batch; by default `CPU_BUDGET`, or what fits in the free memory of a
+        GPU. If a GPU runs out of memory, the budget is halved and the work continues.
     devices
-        ``cpu`` or ``cuda:N``, each as often as it should have a process.
+        ``cpu`` or ``cuda:N``; a repeated device gets one process for each occurrence.
 
     Yields
     ------
     list of (Unit, Tensor)
-        What one batch gave: ``(T, D)`` on the CPU, in the backbone's data type.
+        Units of one batch with their ``(T, D)`` embeddings on the CPU, in the backbone's data type.
 
     Raises
     ------
     BackboneError
-        If the backbone, or one unit alone, does not fit the memory of a GPU.
+        If the backbone, or one unit alone, does not fit in the memory of a GPU.
     InputError
         If the token budget is not above zero.
     """
     if token_budget is not None and token_budget < 1:
-        raise InputError(f"the token budget is {token_budget}; at least 1 residue was expected")
+        raise InputError(f"the token budget is {token_budget}; give 1 residue or more")
     distinct = sorted(set(units), key=lambda unit: (-unit_length(unit), unit))
     if len(devices) == 1:
         yield from _embed_here(_moved(backbone, devices[0]), distinct, devices[0], token_budget)
@@ -72,7 +72,7 @@ def embed_units(
 
 
 def default_budget(backbone: Backbone, device: str) -> int:
-    """Return how many residues a batch should have on the device where the backbone is."""
+    """Return the default number of residues in a batch on the device of the backbone."""
     if not device.startswith("cuda"):
         return CPU_BUDGET
     free, _ = torch.cuda.mem_get_info(device)
@@ -84,7 +84,7 @@ def _moved(backbone: Backbone, device: str) -> Backbone:
     try:
         return backbone.to(device)
     except torch.OutOfMemoryError as error:
-        raise BackboneError(f"{backbone.spec} does not fit the memory of {device}") from error
+        raise BackboneError(f"{backbone.spec} does not fit in the memory of {device}") from error
 
 
 def _embed_here(
@@ -121,11 +121,11 @@ def _halved(batch: Sequence[Unit], error: Exception) -> int:
     residues = sum(map(unit_length, batch))
     if len(batch) == 1:
         raise BackboneError(
-            f"a unit of {residues} residues alone does not fit the memory of the GPU"
+            f"a unit of {residues} residues alone does not fit in the memory of the GPU"
         ) from error
     torch.cuda.empty_cache()
     warnings.warn(
-        f"out of memory with {residues} residues in a batch; going on with {residues // 2}",
+        f"out of memory with {residues} residues in a batch; continuing with {residues // 2}",
         PpiWarning,
         stacklevel=3,
     )
@@ -133,7 +133,7 @@ def _halved(batch: Sequence[Unit], error: Exception) -> int:
 
 
 def _to_host(values: Tensor) -> Callable[[], Tensor]:
-    """Start to copy values to the CPU, so that a GPU can go on; return how to wait for them."""
+    """Start an asynchronous copy of values to the CPU; return a function that waits for it."""
     if not values.is_cuda:
         return lambda: values
     host = torch.empty_like(values, device="cpu", pin_memory=True)
@@ -143,7 +143,7 @@ def _to_host(values: Tensor) -> Callable[[], Tensor]:
 
     def wait() -> Tensor:
         arrived.synchronize()
-        return host.clone()  # page-locked memory is scarce: it goes back
+        return host.clone()  # Page-locked memory is scarce, so it is released.
 
     return wait
 
@@ -153,7 +153,7 @@ def _split(batch: Sequence[Unit], arriving: Callable[[], Tensor]) -> Embedded:
     return list(zip(batch, pieces, strict=True))
 
 
-# What a worker process holds: its backbone, where that is, and the budget of its batches.
+# State of a worker process: its backbone, the device, and the budget of its batches.
 _backbone: Backbone
 _device: str
 _budget: int | None
@@ -177,7 +177,7 @@ def _embed_in_processes(
         initargs=(recipe, places, threads, token_budget),
     )
     with pool:
-        # Two batches a worker in flight: results do not pile up where they are taken slowly.
+        # At most two batches per worker are in flight, so that results do not pile up.
         flight = deque(
             (batch, pool.submit(_embed_in_worker, batch)) for batch in islice(batches, 2 * len(devices))
         )
@@ -187,8 +187,8 @@ def _embed_in_processes(
                 values = torch.from_numpy(result.result()).view(backbone.dtype)
             except BrokenProcessPool as error:
                 raise BackboneError(
-                    f"a process that embeds on one of {', '.join(devices)} ended early; it may have run out "
-                    "of memory"
+                    f"a process that embeds on one of {', '.join(devices)} ended unexpectedly; it may have "
+                    "run out of memory"
                 ) from error
             for following in islice(batches, 1):
                 flight.append((following, pool.submit(_embed_in_worker, following)))
@@ -211,5 +211,5 @@ def _embed_in_worker(units: list[Unit]) -> Any:
     pieces = []
     for batch in _embed_here(_backbone, units, _device, _budget):
         pieces += [values for _, values in batch]
-    # numpy has no bfloat16, and bytes need no file descriptor for each tensor.
+    # Bytes are sent, because numpy has no bfloat16, and each shared tensor would need a file descriptor.
     return torch.cat(pieces).view(torch.uint8).numpy()

@@ -1,4 +1,4 @@
-"""Embeddings as a file for other programs: NPZ, HDF5 or Parquet, of every residue or averaged."""
+"""Export embeddings for other programs as NPZ, HDF5 or Parquet, per residue or averaged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ppi.embedding.sources import UnitEmbeddings
 from ppi.errors import InputError
 
 SUFFIXES = (".npz", ".h5", ".parquet")
-# Values in one row group of Parquet: 64 MiB.
+# Number of values in one row group of Parquet: 64 MiB.
 _GROUP_VALUES = 2**24
 
 
@@ -38,16 +38,18 @@ def check_suffix(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        If they cannot, or the package for it is not installed.
+        If the suffix is unknown, or the package for it is not installed.
     """
     target = Path(path)
     if target.suffix not in SUFFIXES:
-        raise InputError(f"{target}: unknown suffix {target.suffix!r}; {', '.join(SUFFIXES)} are written")
+        raise InputError(f"{target}: unknown suffix {target.suffix!r}; use one of {', '.join(SUFFIXES)}")
     if target.suffix == ".h5":
         try:
             import h5py  # noqa: F401
         except ImportError as error:
-            raise InputError(f"{target}: h5py is needed: pip install 'ppi-affinity[hdf5]'") from error
+            raise InputError(
+                f"{target}: writing this file needs h5py: pip install 'ppi-affinity[hdf5]'"
+            ) from error
     return target
 
 
@@ -57,7 +59,7 @@ def export(
     embeddings: UnitEmbeddings,
     pool: Pool = "none",
 ) -> None:
-    """Write embeddings, one unit after another, in the format of the suffix.
+    """Write embeddings unit by unit, in the format of the suffix.
 
     NPZ and HDF5 hold an array ``(L, D)`` under each key; pooled, an array ``keys`` and one ``embeddings``.
     Parquet has the columns ``key, position`` (from 1), ``residue, embedding``; pooled, ``key, embedding``.
@@ -65,18 +67,18 @@ def export(
     Parameters
     ----------
     path
-        ``.npz``, ``.h5`` or ``.parquet``.
+        Path that ends in ``.npz``, ``.h5`` or ``.parquet``.
     units
-        Each with its key.
+        Units with their keys.
     embeddings
-        Of these units.
+        Embeddings of these units.
     pool
-        What becomes of the residues of a unit.
+        Pooling of the residues of a unit.
 
     Raises
     ------
     InputError
-        See `check_suffix`.
+        If the suffix is unknown, or the package for it is not installed.
     """
     target = check_suffix(path)
     write = {".npz": _write_npz, ".h5": _write_hdf5, ".parquet": _write_parquet}[target.suffix]

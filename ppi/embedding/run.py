@@ -1,4 +1,4 @@
-"""Embeddings for a work: from the store where they are kept, else from the backbone."""
+"""Get embeddings from the store or, if they are not there, from the backbone."""
 
 from __future__ import annotations
 
@@ -26,30 +26,31 @@ def open_embeddings(
     store: str | os.PathLike[str] | None,
     device: str,
 ) -> Iterator[UnitEmbeddings]:
-    """Embed the units that are not in the store yet, and give all of them.
+    """Embed the units that are not in the store yet, and yield all of them.
 
     Parameters
     ----------
     backbone
-        Moved to the device.
+        Backbone, which is moved to the device.
     units
-        May repeat.
+        Units to embed; they may repeat.
     store
-        Folder of stores; by default in the user's cache. What costs nothing is kept in memory only.
+        Folder of the stores; by default in the user's cache. If the backbone is not `costly`, nothing is
+        stored.
     device
         ``cpu`` or ``cuda:N``.
 
     Yields
     ------
     UnitEmbeddings
-        Of the units, while the block lasts.
+        Embeddings of the units, which are valid inside the block.
 
     Raises
     ------
     StoreError
         If the store cannot be read or written.
     BackboneError
-        If a unit does not fit the memory of a GPU.
+        If a unit does not fit in the memory of a GPU.
     """
     if not backbone.costly:
         yield EmbeddedUnits.collect(embed_units(backbone, units, devices=[device]))
@@ -67,28 +68,28 @@ def fill_store(
     devices: Sequence[str],
     token_budget: int | None = None,
 ) -> int:
-    """Embed what a store lacks, batch by batch: a killed run loses the batch in flight.
+    """Embed the units that a store lacks, batch by batch, so that a killed run loses only the current batch.
 
-    Logs what is to be done, and how much room it takes.
+    The number of units and the disk space are logged.
 
     Parameters
     ----------
     store
-        Of this backbone.
+        Store of this backbone.
     backbone, units, devices, token_budget
         See `ppi.embedding.engine.embed_units`.
 
     Returns
     -------
     int
-        How many distinct units were embedded.
+        Number of distinct units that were embedded.
 
     Raises
     ------
     StoreError
-        If they do not fit the disk.
+        If the embeddings do not fit on the disk.
     BackboneError
-        If a unit does not fit the memory of a GPU.
+        If a unit does not fit in the memory of a GPU.
     """
     missing = store.missing(units)
     if not missing:

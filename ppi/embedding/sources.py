@@ -1,4 +1,4 @@
-"""Embedded units, wherever they lie, and the batches that are gathered from them."""
+"""Sources of embedded units, and the batches that are gathered from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UnitEmbeddings(ABC):
 
     @abstractmethod
     def rows(self, units: Sequence[Unit]) -> Tensor:
-        """Return ``(T, D)`` float32: the rows of these units, one after another."""
+        """Return ``(T, D)`` float32: the concatenated rows of these units."""
 
     def gather(self, complexes: Sequence[EncodedComplex]) -> RaggedBatch:
         """Return the ragged batch of these complexes, in their order."""
@@ -36,7 +36,7 @@ class EmbeddedUnits(UnitEmbeddings):
     Parameters
     ----------
     values
-        ``(T, D)`` of each unit.
+        ``(T, D)`` embeddings of each unit.
     """
 
     def __init__(self, values: Mapping[Unit, Tensor]) -> None:
@@ -44,7 +44,7 @@ class EmbeddedUnits(UnitEmbeddings):
 
     @classmethod
     def collect(cls, batches: Iterable[Embedded]) -> EmbeddedUnits:
-        """Take what `ppi.embedding.engine.embed_units` gives."""
+        """Collect the results of `ppi.embedding.engine.embed_units`."""
         return cls({unit: values for batch in batches for unit, values in batch})
 
     def __len__(self) -> int:
@@ -55,21 +55,21 @@ class EmbeddedUnits(UnitEmbeddings):
 
 
 class LiveUnits(UnitEmbeddings):
-    """Units embedded anew each time, with gradients: for a backbone that is trained.
+    """Units that are embedded in each call, with gradients, for a backbone that is trained.
 
     Parameters
     ----------
     backbone
-        Where its parameters are, there the rows are.
+        Backbone; the embeddings are on the device of its parameters.
     dtype
-        In which it computes; its parameters keep their own.
+        Data type of the computation; the parameters keep theirs.
     """
 
     def __init__(self, backbone: Backbone, dtype: torch.dtype = torch.float32) -> None:
         self.backbone, self.dtype = backbone, dtype
 
     def rows(self, units: Sequence[Unit]) -> Tensor:
-        # Each distinct unit once, equal lengths side by side.
+        # Each distinct unit is embedded once, sorted by length.
         distinct = sorted(set(units), key=lambda unit: (unit_length(unit), unit))
         device = next(self.backbone.parameters()).device.type
         with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):

@@ -1,8 +1,8 @@
-"""Embeddings on disk, addressed by content: one LMDB environment for each backbone.
+"""A content-addressed store of embeddings on disk: one LMDB environment for each backbone.
 
-LMDB keeps what was committed through a kill of the process or a crash, lets many processes read beside one
-that writes, and hands out pages of the file without a copy. An entry is the checksum of its values and the
-values; its key is the SHA-256 of the unit.
+In LMDB, committed data survive a killed process or a crash, many processes can read while one writes, and
+pages of the file are read without a copy. An entry consists of a checksum and the values; its key is the
+SHA-256 of the unit.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from ppi.io.text import format_bytes
 FORMAT_VERSION = 1
 HEADER_FILE = "store.json"
 _CHECKSUM_BYTES = 8
-# A range of addresses, not of the disk: the file is as large as what is in it. The first that is granted:
-# schedulers of clusters may limit it.
+# Sizes of the address range, not of the file, which is as large as its content. The first size that the
+# system grants is used, because schedulers of clusters may limit it.
 _MAP_SIZES = (2**40, 2**36, 2**33, 2**30, 2**28)
 _ON_DISK = {torch.bfloat16: torch.bfloat16, torch.float32: torch.float16}
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a store holds: the embeddings of one backbone, in one data type."""
+    """The header of a store, which has the embeddings of one backbone in one data type."""
 
     format_version: int
     identity: str
@@ -53,14 +53,14 @@ class Header:
 
     @property
     def folder(self) -> str:
-        """Name of its folder: readable, and distinct."""
+        """Readable and unique name of its folder."""
         digest = hashlib.sha256(repr(self).encode()).hexdigest()[:12]
         return f"{re.sub(r'[^A-Za-z0-9.]+', '-', self.identity)[:60].strip('-')}-{digest}"
 
 
 @dataclass(frozen=True)
 class StoreEntry:
-    """A store as it is listed: name of the folder, units, bytes on disk, and why it cannot be read if so."""
+    """A store in a listing: folder name, units, bytes on disk and, if it cannot be read, the reason."""
 
     name: str
     units: int
@@ -69,17 +69,17 @@ class StoreEntry:
 
 
 def disk_dtype(backbone: Backbone) -> torch.dtype:
-    """Return the data type in which the embeddings of a backbone are kept."""
+    """Return the data type in which the embeddings of a backbone are stored."""
     return _ON_DISK[backbone.dtype]
 
 
 def default_root() -> Path:
-    """Return the folder of all stores: in ``PPI_CACHE``, else in the user's cache.
+    """Return the folder of all stores: inside ``PPI_CACHE`` if it is set, else in the user's cache.
 
     Raises
     ------
     StoreError
-        If the user has no home.
+        If the user has no home directory.
     """
     if named := os.environ.get("PPI_CACHE"):
         return Path(named) / "embeddings"
@@ -91,7 +91,7 @@ def default_root() -> Path:
 
 
 class _OpenEnvironments:
-    """The environments that are open in this process: LMDB must not open a file twice.
+    """The environments that are open in this process, because LMDB must not open a file twice.
 
     Each is closed when the last store that uses it is closed.
     """
@@ -107,7 +107,7 @@ class _OpenEnvironments:
             if key not in self._environments:
                 self._environments[key] = _open(folder, readonly=readonly)
             elif not readonly and self._environments[key].flags()["readonly"]:
-                raise StoreError(f"{folder}: it is open in this process to be read only")
+                raise StoreError(f"{folder}: this process has already opened it read-only")
             self._users[key] = self._users.get(key, 0) + 1
             return self._environments[key]
 
@@ -124,23 +124,23 @@ _open_environments = _OpenEnvironments()
 
 
 class EmbeddingStore(UnitEmbeddings):
-    """The store of one backbone: a context manager, safe to use from several threads.
+    """The store of one backbone: a thread-safe context manager.
 
-    What was computed in bfloat16 lies on disk so, what was computed in float32 as float16.
+    Embeddings computed in bfloat16 are stored in bfloat16, those computed in float32 in float16.
 
     Parameters
     ----------
     root
         Folder of all stores; by default `default_root`.
     backbone
-        Whose embeddings these are.
+        Backbone of the embeddings.
     readonly
-        Only read what is there, from a folder that may not be written.
+        Only read existing embeddings, from a folder that may be write-protected.
 
     Raises
     ------
     StoreError
-        If the folder is of another backbone or version, or cannot be opened.
+        If the folder belongs to another backbone or version, or cannot be opened.
     """
 
     def __init__(
@@ -148,12 +148,12 @@ class EmbeddingStore(UnitEmbeddings):
     ) -> None:
         dtype = str(disk_dtype(backbone)).removeprefix("torch.")
         self.header = Header(FORMAT_VERSION, backbone.identity, backbone.dim, dtype)
-        # Absolute, so that it is the same folder after a change of the working directory.
+        # The path is absolute, so that it does not depend on the working directory.
         self.folder = (Path(root or default_root()) / self.header.folder).absolute()
         self._dtype: torch.dtype = getattr(torch, self.header.dtype)
         self._row_bytes = self.header.dim * self._dtype.itemsize
         self.readonly = readonly
-        with _said(self.folder, "; --store, or PPI_CACHE in the environment, names another folder"):
+        with _store_errors(self.folder, "; --store, or PPI_CACHE in the environment, names another folder"):
             if not readonly:
                 self.folder.mkdir(parents=True, exist_ok=True)
             _check_header(self.folder, self.header, readonly=readonly)
@@ -167,7 +167,7 @@ class EmbeddingStore(UnitEmbeddings):
         self.close()
 
     def close(self) -> None:
-        """Close the store; nothing can be read from it afterwards."""
+        """Close the store; it cannot be read afterwards."""
         if not self._closed:
             self._closed = True
             _open_environments.release(self.folder)
@@ -180,9 +180,9 @@ class EmbeddingStore(UnitEmbeddings):
         return sum(unit_length(unit) * self._row_bytes + _CHECKSUM_BYTES for unit in units)
 
     def missing(self, units: Iterable[Unit]) -> list[Unit]:
-        """Return the distinct units that are not in the store, or whose entry is damaged (this is said)."""
+        """Return the distinct units that are not in the store, or whose entry is damaged (with a warning)."""
         absent, damaged = [], 0
-        with _said(self.folder), self._environment.begin(buffers=True) as transaction:
+        with _store_errors(self.folder), self._environment.begin(buffers=True) as transaction:
             for unit in dict.fromkeys(units):
                 value = transaction.get(_key(unit))
                 if value is None or not self._is_whole(value, unit):
@@ -190,19 +190,19 @@ class EmbeddingStore(UnitEmbeddings):
                     absent.append(unit)
         if damaged:
             warnings.warn(
-                f"{self.folder}: {damaged} damaged embedding(s), to be computed again",
+                f"{self.folder}: {damaged} damaged embedding(s), which are computed again",
                 PpiWarning,
                 stacklevel=2,
             )
         return absent
 
     def check_room(self, units: Iterable[Unit]) -> None:
-        """Raise now if units cannot fit the disk.
+        """Raise if units do not fit on the disk.
 
         Raises
         ------
         StoreError
-            With what they need and what there is.
+            If the disk has too little space; the message gives the required and the free space.
         """
         needed, free = self.size_of(units), shutil.disk_usage(self.folder).free
         if needed > free:
@@ -212,22 +212,22 @@ class EmbeddingStore(UnitEmbeddings):
             )
 
     def put(self, embedded: Iterable[tuple[Unit, Tensor]]) -> None:
-        """Write units in one step: after a kill all of them are there or none.
+        """Write units in one transaction: after a kill either all of them are in the store or none.
 
         Raises
         ------
         StoreError
             If the disk is full, or a value does not fit the data type on disk.
         """
-        stays = "; what was finished stays in the store"
-        with _said(self.folder, stays), self._environment.begin(write=True) as transaction:
+        stays = "; finished embeddings remain in the store"
+        with _store_errors(self.folder, stays), self._environment.begin(write=True) as transaction:
             for unit, values in embedded:
                 transaction.put(_key(unit), self._packed(values))
 
     def rows(self, units: Sequence[Unit]) -> Tensor:
         raw = np.empty((sum(map(unit_length, units)), self._row_bytes), dtype=np.uint8)
         start = 0
-        with _said(self.folder), self._environment.begin(buffers=True) as transaction:
+        with _store_errors(self.folder), self._environment.begin(buffers=True) as transaction:
             for unit in units:
                 value = transaction.get(_key(unit))
                 if value is None or not self._is_whole(value, unit):
@@ -259,12 +259,12 @@ class EmbeddingStore(UnitEmbeddings):
 
 
 def list_stores(root: str | os.PathLike[str]) -> list[StoreEntry]:
-    """Return the stores in a folder, by name; one that cannot be read with the reason."""
+    """Return the stores in a folder, by name; a store that cannot be read has the reason."""
     found = []
     for path in sorted(Path(root).glob(f"*/{HEADER_FILE}")):
         folder, units, problem = path.parent, 0, ""
         try:
-            with _said(folder):
+            with _store_errors(folder):
                 environment = _open_environments.acquire(folder, readonly=True)
                 units = int(environment.stat()["entries"])
                 _open_environments.release(folder)
@@ -276,7 +276,7 @@ def list_stores(root: str | os.PathLike[str]) -> list[StoreEntry]:
 
 
 def format_stores(root: str | os.PathLike[str]) -> str:
-    """Return the stores in a folder as lines of text, with their sum."""
+    """Return the stores in a folder as lines of text, with their total size."""
     entries = list_stores(root)
     lines = [
         f"{format_bytes(entry.size):>10} {entry.units:9,} units  {entry.name}"
@@ -288,18 +288,18 @@ def format_stores(root: str | os.PathLike[str]) -> str:
 
 
 def prune_store(root: str | os.PathLike[str], name: str) -> None:
-    """Delete a store of a folder.
+    """Delete a store in a folder.
 
     Raises
     ------
     StoreError
-        If there is none of this name.
+        If there is no store of this name.
     """
     folder = Path(root) / name
     if folder.parent != Path(root) or not (folder / HEADER_FILE).is_file():
         names = ", ".join(entry.name for entry in list_stores(root)) or "none"
         raise StoreError(f"{root}: no store {name!r}; there are {names}")
-    with _said(folder):
+    with _store_errors(folder):
         (folder / HEADER_FILE).unlink()
         shutil.rmtree(folder)
 
@@ -312,19 +312,19 @@ def _open(folder: Path, *, readonly: bool = False) -> lmdb.Environment:
                 map_size=map_size,
                 readahead=False,
                 readonly=readonly,
-                # A lock file cannot be made in a folder that may not be written.
+                # A lock file cannot be made in a write-protected folder.
                 lock=not readonly or os.access(folder, os.W_OK),
             )
             break
         except lmdb.MemoryError:
             if map_size == _MAP_SIZES[-1]:
                 raise
-    # A page that is not in the file would end the process when it is read.
+    # Reading a page beyond the end of the file would crash the process.
     needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
     if (folder / "data.mdb").stat().st_size < needed:
         environment.close()
         raise StoreError(
-            f"{folder}: the file data.mdb was cut off; `ppi embed --prune {folder.name}` deletes the "
+            f"{folder}: the file data.mdb is truncated; `ppi embed --prune {folder.name}` deletes the "
             "store, and its embeddings are computed again when they are needed"
         )
     return environment
@@ -339,7 +339,7 @@ def _check_header(folder: Path, header: Header, *, readonly: bool) -> None:
     found = json.loads(path.read_text())
     if found != asdict(header):
         raise StoreError(
-            f"{folder}: the store is of {found}, not of {asdict(header)}; prune it or choose another"
+            f"{folder}: the store belongs to {found}, not to {asdict(header)}; prune it or choose another"
         )
 
 
@@ -352,8 +352,8 @@ def _key(unit: Unit) -> bytes:
 
 
 @contextmanager
-def _said(folder: Path, after: str = "") -> Iterator[None]:
-    """Turn what LMDB or the system says into an error that names the store, with something to add."""
+def _store_errors(folder: Path, after: str = "") -> Iterator[None]:
+    """Convert errors of LMDB or the system to an error that names the store, with an optional addition."""
     try:
         yield
     except lmdb.MapFullError as error:

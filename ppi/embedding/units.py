@@ -1,4 +1,4 @@
-"""Units of encoding: what a head wants a backbone to encode in one go."""
+"""Units of encoding: what a backbone encodes together for a head."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EncodedComplex:
 
     @property
     def residues(self) -> int:
-        """Residues of all units."""
+        """Number of residues of all units."""
         return sum(unit_length(unit) for unit in self.units)
 
 
@@ -34,7 +34,7 @@ def unit_length(unit: Unit) -> int:
 def split_into_units(
     item: Complex, encoding_unit: EncodingUnit, *, both_orders: bool = False
 ) -> EncodedComplex:
-    """Cut a complex into chains or sides, or leave it whole, in both orders of its sides on request."""
+    """Divide a complex into its chains or sides, or keep it as one unit (in both orders on request)."""
     if encoding_unit == "complex":
         if both_orders:
             return EncodedComplex((item.chains, item.receptor + item.ligand), (BOTH, BOTH))
@@ -54,33 +54,32 @@ def encode_complexes(
     truncate: bool = False,
     both_orders: bool = False,
 ) -> tuple[list[EncodedComplex], list[bool]]:
-    """Cut complexes into units that a backbone can take.
+    """Divide complexes into units that a backbone can take.
 
     Parameters
     ----------
     complexes
-        What to encode.
+        Complexes to encode.
     encoding_unit
-        As the head declares it.
+        Unit that the head declares.
     both_orders
-        Of whole complexes, as the head declares it.
+        Whether complexes are encoded in both orders of their sides, as the head declares.
     max_residues
-        The backbone's limit for one unit, in which each chain after the first takes one place.
+        The backbone's limit for one unit, in which each chain after the first counts as one more residue.
     truncate
-        Shorten each chain of a unit over the limit, in proportion, from its end.
+        Shorten each chain of a unit over the limit in proportion to its length, from its end.
 
     Returns
     -------
     encoded
-        One a complex.
+        One `EncodedComplex` per complex.
     truncated
-        Which of them were shortened.
+        Whether each of them was shortened.
 
     Raises
     ------
     InputError
-        If a unit is over the limit and `truncate` is off, or the unit has more chains than residues
-        would be left.
+        If a unit is over the limit and `truncate` is off, or the limit is too small for its chains.
     """
     encoded, truncated = [], []
     for item in complexes:
@@ -92,8 +91,8 @@ def encode_complexes(
                 chains = f" in {len(longest)} chains" if len(longest) > 1 else ""
                 raise InputError(
                     f"complex {item.id!r} has a {encoding_unit} of {unit_length(longest)} residues{chains}, "
-                    f"the backbone takes {max_residues} at once (each chain after the first takes a place); "
-                    "--truncate would shorten each of its chains in proportion"
+                    f"but the backbone takes {max_residues} at once (each chain after the first counts as "
+                    "one more); use --truncate to shorten each of its chains in proportion"
                 )
             units = tuple(_shorten(unit, max_residues, item.id) for unit in cut.units)
             cut = EncodedComplex(units, cut.roles)
@@ -103,7 +102,7 @@ def encode_complexes(
 
 
 def say_truncated(complexes: Sequence[Complex], truncated: Sequence[bool]) -> None:
-    """Warn of complexes that were shortened, if there are any."""
+    """Warn about complexes that were shortened, if there are any."""
     names = [item.id for item, cut in zip(complexes, truncated, strict=True) if cut]
     if names:
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -1,1 +1,1 @@
-"""Honest scores: metrics with intervals, baselines, strata."""
+"""Evaluation: scores with intervals, baselines and strata."""

@@ -1,4 +1,4 @@
-"""What a model must beat: predictors that know composition, length, mean embeddings or a neighbour."""
+"""Baseline predictors from composition, length, mean embeddings or the nearest neighbour."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ppi.io.tables import ComplexTable
 
 #: The baseline that ignores the complex.
 TRAIN_MEAN = "train mean"
-#: Over what the sequences themselves say.
+#: Baselines on sequences.
 SEQUENCE_BASELINES = (
     TRAIN_MEAN,
     "total length",
@@ -28,11 +28,11 @@ SEQUENCE_BASELINES = (
     "gradient boosting on composition",
     "nearest training complex",
 )
-#: Over the mean embeddings of the model's own backbone.
+#: Baselines on the mean embeddings of the model's backbone.
 EMBEDDING_BASELINES = ("ridge on embeddings", "gradient boosting on embeddings")
 BASELINES = SEQUENCE_BASELINES + EMBEDDING_BASELINES
 
-# Boosting over more columns than this takes minutes; so many principal components keep what it can use.
+# Boosting over more columns than this takes minutes; this many principal components keep most information.
 _BOOSTED_COLUMNS = 256
 
 
@@ -46,15 +46,15 @@ def sequence_baselines(
 ) -> dict[str, np.ndarray]:
     """Fit each baseline over sequences on training complexes and predict others.
 
-    Training rows are weighted by one over the size of their PDB entry where the table has a column
-    ``pdb``, so that a mutation series counts as one row.
+    If the table has a column ``pdb``, training rows are weighted by 1 / (size of their PDB entry), so that a
+    mutation series counts as one row.
 
     Parameters
     ----------
     train, test
-        Complexes to fit on, and ``N`` to predict.
+        Complexes to fit on, and ``N`` complexes to predict.
     hits
-        Of the chains of `test` in those of `train`; see `ppi.evaluation.neighbours.similar_chains`.
+        Similar chains of `test` and `train`; see `data_curation.leakage.similar_chains`.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def embedding_baselines(train: ComplexTable, embedded: np.ndarray, test: np.ndar
     train
         The training complexes.
     embedded, test
-        ``(M, F)`` and ``(N, F)``: training and other complexes, from
+        ``(M, F)`` and ``(N, F)`` embeddings of training and other complexes, from
         `ppi.evaluation.embedding_features.mean_embeddings`.
 
     Returns
@@ -106,7 +106,7 @@ def embedding_baselines(train: ComplexTable, embedded: np.ndarray, test: np.ndar
 
 
 def entry_weights(table: ComplexTable) -> np.ndarray:
-    """Return ``(N,)`` one over how many complexes the PDB entry has; 1 for a complex without an entry."""
+    """Return ``(N,)`` 1 / (number of complexes of the PDB entry); 1 for a complex without an entry."""
     if "pdb" not in table.columns:
         return np.ones(len(table))
     sizes = table.columns.groupby("pdb")["pdb"].transform("size")

@@ -1,4 +1,4 @@
-"""Bootstrap intervals that draw whole groups, because complexes of one group are not independent."""
+"""Bootstrap intervals that resample groups, because complexes of one group are not independent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INTERVAL = (2.5, 97.5)
 
 
 class Score(NamedTuple):
-    """A score and its 95 % percentile bootstrap interval; NaN where there is none."""
+    """A score and its 95 % percentile bootstrap interval; NaN if there is none."""
 
     value: float
     lower: float
@@ -22,14 +22,14 @@ class Score(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """Which complexes are drawn together: ``(N,)`` group numbers, and the column that they come from."""
+    """Groups of complexes that are drawn together: ``(N,)`` group numbers, and the column they come from."""
 
     column: str
     number: np.ndarray
 
 
 def groups_of(table: ComplexTable) -> Groups:
-    """Return the groups that a table knows: its clusters, else its PDB entries, else single complexes.
+    """Return the groups of a table: its clusters, else its PDB entries, else single complexes.
 
     See `ppi.io.tables.ComplexTable.targets`; the column is called ``complex`` if there is none.
     """
@@ -38,9 +38,9 @@ def groups_of(table: ComplexTable) -> Groups:
 
 
 def resample(groups: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Return how often each resample holds each complex.
+    """Return how often each resample contains each complex.
 
-    As many groups as there are, are drawn with replacement (the cluster bootstrap: Davison & Hinkley 1997,
+    Groups are drawn with replacement, as many as there are (the cluster bootstrap: Davison & Hinkley 1997,
     *Bootstrap Methods and their Application*, section 3.8); each drawn group brings all its complexes.
 
     Parameters
@@ -48,14 +48,15 @@ def resample(groups: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0) -
     groups
         ``(N,)`` group of each complex.
     resamples
-        How many, ``R``.
+        Number of resamples, ``R``.
     seed
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
     ndarray
-        ``(R, N)`` counts. No resample is left where there is one group: it says nothing of another.
+        ``(R, N)`` counts. With only one group there are no resamples, because the variation between groups is
+        unknown.
     """
     _, number = np.unique(groups, return_inverse=True)
     count = int(number.max(initial=-1)) + 1
@@ -81,14 +82,14 @@ def score(measured: np.ndarray, predicted: np.ndarray, draws: np.ndarray) -> dic
     dict
         A `Score` for each of `ppi.metrics.RESAMPLED`.
     """
-    # The complexes themselves are one more resample, which holds each of them once.
+    # The complexes themselves are one more resample, which contains each of them once.
     weights = np.concatenate([np.ones((1, len(measured))), draws])
     found = {name: metric(measured, predicted, weights) for name, metric in RESAMPLED.items()}
     return {name: with_interval(float(values[0]), values[1:]) for name, values in found.items()}
 
 
 def with_interval(value: float, samples: np.ndarray) -> Score:
-    """Return a value with the interval of its ``(R,)`` resamples, those that are NaN left out."""
+    """Return a value with the interval of its ``(R,)`` resamples, excluding NaN."""
     known = samples[np.isfinite(samples)]
     if not len(known):
         return Score(value, float("nan"), float("nan"))

@@ -1,4 +1,4 @@
-"""What a perfect model could reach: its labels are measured, and repeated measurements differ."""
+"""The noise ceiling: scores that a perfect model could reach, given the noise of the measurements."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import pandas as pd
 from ppi.errors import InputError
 from ppi.metrics import METRICS
 
-#: Replicates further apart than rounding; closer ones are copies of one measurement.
+#: Replicates that differ by less than this, which is rounding, are copies of one measurement.
 COPY_SD = 1e-6
 _SIMULATIONS = 50
 
 
 class ReplicateNoise(NamedTuple):
-    """What repeated measurements say of one measurement.
+    """The noise of one measurement, from repeated measurements.
 
     Attributes
     ----------
     groups
-        Complexes with at least two measurements.
+        Number of complexes with at least two measurements.
     sd
         Pooled standard deviation of one measurement, in pKd units.
     copies
-        Of the groups, those whose measurements are all the same: most are one measurement that two
-        collections list.
+        Number of groups whose measurements are all the same: most are one measurement that two collections
+        list.
     sd_without_copies
-        As `sd`, of the other groups; NaN without any.
+        Like `sd`, for the other groups; NaN if there are none.
     """
 
     groups: int
@@ -45,7 +45,7 @@ def replicate_noise(columns: pd.DataFrame) -> ReplicateNoise | None:
     Parameters
     ----------
     columns
-        With ``pkd_sd``, the sample standard deviation, and ``n_replicates``.
+        Columns with ``pkd_sd``, the sample standard deviation, and ``n_replicates``.
 
     Returns
     -------
@@ -55,14 +55,14 @@ def replicate_noise(columns: pd.DataFrame) -> ReplicateNoise | None:
     Raises
     ------
     InputError
-        If a column holds something that is not a number.
+        If a column has a value that is not a number.
     """
     needed = ("pkd_sd", "n_replicates")
     if not set(needed) <= set(columns):
         return None
     for name in needed:
         if not pd.api.types.is_numeric_dtype(columns[name]):
-            raise InputError(f"the column {name} holds text; numbers, or empty cells, were expected")
+            raise InputError(f"the column {name} contains text; give numbers or empty cells")
     repeated = columns[(columns["n_replicates"] >= 2) & columns["pkd_sd"].notna()]
     sd, degrees = repeated["pkd_sd"].to_numpy(float), repeated["n_replicates"].to_numpy(float) - 1
     if not len(sd):
@@ -79,9 +79,9 @@ def label_noise(columns: pd.DataFrame, sd: float, *, copies: bool) -> np.ndarray
     Parameters
     ----------
     columns
-        With ``pkd_sd`` and ``n_replicates``.
+        Columns with ``pkd_sd`` and ``n_replicates``.
     sd
-        Of one measurement.
+        Standard deviation of one measurement.
     copies
         Whether measurements that are all the same count as ``n``, or as one that was copied.
     """
@@ -108,7 +108,7 @@ def noise_ceiling(measured: np.ndarray, noise: np.ndarray, *, seed: int = 0) -> 
     noise
         ``(N,)`` standard error of each, in pKd units.
     seed
-        Of the simulation.
+        Seed of the simulation.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Whether the model's intervals hold what they promise, and how wide they are."""
+"""The coverage of the model's intervals, and their width."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def coverage(
     error
         ``(N,)`` predicted - measured pKd.
     half_width
-        ``(N,)`` of the intervals, in pKd units.
+        ``(N,)`` half widths of the intervals, in pKd units.
     strata
-        Of the complexes; each is listed, however small.
+        Strata of the complexes; each is listed, however small.
     groups
         ``(N,)`` the groups that the bootstrap draws; see `ppi.evaluation.bootstrap.resample`.
 
@@ -35,9 +35,9 @@ def coverage(
     -------
     dict
         For each stratum ``n``; ``coverage``, 0 to 1, with its 95 % bootstrap interval;
-        ``coverage_of_groups``, in which each group has the same weight, as
-        `ppi.models.calibration.Calibration` promises it; ``mean_width`` and ``median_width`` of the whole
-        intervals (twice the half width), in pKd units.
+        ``coverage_of_groups``, in which each group has the same weight, as in the guarantee of
+        `ppi.models.calibration.Calibration`; ``mean_width`` and ``median_width`` of the full intervals (twice
+        the half width), in pKd units.
     """
     inside = (np.abs(error) <= half_width).astype(np.float64)
     result = {}
@@ -58,17 +58,17 @@ def coverage(
 def calibration_curve(error: np.ndarray, half_width: np.ndarray, level: float) -> list[dict[str, float]]:
     """Return nominal and observed coverage of intervals scaled to other levels.
 
-    The model promises one level only. At another level ``p`` its intervals are scaled by
+    The model guarantees one level only. At another level ``p`` its intervals are scaled by
     ``z(p) / z(level)``, ``z(p)`` the standard normal quantile of ``(1 + p) / 2``: as they would be if errors
-    were normal with the spread that the half widths imply. So the point at `level` tests the promise, and the
-    others test the shape of the errors.
+    were normal with the spread that the half widths imply. So the point at `level` tests the guarantee, and
+    the others test the shape of the errors.
 
     Parameters
     ----------
     error, half_width
-        As for `coverage`.
+        See `coverage`.
     level
-        Of the intervals, 0 to 1.
+        Level of the intervals, 0 to 1.
 
     Returns
     -------
@@ -84,14 +84,14 @@ def calibration_curve(error: np.ndarray, half_width: np.ndarray, level: float) -
 
 
 def reliability_bins(measured: np.ndarray, predicted: np.ndarray, bins: int = 10) -> list[dict[str, float]]:
-    """Return the mean measured pKd where the model predicts alike.
+    """Return the mean measured pKd of complexes with similar predictions.
 
     Parameters
     ----------
     measured, predicted
         ``(N,)`` pKd.
     bins
-        Most bins; they hold equally many complexes by rising prediction.
+        Maximum number of bins, which contain equal numbers of complexes by increasing prediction.
 
     Returns
     -------

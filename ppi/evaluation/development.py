@@ -1,4 +1,4 @@
-"""What a development cross-validation says: every score of the pooled out-of-fold predictions."""
+"""The scores of a development cross-validation from the pooled out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ppi.io.tables import ComplexTable
 from ppi.metrics import spearman
 from ppi.models.calibration import fit_calibration
 
-#: From the most to the least known; see `ppi.prediction.novelty`.
+#: Novelties from the most to the least similar; see `ppi.prediction.novelty`.
 NOVELTIES = ("familiar", "half-familiar", "new")
-#: Columns of a table that stand beside its predictions, where they are there.
+#: Columns of a table that are written with its predictions if they exist.
 _KEPT_COLUMNS = ("cluster", "pdb", "source", "mutations")
 
 
@@ -35,7 +35,7 @@ class OutOfFold:
     table
         ``N`` complexes with pKd.
     rows
-        One row a complex, in the same order: ``id``, ``fold`` (number), ``pkd``, ``pkd_std`` and
+        One row per complex, in the same order: ``id``, ``fold`` (number), ``pkd``, ``pkd_std`` and
         ``half_width`` of the model that was trained without this fold, ``training_mean`` and
         ``constant_half_width`` of the interval around the training mean, ``novelty`` (one of `NOVELTIES`) to
         the training rows of the fold, and each score of `wrong` of the true pair; ``pair_identity``,
@@ -61,7 +61,7 @@ class OutOfFold:
         return self.rows[name].to_numpy(dtype=np.float64)
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a complex: what was measured, predicted and known of it, and each baseline.
+        """Return one row per complex with its measurement, predictions and properties, and each baseline.
 
         Its columns are those of `rows` with ``measured``, the ends ``pkd_lower, pkd_upper`` of the interval
         instead of its half width, and ``cluster, pdb, source, mutations`` where the table has them.
@@ -89,7 +89,7 @@ def describe_development(pooled: OutOfFold, name: str, level: float) -> dict[str
     name
         Name of the model among the predictors.
     level
-        Of the intervals, 0 to 1.
+        Level of the intervals, 0 to 1.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def describe_development(pooled: OutOfFold, name: str, level: float) -> dict[str
         - ``coverage``: ``level``, ``strata`` of the model (see `ppi.evaluation.coverage.coverage`),
           ``constant``, the same of the interval around the training mean, ``curve`` and ``reliability``.
 
-        It can be written as JSON: what is not known is None, never NaN.
+        It can be written as JSON: an unknown value is None, never NaN.
     """
     measured, predicted = pooled.measured, pooled.column("pkd")
     groups = groups_of(pooled.table)
@@ -159,9 +159,9 @@ def constant_half_width(mean: float, validation: ComplexTable) -> float:
     Parameters
     ----------
     mean
-        What it predicts for every complex, a pKd.
+        Predicted pKd of every complex.
     validation
-        What it is calibrated on, with pKd.
+        Complexes with pKd for the calibration.
     """
     count = len(validation)
     nothing, alike = np.full(count, np.nan), np.ones(count)

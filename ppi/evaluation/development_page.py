@@ -1,4 +1,4 @@
-"""The result of a development cross-validation as one HTML page that needs no other file."""
+"""The result of a development cross-validation as one self-contained HTML page."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _SCORES = {"pkd": "predicted pKd", "partner_score": "partner score"}
 
 
 def development_table(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row a predictor: Spearman over complexes, PDB-entry means and within series, and RMSE."""
+    """Return one row per predictor: Spearman over complexes, PDB-entry means and within series, and RMSE."""
     within = result["within_target"]
     return pd.DataFrame(
         {
@@ -30,7 +30,7 @@ def development_table(result: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def novelty_table(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row a novelty that is scored: Spearman and RMSE of the model."""
+    """Return one row per novelty that is scored: Spearman and RMSE of the model."""
     scores = result["scores"][result["model"]["name"]]
     return pd.DataFrame(
         {
@@ -46,7 +46,7 @@ def novelty_table(result: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def partner_table(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row a score: its partner AUROC."""
+    """Return one row per score: its partner AUROC."""
     return pd.DataFrame(
         {"score": _SCORES.get(name, name), "partner AUROC": score_cell(found)}
         for name, found in result["partners"]["auroc"].items()
@@ -54,7 +54,7 @@ def partner_table(result: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def interval_table(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row a novelty: the model's intervals beside those of the training mean, in pKd units."""
+    """Return one row per novelty: the model's intervals beside those of the training mean, in pKd units."""
     model, constant = result["coverage"]["strata"], result["coverage"]["constant"]
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""A complex as the mean embedding of each of its sides: what a backbone knows before any head is trained."""
+"""The mean embeddings of the two sides of a complex, as features of baselines."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def mean_embeddings(
 ) -> np.ndarray:
     """Return the mean residue embedding of the ligand beside that of the receptor.
 
-    The units are those of the model, so that nothing is embedded that its training has not left in the
-    store. Units over the backbone's limit are shortened.
+    The units are those of the model, so that the embeddings of its training in the store are reused. Units
+    over the backbone's limit are shortened.
 
     Parameters
     ----------
     model
-        Whose backbone embeds.
+        Model with the backbone.
     complexes
-        ``N`` of them.
+        ``N`` complexes.
     device, store
         See `ppi.prediction.engine.predict_members`.
 
@@ -81,7 +81,7 @@ def _side_means(
     ligand, receptor = [], []
     for unit, role in zip(cut.units, cut.roles, strict=True):
         chains = [(sum_, len(chain)) for sum_, chain in zip(sums[unit], unit, strict=True)]
-        # A whole complex is one unit, its ligand first.
+        # A complex is one unit, with its ligand first.
         first = ligand_chains if role == BOTH else len(chains) * (role == LIGAND)
         ligand += chains[:first]
         receptor += chains[first:]

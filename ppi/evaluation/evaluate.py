@@ -31,7 +31,7 @@ from ppi.prediction.engine import predict_members
 from ppi.prediction.novelty import pair_identities
 from ppi.provenance import code_provenance, table_sha256
 
-#: Which baselines are fitted: all, those that need no embeddings, or none.
+#: Baselines to fit: all, those that need no embeddings, or none.
 Baselines = Literal["all", "sequence", "none"]
 
 
@@ -57,8 +57,8 @@ def evaluate(
     data
         Table with pKd; its ``train`` rows fit the baselines.
     split
-        Column of the table or CSV that says which rows these are; see `ppi.datasets.split_dataset`,
-        which also leaves out bounds.
+        Column of the table, or CSV, with the parts; see `ppi.datasets.split_dataset`, which also excludes pKd
+        values that are only bounds.
     part
         Part to score.
     baselines
@@ -70,7 +70,7 @@ def evaluate(
         Folder for ``report.html``, its figures, ``report.json`` and ``predictions.csv``; see
         `ppi.evaluation.report.write_report`.
     truncate
-        Shorten complexes over the backbone's limit instead of refusing them.
+        Shorten complexes over the backbone's limit instead of raising an error.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     store
@@ -83,11 +83,11 @@ def evaluate(
 
         - ``model``: ``name, weights_sha256, backbone, training_data_sha256, training_complexes``;
         - ``data``: ``name, split`` (column or file), ``part, n, data_sha256``;
-        - ``trained_on``: how many of the complexes the model was nearly surely trained on;
-        - ``warnings``: what was said of it, as text;
+        - ``trained_on``: number of complexes that were probably in the training set of the model;
+        - ``warnings``: the warnings, as text;
         - ``python, packages, git_commit``.
 
-        It can be written as JSON: what is not known is None, never NaN.
+        It can be written as JSON: an unknown value is None, never NaN.
 
     Warns
     -----
@@ -100,10 +100,10 @@ def evaluate(
     ppi.errors.PpiError
         If the data, an option or the model is wrong.
     data_curation.errors.CurationError
-        If the result cannot be written or MMseqs2 is absent (said before any work), or it fails.
+        If the result cannot be written or MMseqs2 is absent (both are checked first), or MMseqs2 fails.
     """
     if baselines not in get_args(Baselines):
-        raise InputError(f"baselines is {baselines!r}; one of {', '.join(get_args(Baselines))} was expected")
+        raise InputError(f"baselines is {baselines!r}; choose one of {', '.join(get_args(Baselines))}")
     if output is not None:
         check_writable_file(output)
         if not isinstance(data, ComplexTable):
@@ -111,13 +111,13 @@ def evaluate(
     if report is not None:
         check_writable_folder(report)
     place = choose_device(device)
-    mmseqs_version()  # that it is absent is said before the work
+    mmseqs_version()  # This raises before the work if MMseqs2 is absent.
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     whole = open_dataset(data)
     named = data_labels(data, whole, split)
     table = split_dataset(whole, split)
     scored = table.part(part)
-    scored.measured_pkd(part)  # said before the work
+    scored.measured_pkd(part)  # This raises before the work if a pKd is missing.
     members = predict_members(trained.model, scored.complexes, truncate=truncate, device=place, store=store)
     say_truncated(scored.complexes, members.truncated)
 
@@ -150,7 +150,7 @@ def evaluate(
             "data_sha256": table_sha256(table),
         },
         "trained_on": int(trained_on.sum()),
-        "warnings": _say_split(trained, named) + _say_trained_on(trained_on),
+        "warnings": _warn_of_split(trained, named) + _warn_of_trained_on(trained_on),
         **describe(scored_rows, trained.calibration.level, table.columns),
         **code_provenance(),
     }
@@ -162,7 +162,7 @@ def evaluate(
 
 
 def _training_part(table: ComplexTable, baselines: Baselines) -> ComplexTable | None:
-    """Return no table without training rows: there is nothing to fit baselines on."""
+    """Return the training rows, or None if there are none to fit baselines on."""
     if baselines == "none" or not (table.columns["split"] == "train").any():
         return None
     return table.part("train")
@@ -194,25 +194,25 @@ def _model_facts(trained: TrainedModel) -> dict[str, Any]:
     }
 
 
-def _say_split(trained: TrainedModel, named: dict[str, str]) -> list[str]:
+def _warn_of_split(trained: TrainedModel, named: dict[str, str]) -> list[str]:
     known = trained.manifest.get("data", named)
     if known["name"] != named["name"] or known["split"] == named["split"]:
         return []
     text = (
-        f"the model was trained on the split {known['split']} of {known['name']}, and is evaluated on "
-        f"{named['split']}: it may know these complexes, or ones like them"
+        f"the model was trained on the split {known['split']} of {known['name']}, but is evaluated on "
+        f"{named['split']}; its training set may include these complexes or similar ones"
     )
     warnings.warn(text, PpiWarning, stacklevel=3)
     return [text]
 
 
-def _say_trained_on(trained_on: Sequence[bool] | np.ndarray) -> list[str]:
+def _warn_of_trained_on(trained_on: Sequence[bool] | np.ndarray) -> list[str]:
     count = int(np.sum(trained_on))
     if not count:
         return []
     text = (
-        f"{count} of {len(trained_on)} complexes have only chains that the model was trained on: it was "
-        "nearly surely trained on them, and their scores say nothing of new complexes"
+        f"{count} of {len(trained_on)} complexes have only chains that the model was trained on; these "
+        "complexes were probably in the training set; their scores do not measure generalisation"
     )
     warnings.warn(text, PpiWarning, stacklevel=3)
     return [text]

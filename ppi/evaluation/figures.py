@@ -14,7 +14,7 @@ from scipy import ndimage
 from ppi.evaluation.strata import EVERYTHING, NOVELTY_IDENTITY
 
 _BLUE, _RED, _YELLOW, _GREEN, _GREY = "#4477aa", "#ee6677", "#ccbb44", "#228833", "#777777"
-#: Baselines that stand beside the model in the bars, where they were fitted.
+#: Baselines that are shown beside the model in the bar charts, if they were fitted.
 _SHOWN_BASELINES = ("extra trees on composition", "nearest training complex", "ridge on embeddings")
 
 
@@ -24,9 +24,9 @@ def scatter_figure(rows: pd.DataFrame, result: Mapping[str, Any]) -> Figure:
     Parameters
     ----------
     rows
-        From `ppi.evaluation.scoring.Scored.frame`.
+        Table from `ppi.evaluation.scoring.Scored.frame`.
     result
-        From `ppi.evaluation.evaluate.evaluate`.
+        Result of `ppi.evaluation.evaluate.evaluate`.
     """
     figure = Figure(figsize=(6, 5.2), layout="constrained")
     axes = figure.add_subplot()
@@ -103,9 +103,9 @@ def calibration_figure(
     Parameters
     ----------
     result
-        As above.
+        Result of `ppi.evaluation.evaluate.evaluate`.
     kinds
-        Of the strata that are shown.
+        Kinds of the strata that are shown.
     """
     figure = Figure(figsize=(15, 4.4), layout="constrained")
     curve, strata, bins = figure.subplots(1, 3)
@@ -210,12 +210,14 @@ def _reliability(axes: Axes, bins: list[dict[str, float]]) -> None:
 
 
 def _whiskers(scores: list[dict[str, Any]]) -> np.ndarray:
-    """Return ``(2, N)`` lengths of the intervals below and above; NaN, not drawn, where there is none."""
+    """Return the ``(2, N)`` lengths of the intervals below and above; NaN, which is not drawn, if there is
+    none.
+    """
 
     def lengths(score: dict[str, Any]) -> Iterator[float]:
         for low, high in (("lower", "value"), ("value", "upper")):
             known = score[low] is not None and score[high] is not None
-            # A percentile interval need not hold its value.
+            # A percentile interval need not contain its value.
             yield max(0.0, score[high] - score[low]) if known else float("nan")
 
     return np.array([[*lengths(score)] for score in scores]).T

@@ -1,4 +1,4 @@
-"""Similar chains of training: how new a complex is, and what a look-up of its nearest neighbour predicts."""
+"""Novelty of complexes and the nearest-neighbour baseline, from similar training chains."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def nearest_neighbour(
 
     The similarity of two complexes is the mean over both sides of the highest identity of any two of their
     chains (0 where none are similar), in the orientation that gives more. The labels of equally similar
-    complexes are averaged; where no chain is similar, all of them are.
+    complexes are averaged; if no chain is similar, these are all labels.
 
     Parameters
     ----------
     train
         ``N`` complexes.
     labels, weight
-        ``(N,)`` pKd, and how much each counts in an average.
+        ``(N,)`` pKd, and weight of each in an average.
     test
         ``M`` complexes.
     hits
-        From `data_curation.leakage.similar_chains`, for the chains of both.
+        Result of `data_curation.leakage.similar_chains`, for the chains of both.
 
     Returns
     -------

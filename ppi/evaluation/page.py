@@ -1,4 +1,4 @@
-"""The result of an evaluation as one HTML page that needs no other file."""
+"""The result of an evaluation as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ppi.evaluation.score_tables import (
     within_target_table,
 )
 
-#: What each figure shows, by the name of its file.
+#: Captions of the figures by file name.
 CAPTIONS = {
     "scatter": (
         "Predicted against measured pKd; the dashed line is equality, colours show how many complexes lie "
@@ -57,7 +57,7 @@ def evaluation_page(result: Mapping[str, Any], images: Mapping[str, bytes]) -> s
 
 
 def series_table(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row a mutation series: how the model ranks it."""
+    """Return one row per mutation series with the ranking scores of the model."""
     series = result["within_target"][result["model"]["name"]]["series"]
     return pd.DataFrame(
         {"PDB": name, "n": found["n"], "Spearman": f"{found['spearman']:.2f}"}
@@ -66,7 +66,7 @@ def series_table(result: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def facts_table(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Return what was evaluated, on what and with what: one row a fact."""
+    """Return the facts of the evaluation, one row per fact."""
     facts = {f"model: {key}": value for key, value in result["model"].items()}
     facts |= {f"data: {key}": value for key, value in result["data"].items()}
     facts |= {"Python": result["python"], "git commit": result["git_commit"], **result["packages"]}

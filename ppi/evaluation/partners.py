@@ -1,4 +1,4 @@
-"""Whether a score knows the partner: true pairs against the same ligands with partners of other complexes."""
+"""The partner test of a score: true pairs against the same ligands with receptors of other complexes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ppi.evaluation.baselines import entry_weights
 from ppi.evaluation.bootstrap import Score, groups_of, resample, with_interval
 from ppi.io.tables import ComplexTable
 
-#: Wrong partners of each complex.
+#: Number of wrong partners per complex.
 PARTNERS = 20
 
-#: Gives ``(N,)`` scores by name for ``N`` complexes; a higher score says that they bind.
+#: Function that returns ``(N,)`` scores by name for ``N`` complexes; a higher score means binding.
 Scorer = Callable[[Sequence[Complex]], Mapping[str, np.ndarray]]
 
 
@@ -33,7 +33,7 @@ def draw_partners(table: ComplexTable, *, count: int = PARTNERS, seed: int = 0) 
     table
         ``N`` complexes.
     count
-        Wrong partners of each, ``K``.
+        Number of wrong partners of each complex, ``K``.
     seed
         Seed of the draws.
 
@@ -75,7 +75,7 @@ def score_partners(complexes: Sequence[Complex], drawn: np.ndarray, score: Score
     drawn
         ``(N, K)`` from `draw_partners`.
     score
-        What scores complexes.
+        Function that scores complexes.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def score_partners(complexes: Sequence[Complex], drawn: np.ndarray, score: Score
 
 
 def partner_auroc(true: np.ndarray, wrong: np.ndarray, weight: np.ndarray, groups: np.ndarray) -> Score:
-    """Return the weighted mean, over complexes, of the part of wrong partners that score lower.
+    """Return the weighted mean, over complexes, of the fraction of wrong partners that score lower.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def partner_auroc(true: np.ndarray, wrong: np.ndarray, weight: np.ndarray, group
     wrong
         ``(N, K)`` scores with wrong partners; one that is equal to the true score counts half.
     weight
-        ``(N,)`` of the complexes.
+        ``(N,)`` weights of the complexes.
     groups
         ``(N,)`` the groups that the bootstrap draws.
 

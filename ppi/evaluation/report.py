@@ -16,7 +16,7 @@ from ppi.evaluation.development_page import development_page
 from ppi.evaluation.figures import calibration_figure, residual_figure, scatter_figure, strata_figure
 from ppi.evaluation.page import evaluation_page
 
-#: Files of a report, beside its figures.
+#: Files of a report except its figures.
 PAGE_FILE, RESULT_FILE, ROWS_FILE = "report.html", "report.json", "predictions.csv"
 _DOTS_PER_INCH = 130
 
@@ -27,7 +27,7 @@ def write_report(folder: str | os.PathLike[str], result: Mapping[str, Any], rows
     Parameters
     ----------
     folder
-        Made if it is absent.
+        Folder of the report, which is created if it does not exist.
     result
         From `ppi.evaluation.evaluate.evaluate`.
     rows
@@ -56,7 +56,7 @@ def write_development_report(
     Parameters
     ----------
     folder
-        Made if it is absent.
+        Folder of the report, which is created if it does not exist.
     result
         From `ppi.study.development.cross_validate`.
     rows

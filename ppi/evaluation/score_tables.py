@@ -28,7 +28,7 @@ def score_table(
     metrics: tuple[str, ...] = tuple(METRIC_TITLES),
     capped: bool = False,
 ) -> pd.DataFrame:
-    """Return one row a predictor, and for exact labels what a perfect model would reach.
+    """Return one row per predictor and, for exact labels, the scores of a perfect model.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def score_table(
     metrics
         Keys of `METRIC_TITLES`.
     capped
-        Whether against capped labels.
+        Whether to show scores against capped labels.
     """
     rows = [
         {"predictor": name, **{METRIC_TITLES[m]: score_cell(per[stratum][m]) for m in metrics}}
@@ -54,7 +54,7 @@ def score_table(
 
 
 def within_target_table(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row a predictor: mean and median Spearman of the series, and the share above 0."""
+    """Return one row per predictor: mean and median Spearman of the series, and the share above 0."""
     return pd.DataFrame(
         {
             "predictor": name,
@@ -67,7 +67,7 @@ def within_target_table(result: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def coverage_table(result: Mapping[str, Any], kinds: tuple[str, ...] | None = None) -> pd.DataFrame:
-    """Return one row a stratum of these kinds (all by default): coverage and mean width in pKd units."""
+    """Return one row per stratum of these kinds (all by default): coverage and mean width in pKd units."""
     found = result["coverage"]["strata"]
     return pd.DataFrame(
         {
@@ -83,7 +83,7 @@ def coverage_table(result: Mapping[str, Any], kinds: tuple[str, ...] | None = No
 
 
 def score_cell(score: Mapping[str, float | None], *, percent: bool = False) -> str:
-    """Return a score with its interval; a dash for what is not known."""
+    """Return a score with its interval; a dash if it is unknown."""
     shown = [number(score[key], percent=percent) for key in ("value", "lower", "upper")]
     if score["lower"] is None:
         return shown[0]
@@ -99,7 +99,7 @@ def number(value: float | None, *, percent: bool = False) -> str:
 
 
 def bootstrap_sentence(result: Mapping[str, Any]) -> str:
-    """Return what was resampled for the intervals."""
+    """Return a sentence about the resampling of the intervals."""
     found = result["bootstrap"]
     unit = (
         "single complexes (the table has no column cluster or pdb)"
@@ -113,7 +113,7 @@ def bootstrap_sentence(result: Mapping[str, Any]) -> str:
 
 
 def ceiling_sentence(result: Mapping[str, Any]) -> str:
-    """Return where the noise of the labels is known from."""
+    """Return a sentence about the source of the label noise."""
     if result["ceiling"] is None:
         return "No noise ceiling: the table has no repeated measurements (columns pkd_sd and n_replicates)."
     found = result["ceiling"]["replicates"]
@@ -126,6 +126,6 @@ def ceiling_sentence(result: Mapping[str, Any]) -> str:
 
 
 def unscored_sentence(result: Mapping[str, Any]) -> str:
-    """Return the strata that are too small to be scored, or nothing."""
+    """Return a sentence about the strata that are too small to be scored, or an empty text."""
     small = [f"{s['name']} (n = {s['n']})" for s in result["strata"] if not s["scored"]]
     return f"Too few complexes to be scored: {', '.join(small)}." if small else ""

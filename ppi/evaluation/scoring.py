@@ -1,4 +1,4 @@
-"""From predictions to everything that is said of them."""
+"""Compute every score and statistic of predictions."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ppi.evaluation.within_target import mutation_series, score_series
 from ppi.io.tables import ComplexTable
 from ppi.metrics import cap_labels
 
-# Columns of a table that go beside its predictions, where they are there.
+# Columns of a table that are written with its predictions if they exist.
 _KEPT_COLUMNS = ("source", "pdb", "mutations", "cluster")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Measured complexes and what was predicted of them.
+    """Measured complexes and their predictions.
 
     Attributes
     ----------
@@ -33,11 +33,11 @@ class Scored:
     predictors
         ``(N,)`` pKd by name, the model first.
     half_width, spread
-        ``(N,)`` of the model's intervals and its standard deviation, in pKd units.
+        ``(N,)`` half widths of the model's intervals, and its standard deviations, in pKd units.
     identity
         ``(N,)`` highest identity of any chain to a training chain, 0 to 1.
     trained_on
-        ``(N,)`` which complexes the model was nearly surely trained on.
+        ``(N,)`` bool: whether each complex was probably in the training set.
     """
 
     table: ComplexTable
@@ -58,7 +58,7 @@ class Scored:
         return next(iter(self.predictors.values()))
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a complex: what was measured, predicted and known of it.
+        """Return one row per complex with its measurement, predictions and properties.
 
         Columns: ``id, measured, pkd, pkd_std, pkd_lower, pkd_upper, nearest_train_identity, trained_on``;
         ``source, pdb, mutations, cluster`` where the table has them; and one for each baseline.
@@ -85,11 +85,11 @@ def describe(scored: Scored, level: float, whole: pd.DataFrame) -> dict[str, Any
     Parameters
     ----------
     scored
-        The predictions.
+        Predictions to score.
     level
-        Of the model's intervals, 0 to 1.
+        Level of the model's intervals, 0 to 1.
     whole
-        Columns of the whole table, whose replicates give the noise of a measurement.
+        Columns of the complete table, whose replicates give the noise of a measurement.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def describe(scored: Scored, level: float, whole: pd.DataFrame) -> dict[str, Any
 
 
 def described_rows(strata: Sequence[Stratum], scored: Sequence[Stratum], groups: Groups) -> dict[str, Any]:
-    """Return what `describe` says of the ``bootstrap`` and the ``strata``, some of which are scored."""
+    """Return the entries ``bootstrap`` and ``strata`` of `describe`, and the strata that are scored."""
     names = {stratum.name for stratum in scored}
     return {
         "bootstrap": {
@@ -169,7 +169,7 @@ def scores_by_stratum(
     predictors
         ``(N,)`` pKd by name.
     strata
-        Of the complexes.
+        Strata of the complexes.
     groups
         ``(N,)`` the groups that the bootstrap draws; see `ppi.evaluation.bootstrap.resample`.
 

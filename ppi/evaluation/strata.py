@@ -1,4 +1,4 @@
-"""The complexes in kinds, so that one number does not hide where it comes from."""
+"""Strata of complexes, which are scored separately."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ppi.complexes import Complex
 NOVELTY_IDENTITY = 0.3
 #: Bounds of the novelty bins; the last bin holds its upper bound.
 NOVELTY_BOUNDS = (0.0, 0.3, 0.5, 0.9, 1.0)
-#: Fewer complexes than this are not scored by themselves.
+#: Strata with fewer complexes than this are not scored.
 SMALLEST_STRATUM = 10
 
 EVERYTHING = "all"
@@ -34,12 +34,12 @@ class Stratum(NamedTuple):
 
 
 def strata_of(columns: pd.DataFrame, identity: np.ndarray, trained_on: np.ndarray) -> list[Stratum]:
-    """Return the strata that a table allows, those without a complex left out.
+    """Return the non-empty strata of a table.
 
     Parameters
     ----------
     columns
-        Of the table; ``source`` and ``mutations`` are used where they are there.
+        Columns of the table; ``source`` and ``mutations`` are used if they exist.
     identity
         ``(N,)`` highest identity of any chain to a training chain, 0 to 1.
     trained_on
@@ -69,8 +69,8 @@ def strata_of(columns: pd.DataFrame, identity: np.ndarray, trained_on: np.ndarra
 def all_chains_known(complexes: Iterable[Complex], training_chains: Iterable[str]) -> np.ndarray:
     """Return ``(N,)`` which complexes have no chain that is not, residue by residue, a training chain.
 
-    The model was nearly surely trained on these: a new complex of two chains that were each trained on
-    with another partner cannot be told from them.
+    These were probably in the training set, but a new complex of two chains that were each trained on with
+    another partner cannot be distinguished from them.
     """
     known = set(training_chains)
     return np.array([known.issuperset(item.chains) for item in complexes], dtype=bool)

@@ -1,4 +1,4 @@
-"""How well mutants of one complex are ranked: what a correlation over all complexes does not show."""
+"""The ranking of mutants of one complex, which a correlation over all complexes does not show."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from ppi.evaluation.bootstrap import resample, with_interval
 from ppi.metrics import spearman
 
-#: Fewer complexes of a PDB entry than this are no series.
+#: Minimum number of complexes of a PDB entry for a series.
 SMALLEST_SERIES = 8
 
 
@@ -20,7 +20,7 @@ def mutation_series(columns: pd.DataFrame, measured: np.ndarray) -> dict[str, np
     Parameters
     ----------
     columns
-        Of the table; without ``pdb`` there is no series.
+        Columns of the table; without ``pdb`` there is no series.
     measured
         ``(N,)`` pKd; an entry whose complexes all have the same cannot be ranked and is left out.
     """
@@ -47,10 +47,10 @@ def score_series(
     measured, predicted
         ``(N,)`` pKd.
     series
-        From `mutation_series`, not empty.
+        Result of `mutation_series`, not empty.
     groups
         ``(N,)`` the groups that the bootstrap draws; the group of a series is that of its first complex. By
-        default each series is drawn by itself.
+        default each series is its own group.
 
     Returns
     -------

@@ -43,13 +43,13 @@ def shapley_values(
 ) -> Attribution:
     """Estimate Shapley values from random orders, each with its reverse (Mitchell et al. 2022).
 
-    Neighbours are added together, as windows whose bounds are drawn anew for every order, and share what
+    Neighbours are added together, as windows whose bounds are drawn again for every order, and share what
     their window adds. In every order the changes add up to the whole difference, and so do their means.
 
     Parameters
     ----------
     predict
-        Of which the values are.
+        The function whose Shapley values are estimated.
     residues
         ``L``.
     window
@@ -57,7 +57,7 @@ def shapley_values(
     orders
         How many orders are drawn, not counting the reverses; two or more.
     seed
-        Of the orders.
+        Seed of the orders.
     advance
         Called with 1 after each order, for a progress bar.
     """

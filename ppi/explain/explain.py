@@ -58,9 +58,9 @@ class Explanation:
     complex
         What is explained.
     labels
-        Of its chains.
+        Names and numbers of its chains.
     attribution
-        Of the model's own prediction, before it starts from measured complexes.
+        Attribution of the model's own prediction, before it starts from measured complexes.
     faithfulness
         Whether the attribution tells the truth.
     table
@@ -99,7 +99,7 @@ def explain(
     orders
         Random orders in which residues are added; more make the errors smaller. Two or more.
     seed
-        Of all that is drawn.
+        Seed of all that is drawn.
 
     Raises
     ------

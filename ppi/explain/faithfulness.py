@@ -84,7 +84,7 @@ def check_faithfulness(
     predict
         Gives the ``(N,)`` pKd of complexes, from the sequences on.
     seed
-        Of what is drawn.
+        Seed of what is drawn.
     """
     from scipy.stats import t
 

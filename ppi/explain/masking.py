@@ -33,7 +33,7 @@ class MaskedComplex:
     average
         What stands for a residue that is replaced.
     cache
-        Of the model's backbone.
+        Embeddings of the model's backbone.
 
     Raises
     ------

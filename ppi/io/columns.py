@@ -31,6 +31,10 @@ _KNOWN = (
     "cluster",
     "pdb",
     "fold",
+    "mutant",
+    "target",
+    "score",
+    "ddg_kcal_mol",
 )
 #: Columns that hold a Kd in another unit, and how many of it are one mol/L.
 _KD_UNITS = {"kdmm": 1e3, "kdum": 1e6, "kdnm": 1e9, "kdpm": 1e12, "kdfm": 1e15}

@@ -29,8 +29,8 @@ class FastaRecord(NamedTuple):
     sequence: str
 
 
-def parse_fasta(text: str, path: Path | str) -> Iterator[FastaRecord]:
-    """Yield the records of the text of a FASTA file.
+def parse_fasta(text: str, path: Path | str, forms: str = ACCEPTED_FORMS) -> Iterator[FastaRecord]:
+    """Yield the records of the text of a FASTA file; `forms` ends the errors, and says what is accepted.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def parse_fasta(text: str, path: Path | str) -> Iterator[FastaRecord]:
         If the text is empty, or something stands before the first header; the message begins with `path`.
     """
     if not text.strip():
-        raise InputError(f"{path}: the file is empty; {ACCEPTED_FORMS}")
+        raise InputError(f"{path}: the file is empty; {forms}")
     header: str | None = None
     start = 0
     parts: list[str] = []
@@ -51,7 +51,7 @@ def parse_fasta(text: str, path: Path | str) -> Iterator[FastaRecord]:
             parts.append(line.strip())
         elif line.strip():
             raise InputError(
-                f"{path}, line {number}: a header starting with '>' was expected; {ACCEPTED_FORMS}"
+                f"{path}, line {number}: this is before any header, which starts with '>'; {forms}"
             )
     if header is not None:
         yield FastaRecord(start, header, "".join(parts))

@@ -1,4 +1,4 @@
-"""Which ligand goes with which receptor: a list of pairs of names."""
+"""Which ligand is screened with which receptor: a list of pairs of ids."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def read_pairs(source: PairInputs, ligands: Sequence[Side], receptors: Sequence[
         If the source cannot be read or is empty, an id is not known, or a pair is there twice.
     """
     if isinstance(source, (str, os.PathLike)):
-        name, frame = str(source), read_frame(Path(source), names=_ROLES)
+        name, frame = str(source), read_frame(Path(source), _ROLES, _FORMS)
     elif isinstance(source, pd.DataFrame):
         name, frame = "the table of pairs", source
     else:
-        name, frame = "the pairs", pd.DataFrame(list(source), columns=list(_ROLES), dtype=object)
+        name, frame = "the pairs", pd.DataFrame(_tuples(source), columns=list(_ROLES), dtype=object)
     frame = frame.set_axis(column_names(list(frame.columns), name), axis=1)
     missing = [role for role in _ROLES if role not in frame]
     if missing:
@@ -63,9 +63,17 @@ def read_pairs(source: PairInputs, ligands: Sequence[Side], receptors: Sequence[
     repeated = pd.DataFrame(pairs).duplicated().to_numpy()
     if repeated.any():
         raise InputError(
-            f"{name}: {_rows(frame, repeated)} give a pair that is there before; keep each pair once"
+            f"{name}: {_rows(frame, repeated)} repeat a pair of an earlier row; keep each pair once"
         )
     return pairs
+
+
+def _tuples(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    listed = list(pairs)
+    for number, pair in enumerate(listed, start=1):
+        if not isinstance(pair, (tuple, list)) or len(pair) != len(_ROLES):
+            raise InputError(f"the pairs: number {number} is {pair!r}; give (id of ligand, id of receptor)")
+    return listed
 
 
 def _numbers(names: pd.Series, role: str, sides: Sequence[Side], source: str) -> np.ndarray:

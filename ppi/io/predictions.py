@@ -39,7 +39,9 @@ COLUMNS = {
     "truncated": "whether the complex was shortened",
     "model": "name of the model",
 }
-SUFFIXES = (".csv", ".tsv", ".parquet", ".json")
+SUFFIXES = (".csv", ".tsv", ".parquet", ".json", ".xlsx")
+#: Rows of a sheet of a workbook, its header included.
+_SHEET_ROWS = 1_048_576
 #: kcal / (mol K), CODATA 2018 R = 8.31446261815324 J / (mol K) over 4184 J / kcal.
 GAS_CONSTANT = 8.31446261815324 / 4184
 STANDARD_TEMPERATURE = 298.15
@@ -72,12 +74,27 @@ def check_suffix(path: str | os.PathLike[str]) -> Path:
 
 
 def write_predictions(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write predictions in the format of the suffix, CSV, TSV, Parquet or JSON (a list of objects)."""
+    """Write predictions in the format of the suffix, CSV, TSV, Parquet, JSON (a list of objects) or XLSX.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another one, or a workbook cannot hold so many rows.
+    data_curation.errors.OutputError
+        If the file cannot be written.
+    """
     target = check_suffix(path)
+    if target.suffix.lower() == ".xlsx" and len(table) >= _SHEET_ROWS:
+        raise InputError(
+            f"{target}: a sheet holds {_SHEET_ROWS - 1:,} rows below its header, the table has "
+            f"{len(table):,}; write .csv, .tsv or .parquet"
+        )
     with atomic_file(target) as temporary:
         suffix = target.suffix.lower()
         if suffix == ".parquet":
             table.to_parquet(temporary, index=False)
+        elif suffix == ".xlsx":
+            _write_workbook(table, temporary)
         elif suffix == ".json":
             # to_json counts decimal places, not digits: it would write a Kd of 1e-9 as 0.
             rows = table.astype(object).to_dict("records")
@@ -85,6 +102,23 @@ def write_predictions(table: pd.DataFrame, path: str | os.PathLike[str]) -> None
             temporary.write_text(json.dumps(known, indent=2) + "\n")
         else:
             format_csv(table, temporary, separator="\t" if suffix == ".tsv" else ",")
+
+
+def _write_workbook(table: pd.DataFrame, target: Path) -> None:
+    """Write one sheet; text that begins with ``=`` stays text and is no formula."""
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+
+    workbook = Workbook(write_only=True)
+    sheet = workbook.create_sheet("ppi")
+    sheet.append(list(table.columns))
+    for row in table.astype(object).itertuples(index=False):
+        cells = [WriteOnlyCell(sheet, None if pd.isna(cell) else cell) for cell in row]
+        for cell in cells:
+            if isinstance(cell.value, str):
+                cell.data_type = "s"
+        sheet.append(cells)
+    workbook.save(target)
 
 
 def format_csv(

@@ -1,4 +1,4 @@
-"""Sides without a partner: what a screen puts together."""
+"""Sides without a partner, which a screen puts together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class Side:
-    """One side of complexes to be.
+    """One side of the complexes of a screen.
 
     Attributes
     ----------
@@ -74,10 +74,9 @@ def read_sides(source: SideInputs, role: str) -> list[Side]:
     elif isinstance(source, pd.DataFrame):
         name, rows = f"the table of {role}s", _from_frame(source, f"the table of {role}s", role)
     elif isinstance(source, Mapping):
-        name, rows = f"the {role}s", [(f"{role} {key!r}", key, text) for key, text in source.items()]
+        name, rows = f"the {role}s", [(f"{role} {key!r}", str(key), text) for key, text in source.items()]
     else:
-        name = f"the {role}s"
-        rows = [(f"{role} {side.id!r}", side.id, side.chains) for side in source]
+        name, rows = f"the {role}s", _from_sides(source, role)
     return _from_rows(rows, name)
 
 
@@ -92,12 +91,15 @@ def read_sides_from_text(text: str, source: str, role: str) -> list[Side]:
     text = with_plain_line_ends(text)
     if text.lstrip().startswith(">"):
         return _from_rows(_from_fasta(text, source), source)
-    return _from_rows(_from_frame(read_frame_from_text(text, source), source, role), source)
+    return _from_rows(_from_frame(read_frame_from_text(text, source, _FORMS), source, role), source)
 
 
 def _from_rows(rows: list[tuple[str, str, Any]], name: str) -> list[Side]:
     sides: dict[str, Side] = {}
-    for where, key, text in rows:
+    for where, given, text in rows:
+        key = given.strip()
+        if not key:
+            raise InputError(f"{where}: the id is empty; give each side an id")
         if key in sides:
             raise InputError(f"{where}: the id {key!r} occurs twice; give each side an id of its own")
         sides[key] = _side(key, text, where)
@@ -108,7 +110,7 @@ def _from_rows(rows: list[tuple[str, str, Any]], name: str) -> list[Side]:
 
 def _from_file(path: Path, role: str) -> list[tuple[str, str, Any]]:
     if file_suffix(path) not in FASTA_SUFFIXES:
-        return _from_frame(read_frame(path), str(path), role)
+        return _from_frame(read_frame(path, forms=_FORMS), str(path), role)
     return _from_fasta(read_text(path), path)
 
 
@@ -119,7 +121,7 @@ def _from_fasta(text: str, source: Path | str) -> list[tuple[str, str, Any]]:
             first_word(record, source),
             record.sequence,
         )
-        for record in parse_fasta(text, source)
+        for record in parse_fasta(text, source, _FORMS)
     ]
 
 
@@ -131,19 +133,29 @@ def _from_frame(frame: pd.DataFrame, source: str, role: str) -> list[tuple[str, 
     rows = zip(frame[columns["id"]], frame[column], strict=True)
     found = []
     for number, (key, text) in enumerate(rows, start=1):
-        if key is None or key != key or not str(key).strip():
-            raise InputError(f"{source}, row {number}: the id is missing; give each side an id")
-        found.append((f"{source}, row {number}, id {str(key)!r}", str(key), text))
+        name = "" if key is None or key != key else str(key)
+        found.append((f"{source}, row {number}, id {name!r}", name, text))
     return found
 
 
+def _from_sides(given: Iterable[Side], role: str) -> list[tuple[str, str, Any]]:
+    sides = list(given)
+    for number, side in enumerate(sides, start=1):
+        if not isinstance(side, Side):
+            raise InputError(f"the {role}s: number {number} is {side!r:.40}; give sides, or a mapping by id")
+    return [(f"{role} {side.id!r}", side.id, side) for side in sides]
+
+
 def _side(key: str, given: Any, where: str) -> Side:
-    chains = split_side(given) if isinstance(given, str) else given
+    chains, notes = given, list[str]()
+    if isinstance(given, Side):
+        chains, notes = given.chains, [*given.notes]
+    elif isinstance(given, str):
+        chains = split_side(given)
     if not isinstance(chains, (tuple, list)) or not chains:
         raise InputError(
             f"{where}: the sequence is {given!r}; give residues, chains joined by {CHAIN_SEPARATOR!r}"
         )
-    notes: list[str] = []
     names = [f"{where}, chain {number}" for number in range(1, len(chains) + 1)]
     clean = tuple(clean_chain(chain, name, notes) for chain, name in zip(chains, names, strict=True))
     return Side(key, clean, tuple(note.removeprefix(f"{where}, ") for note in notes))

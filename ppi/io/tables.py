@@ -30,8 +30,8 @@ ACCEPTED_COLUMNS = (
 GROUP_COLUMNS = ("cluster", "pdb")
 #: Columns with the names of the chains of a side, joined by ``,``.
 CHAIN_NAME_COLUMNS = {"ligand": "ligand_chain_names", "receptor": "receptor_chain_names"}
-#: Columns that are never numbers: a peptide may well be called INF.
-_TEXT = ("id", "ligand", "receptor")
+#: Columns that are never numbers: a peptide may well be called INF, and a chain 1.
+_TEXT = ("id", "ligand", "receptor", *CHAIN_NAME_COLUMNS.values())
 #: Cells that say that nothing is known. Only an empty id is missing: a complex may well be called NA.
 _MISSING = ("", "NA", "N/A", "#N/A", "n/a", "na", "nan", "NaN", "null", "NULL", "None", "none")
 #: pKd and Kd of one row may differ by this much, from rounding.
@@ -92,8 +92,8 @@ class ComplexTable:
         without = [item.id for item in self.complexes if item.pkd is None]
         if without:
             raise InputError(
-                f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}; a number in "
-                "the column pkd, or kd_molar, was expected"
+                f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}; give a "
+                "number in the column pkd or kd_molar"
             )
         return np.array([item.pkd for item in self.complexes], dtype=np.float64)
 
@@ -138,6 +138,13 @@ def read_complexes(path: str | os.PathLike[str]) -> ComplexTable:
     if file_suffix(source) in FASTA_SUFFIXES:
         return _from_fasta(read_text(source), source)
     return complexes_from_frame(read_frame(source), str(source))
+
+
+def named_frame(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return a table whose columns are called as they are here, the index among them if it is called id."""
+    if simple_name(frame.index.name) == "id":
+        frame = frame.reset_index()
+    return frame.set_axis(column_names(list(frame.columns), source), axis=1)
 
 
 def read_complexes_from_text(text: str, source: str) -> ComplexTable:
@@ -210,7 +217,7 @@ def file_suffix(source: Path) -> str:
     return _last_suffix(source)
 
 
-def read_frame(source: Path, names: Sequence[str] = ("id",)) -> pd.DataFrame:
+def read_frame(source: Path, names: Sequence[str] = ("id",), forms: str = ACCEPTED_COLUMNS) -> pd.DataFrame:
     """Read a table from CSV, TSV, XLSX or Parquet, chosen by suffix (``.gz`` may follow).
 
     Parameters
@@ -219,6 +226,8 @@ def read_frame(source: Path, names: Sequence[str] = ("id",)) -> pd.DataFrame:
         The file.
     names
         Columns that hold names: only an empty cell is missing there, because a name may well be NA.
+    forms
+        Ends the error of an empty file, and says what is accepted.
 
     Raises
     ------
@@ -227,7 +236,7 @@ def read_frame(source: Path, names: Sequence[str] = ("id",)) -> pd.DataFrame:
     """
     suffix = file_suffix(source)
     if suffix in _SEPARATED:
-        return _parse_separated(read_text(source), str(source), named=names)
+        return _parse_separated(read_text(source), str(source), named=names, forms=forms)
     if suffix in FASTA_SUFFIXES:
         raise InputError(f"{source}: this is a FASTA file; give a table ({', '.join(TABLE_SUFFIXES)})")
     data = io.BytesIO(read_bytes(source))
@@ -241,21 +250,21 @@ def read_frame(source: Path, names: Sequence[str] = ("id",)) -> pd.DataFrame:
         hint = "; save an old, encrypted or OpenDocument workbook as .xlsx or CSV" * (suffix == _WORKBOOK)
         raise InputError(f"{source}: not a {suffix} file ({error}){hint}") from error
     if frame.dropna(how="all").empty:
-        raise InputError(f"{source}: the first sheet is empty; {ACCEPTED_COLUMNS}")
+        raise InputError(f"{source}: the first sheet is empty; {forms}")
     text = io.StringIO()
     frame.to_csv(text, index=False, header=False)
-    return _parse_separated(text.getvalue(), str(source), ",", names)
+    return _parse_separated(text.getvalue(), str(source), ",", names, forms)
 
 
-def read_frame_from_text(text: str, source: str) -> pd.DataFrame:
-    """Read a table from text whose cells stand between ``,``, ``;`` or tabs.
+def read_frame_from_text(text: str, source: str, forms: str = ACCEPTED_COLUMNS) -> pd.DataFrame:
+    """Read a table from text whose cells stand between ``,``, ``;`` or tabs; `forms` says what is accepted.
 
     Raises
     ------
     InputError
         If it is no table; the message begins with `source`.
     """
-    return _parse_separated(with_plain_line_ends(text), source)
+    return _parse_separated(with_plain_line_ends(text), source, forms=forms)
 
 
 def _separator(header: str) -> str:
@@ -269,11 +278,15 @@ def _separator(header: str) -> str:
 
 
 def _parse_separated(
-    text: str, source: str, separator: str | None = None, named: Sequence[str] = ("id",)
+    text: str,
+    source: str,
+    separator: str | None = None,
+    named: Sequence[str] = ("id",),
+    forms: str = ACCEPTED_COLUMNS,
 ) -> pd.DataFrame:
     """Return the table of a text whose cells stand between separators: those of the header by default."""
     if not text.strip():
-        raise InputError(f"{source}: the file is empty; {ACCEPTED_COLUMNS}")
+        raise InputError(f"{source}: the file is empty; {forms}")
     if "\0" in text:
         raise InputError(f"{source}: not a text file (it holds a zero byte)")
     text = text.lstrip("\n")
@@ -318,9 +331,7 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
         If a column is missing or occurs twice, or a row is wrong; the message names the row, counted from 1
         without the header.
     """
-    if simple_name(frame.index.name) == "id":
-        frame = frame.reset_index()
-    renamed = frame.set_axis(column_names(list(frame.columns), source), axis=1)
+    renamed = named_frame(frame, source)
     missing = [name for name in ("ligand", "receptor") if name not in renamed]
     if missing:
         raise InputError(f"{source}: no column {' and no column '.join(missing)}; {ACCEPTED_COLUMNS}")

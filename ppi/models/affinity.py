@@ -26,21 +26,22 @@ from ppi.models.files import CONFIG_FILE, WEIGHTS_FILE, check_members, hub_folde
 from ppi.models.readouts.descriptors import described_sides
 from ppi.models.tuning import prepare_tuning
 
-#: How the names of a read-out's arrays begin among the weights.
+#: Prefix of the names of a read-out's arrays among the weights.
 _READOUT = "readout."
 
 
 class Outputs(NamedTuple):
-    """What a model says of ``B`` complexes, one row a member: ``(M, B)`` each.
+    """The predictions of a model for ``B`` complexes, one row per member: ``(M, B)`` each.
 
     Attributes
     ----------
     pkd
         Predicted pKd.
     noise
-        Predicted standard deviation of what is measured, in pKd units; NaN for heads that do not give one.
+        Predicted standard deviation of the measurement, in pKd units; NaN for heads that do not predict it.
     partner
-        ``(B,)``, 0 to 1: whether the two sides look like partners; NaN where that was not learnt.
+        ``(B,)`` score, 0 to 1, of whether the two sides are partners; NaN if the model was not trained for
+        it.
     """
 
     pkd: Tensor
@@ -51,15 +52,15 @@ class Outputs(NamedTuple):
 class AffinityModel(nn.Module, PyTorchModelHubMixin):
     """Predicts pKd from ragged residue embeddings.
 
-    The backbone is made again from its spec; of it only what was trained is saved.
+    The backbone is made from its spec; only its fine-tuned weights are saved.
 
     Parameters
     ----------
     config
-        What it is built from.
+        Configuration of the model.
     seed
         Seed of the first head's random weights; head number n gets `seed` + n, whatever the number of heads.
-        The adapters of a tuned backbone get `seed`. By default they follow torch's random state.
+        The adapters of a tuned backbone get `seed`. By default the weights follow torch's random state.
     trainable
         Keep the weights of a tuned backbone in float32, because small steps are lost in a lower precision.
         `finish_training` brings them to the precision of the configuration.
@@ -67,13 +68,13 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
     Attributes
     ----------
     config
-        What it was built from.
+        Configuration of the model.
     backbone
-        Makes the residue embeddings that `forward` takes.
+        Backbone that computes the residue embeddings for `forward`.
     heads
-        One a member of the ensemble; one alone below a read-out.
+        One head per member of the ensemble; a single head with a read-out.
     readout
-        Predicts from what the head pools; None where the heads' own networks do.
+        Read-out that predicts from the pooled vectors; None if the heads' own networks predict.
     """
 
     def __init__(self, config: ModelConfig, *, seed: int | None = None, trainable: bool = False) -> None:
@@ -83,7 +84,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         if seed is not None:
             torch.manual_seed(seed)
         prepare_tuning(self.backbone, config.tuning)
-        # With the commit of the hub, so that the same weights are loaded next time.
+        # The spec includes the commit of the hub, so that the same weights are loaded next time.
         self.config = config.model_copy(update={"backbone": self.backbone.spec})
         self._tuned: dict[str, Tensor] = {}
         self.heads = nn.ModuleList()
@@ -95,17 +96,17 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
 
     @property
     def encoding_unit(self) -> EncodingUnit:
-        """What the backbone encodes in one go for these heads."""
+        """What the backbone encodes together for these heads."""
         unit: EncodingUnit = HEADS.find(self.config.head).encoding_unit
         return unit
 
     @property
     def both_orders(self) -> bool:
-        """Whether whole complexes are encoded in both orders of their sides."""
+        """Whether complexes are encoded in both orders of their sides."""
         return any(head.both_orders for head in self.heads)
 
     def forward(self, batch: RaggedBatch) -> Outputs:
-        """Return pKd and its noise, one row a member, one column a complex.
+        """Return pKd and its noise, with one row per member and one column per complex.
 
         Raises
         ------
@@ -124,14 +125,15 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         return Outputs(pkd, noise, unknown[0])
 
     def predict(self, batch: RaggedBatch, complexes: Sequence[Complex]) -> Outputs:
-        """Return pKd and its noise by the read-out, or else by the heads' networks; see `forward`.
+        """Return pKd and its noise from the read-out or, without one, from the heads' networks; see
+        `forward`.
 
         Parameters
         ----------
         batch
             Residue embeddings of the complexes.
         complexes
-            ``B`` of them, as they were encoded.
+            ``B`` complexes as they were encoded.
 
         Raises
         ------
@@ -145,32 +147,33 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
 
     @property
     def joins_sides(self) -> bool:
-        """Whether a pair needs no more of its two sides than what `project_sides` gives of each."""
+        """Whether `project_sides` of both sides is all that the prediction of a pair needs."""
         return self.readout is not None and pools_apart(self.head)
 
     def project_sides(self, sides: RaggedBatch) -> np.ndarray:
-        """Return ``(N, C)`` float32: what `ppi.models.readouts.features.Features.join` takes of each side.
+        """Return ``(N, C)`` float32: the projection of each side for
+        `ppi.models.readouts.features.Features.join`.
 
         Parameters
         ----------
         sides
-            Residue embeddings of sides, each a complex of its own.
+            Residue embeddings of sides, each given as a complex.
 
         Raises
         ------
         ModelError
-            If what is pooled is not finite, or `joins_sides` does not hold.
+            If a pooled vector is not finite, or `joins_sides` is False.
         """
         if self.readout is None or not self.joins_sides:
             raise ModelError(
-                f"the sides of head {self.config.head!r} with this read-out cannot be kept apart"
+                f"the sides of head {self.config.head!r} with this read-out cannot be computed separately"
             )
         vectors = self._checked(represent_sides(self.head, sides))
-        # Twice, as if both sides were this one: products of one row and of two may round differently.
+        # Both sides are set to this one, because products of one row and of two may round differently.
         return self.readout.features.project(np.stack([vectors, vectors], axis=1))[:, 0]
 
     def predict_features(self, features: np.ndarray) -> Outputs:
-        """Return what the read-out makes of ``(B, F)`` features; see `predict`.
+        """Return the predictions of the read-out from ``(B, F)`` features; see `predict`.
 
         Raises
         ------
@@ -178,13 +181,13 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
             If a prediction is not finite, or there is no fitted read-out.
         """
         if self.readout is None:
-            raise ModelError("the heads' own networks predict, not a read-out of features")
+            raise ModelError("the heads' own networks predict, so there is no read-out of features")
         pkd, partner = map(torch.from_numpy, self.readout.of_features(features))
         _check_finite(pkd, self.config)
         return Outputs(pkd, torch.full_like(pkd, torch.nan), partner)
 
     def _checked(self, vectors: Tensor) -> np.ndarray:
-        """Return vectors as an array if they are finite: trees give a number even for what is no number."""
+        """Return vectors as an array if they are finite, because trees return a number even for NaN."""
         _check_finite(vectors, self.config)
         return vectors.float().cpu().numpy()
 
@@ -201,17 +204,17 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         return all(cast(Head, head).swap_invariant for head in self.heads)
 
     def trained_state(self) -> dict[str, Tensor]:
-        """Return what was trained: heads, read-out, and the parameters of the backbone that were tuned.
+        """Return what was trained: heads, read-out, and tuned parameters of the backbone.
 
-        Tuned weights that were loaded are returned as they were, also where the backbone computes in a lower
-        precision; they do not follow what is done to the backbone afterwards.
+        Loaded tuned weights are returned unchanged, even if the backbone computes in a lower precision; later
+        changes of the backbone do not affect them.
         """
         arrays = {} if self.readout is None else self.readout.arrays()
         fitted = {_READOUT + name: torch.from_numpy(array).contiguous() for name, array in arrays.items()}
         return self._network_state() | fitted
 
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take what `trained_state` gave.
+        """Load the result of `trained_state`.
 
         Raises
         ------
@@ -235,7 +238,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         self._load_network(state)
 
     def finish_training(self) -> None:
-        """Turn a model that was built as `trainable` into what loading its saved form gives."""
+        """Convert a model that was built as `trainable` to the form in which it is loaded."""
         state = {name: tensor.cpu().clone() for name, tensor in self._network_state().items()}
         if not self.config.tuning.frozen:
             self.backbone.dtype = native_dtype(self.config.precision)
@@ -256,7 +259,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         expected = self._network_state().keys()
         if state.keys() != expected:
             odd = ", ".join(sorted(state.keys() ^ expected)[:3])
-            raise RuntimeError(f"the weights are of another architecture: {odd} ... on one side only")
+            raise RuntimeError(f"the weights belong to another architecture: only one of the two has {odd}")
         _check_weights(state)
         self.load_state_dict(dict(state), strict=False)
         self._tuned = {name: state[name] for name in sorted(state) if name.startswith("backbone.")}
@@ -294,6 +297,6 @@ def _check_weights(state: Mapping[str, Tensor]) -> None:
     for name, tensor in state.items():
         if not torch.isfinite(tensor).all():
             raise ModelError(
-                f"the weights {name} hold values that are NaN or infinite; the file is damaged, or the "
+                f"the weights {name} have values that are NaN or infinite; the file is damaged, or the "
                 "training diverged"
             )

@@ -1,17 +1,18 @@
-"""Split-conformal intervals of predictions, honest where complexes come in groups and are unequally hard.
+"""Split-conformal prediction intervals for grouped complexes of unequal difficulty.
 
-The interval is ``prediction +- quantile * difficulty``, where ``difficulty`` is the error to be expected
-of one complex: ``constant + per_spread * spread + per_distance * (1 - pair identity)``, no term below 0
-(normalised nonconformity: Papadopoulos, Vovk & Gammerman 2011, doi 10.1613/jair.3198).
+The interval is ``prediction +- quantile * difficulty``, where ``difficulty`` is the expected error of a
+complex: ``constant + per_spread * spread + per_distance * (1 - pair identity)``, no term below 0 (normalised
+nonconformity: Papadopoulos, Vovk & Gammerman 2011, doi 10.1613/jair.3198).
 
-Complexes of one target are no independent draws; targets may be. So groups are what is exchangeable: each has
-the same weight, shared by its complexes, and so has the new group, which may hold any error: hierarchical
-conformal prediction (Lee, Barber & Willett 2023, "Distribution-free inference with hierarchical data", arXiv
-2306.06342), close to the pooled distributions of Dunn, Wasserman & Ramdas 2022 ("Distribution-free
-prediction sets for two-layer hierarchical models", arXiv 1809.07441). The promise is for one complex of a
-new group that is like the validation groups. It does not hold for groups of another kind, nor within one.
+Complexes of one target are not independent draws, but targets may be. So groups are exchangeable: each has
+the same weight, shared by its complexes, and so has the new group, whose error is arbitrary. This is
+hierarchical conformal prediction (Lee, Barber & Willett 2023, "Distribution-free inference with hierarchical
+data", arXiv 2306.06342), close to the pooled distributions of Dunn, Wasserman & Ramdas 2022
+("Distribution-free prediction sets for two-layer hierarchical models", arXiv 1809.07441). The guarantee is
+for one complex of a new group that is like the validation groups. It does not hold for groups of another
+kind, or within one group.
 
-Neither `crepes` nor `MAPIE` has a quantile weighted by groups, hence these few lines.
+Neither `crepes` nor `MAPIE` has a quantile weighted by groups, so it is implemented here.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from pydantic.dataclasses import dataclass
 from ppi.errors import InputError, ModelError
 
 LEVEL = 0.9
-#: Parts of the groups, each scored by a difficulty fitted on the others.
+#: Number of folds of groups, each scored by a difficulty fitted on the others.
 FOLDS = 10
-#: Identity from which a complex resembles one that was trained on.
+#: Identity from which on a complex counts as similar to a training complex.
 FAMILIAR = 0.3
-#: The constant is this part of the mean error or more: a difficulty near 0 would make one score boundless.
+#: Minimum of the constant as a fraction of the mean error: a difficulty near 0 would give unbounded scores.
 SMALLEST_CONSTANT = 0.1
-#: Sums of weights are exact to this.
+#: Tolerance of sums of weights.
 _TOLERANCE = 1e-9
 
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -42,26 +43,28 @@ _Count = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Calibration:
-    """How wide the interval of a prediction is.
+    """The parameters of prediction intervals.
 
     Attributes
     ----------
     level
-        Part of new complexes, one from each group like those of the validation, whose pKd lies inside.
+        Nominal coverage: the fraction of new complexes, one per group like the validation groups, with pKd
+        inside.
     quantile
-        Of the errors in units of the difficulty.
+        Quantile of the errors in units of the difficulty.
     constant, per_spread, per_distance
-        The difficulty, in pKd units; `per_spread` a unit of the spread, `per_distance` from identity 1 to 0.
+        Coefficients of the difficulty, in pKd units; `per_spread` is per unit of the spread, `per_distance`
+        from identity 1 to 0.
     complexes, groups
-        How many validation complexes it was calibrated on, and their groups.
+        Number of validation complexes of the calibration, and number of their groups.
     validation_coverage
-        Part of these complexes, each counted alike (`level` counts groups alike), that lie inside. They
-        calibrated it, so this is no test.
+        Fraction of these complexes inside, with equal weight per complex (`level` weights groups equally).
+        The intervals were calibrated on them, so this is not a test.
     validation_median_width
-        Of their whole intervals, in pKd units.
+        Median full width of their intervals, in pKd units.
     anchored_quantile
-        Of the errors, in units of the predicted standard deviation, where a prediction starts from measured
-        neighbours (`ppi.prediction.anchoring`); None for a model whose predictions do not.
+        Quantile of the errors, in units of the predicted standard deviation, of predictions that start from
+        measured neighbours (`ppi.prediction.anchoring`); None for a model without such predictions.
     """
 
     level: Annotated[float, Field(gt=0, lt=1)]
@@ -83,8 +86,8 @@ class Calibration:
         spread
             ``(N,)`` `ppi.prediction.engine.MemberPredictions.spread`; not used if `per_spread` is 0.
         identity
-            ``(N,)`` `ppi.prediction.novelty.NearestComplex.pair_identity`, 0 to 1; NaN, not known, counts as
-            0, the widest.
+            ``(N,)`` `ppi.prediction.novelty.NearestComplex.pair_identity`, 0 to 1; NaN (unknown) counts as 0,
+            which gives the widest interval.
 
         Raises
         ------
@@ -92,14 +95,17 @@ class Calibration:
             If a spread is needed and missing.
         """
         if self.per_spread and np.isnan(spread).any():
-            raise ModelError("the calibration is of a model that gives a spread, but this one gives none")
+            raise ModelError(
+                "the calibration needs a model that predicts a spread (an ensemble or heteroscedastic "
+                "heads), but this one does not"
+            )
         coefficients = np.array([self.constant, self.per_spread, self.per_distance])
         widths: np.ndarray = self.quantile * (_features(spread, identity) @ coefficients)
         return widths
 
     @property
     def description(self) -> str:
-        """What the interval is and was calibrated on, for the model card."""
+        """Description of the interval and its calibration, for the model card."""
         return (
             f"Interval: prediction +- {self.quantile:.2f} * ({self.constant:.2f} + {self.per_spread:.2f} * "
             f"`pkd_std` + {self.per_distance:.2f} * (1 - `pair_identity`)), the {self.level:.0%} "
@@ -110,12 +116,12 @@ class Calibration:
 
 
 def read_calibration(path: Path) -> Calibration:
-    """Read a `Calibration` from JSON, every key of it and no other.
+    """Read a `Calibration` from JSON, which must have exactly its keys.
 
     Raises
     ------
     ModelError
-        If it is not one; the message names the file and the key.
+        If the file is not a calibration; the message names the file and the key.
     OSError
         If the file cannot be read.
     """
@@ -128,24 +134,24 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def needed_groups(level: float = LEVEL) -> int:
-    """Return how many groups of validation complexes a finite interval of a level needs at least."""
+    """Return the minimum number of validation groups for a finite interval of a level."""
     return math.ceil(level / (1 - level) - _TOLERANCE)
 
 
 def check_groups(groups: np.ndarray, level: float = LEVEL) -> None:
-    """Raise if validation complexes are of too few groups for a finite interval.
+    """Raise if there are too few validation groups for a finite interval.
 
     Parameters
     ----------
     groups
         ``(N,)`` the group of each complex.
     level
-        Of the interval, 0 to 1.
+        Level of the interval, 0 to 1.
 
     Raises
     ------
     InputError
-        If they are: the ``G`` groups have ``G / (G + 1)`` of the weight, which must reach `level`.
+        If there are too few: ``G`` groups have ``G / (G + 1)`` of the weight, which must reach `level`.
     """
     if not 0 < level < 1:
         raise InputError(f"the level of the interval is {level}; it must be between 0 and 1")
@@ -167,24 +173,25 @@ def fit_calibration(
 ) -> Calibration:
     """Calibrate intervals on validation complexes.
 
-    The difficulty is fitted to the errors by non-negative least squares, groups weighted alike. What it is
-    divided by must not have seen the error: groups are dealt to `FOLDS` folds, and each fold is scored by a
-    difficulty fitted on the other folds. The quantile is that of all these scores, its rank rounded up; the
-    final difficulty is fitted on everything (cross-conformal, Vovk 2015, with one final predictor). The
-    level is approximate, by as much as the difficulties of the folds differ from the final one.
+    The difficulty is fitted to the errors by non-negative least squares with equal weight per group. The
+    divisor of an error must not depend on that error, so groups are assigned to `FOLDS` folds, and each fold
+    is scored by a difficulty fitted on the other folds. The quantile is that of all these scores, with its
+    rank rounded up; the final difficulty is fitted on all complexes (cross-conformal, Vovk 2015, with one
+    final predictor). The level is approximate to the extent that the difficulties of the folds differ from
+    the final one.
 
     Parameters
     ----------
     measured, predicted
         ``(N,)`` pKd.
     spread
-        ``(N,)`` `ppi.prediction.engine.MemberPredictions.spread`; all NaN where there is none.
+        ``(N,)`` `ppi.prediction.engine.MemberPredictions.spread`; all NaN if there is none.
     identity
         ``(N,)`` `ppi.prediction.novelty.NearestComplex.pair_identity`, 0 to 1.
     groups
         ``(N,)`` the group of each complex; see `ppi.io.tables.ComplexTable.targets`.
     level
-        Of the interval, 0 to 1.
+        Level of the interval, 0 to 1.
 
     Raises
     ------
@@ -221,16 +228,16 @@ def fit_calibration(
 
 
 def group_quantile(scores: np.ndarray, weight: np.ndarray, level: float) -> float:
-    """Return the smallest score that holds `level` of the groups, a new one among them.
+    """Return the smallest score that covers `level` of the groups, including a new one.
 
     Parameters
     ----------
     scores
-        ``(N,)``; the new group's may be anything, so it counts as infinite.
+        ``(N,)`` scores; that of the new group is arbitrary and counts as infinite.
     weight
-        ``(N,)`` one divided by how many scores are of the same group: a group has weight 1.
+        ``(N,)`` one divided by the number of scores of the same group, so that a group has weight 1.
     level
-        Part of the weight, ``G + 1`` for ``G`` groups; `check_groups` says whether they suffice.
+        Fraction of the weight, which is ``G + 1`` for ``G`` groups; `check_groups` checks that they suffice.
     """
     order = np.argsort(scores, kind="stable")
     reached = np.cumsum(weight[order])
@@ -239,28 +246,28 @@ def group_quantile(scores: np.ndarray, weight: np.ndarray, level: float) -> floa
 
 
 def _informs(identity: np.ndarray, groups: np.ndarray) -> bool:
-    """Say whether enough groups are familiar, and enough are not, to tell how much the identity is worth.
+    """Return whether enough groups are familiar, and enough are not, to fit the effect of the identity.
 
-    Without familiar complexes a line through new ones would promise them an interval that nothing supports.
+    Without familiar complexes, a line through new ones would extrapolate to intervals without support.
     """
     familiar = identity >= FAMILIAR
     return min(len(np.unique(groups[familiar])), len(np.unique(groups[~familiar]))) >= FOLDS
 
 
 def _features(spread: np.ndarray, identity: np.ndarray) -> np.ndarray:
-    """Return ``(N, 3)`` what the difficulty is a sum of; what is not known is 0 (so its term is)."""
+    """Return the ``(N, 3)`` features of the difficulty; an unknown value is 0, so that its term is 0."""
     return np.stack([np.ones(len(spread)), np.nan_to_num(spread), 1 - np.nan_to_num(identity)], axis=1)
 
 
 def _folds(size: np.ndarray) -> np.ndarray:
-    """Return ``(G,)`` folds of groups, dealt from the largest to the smallest."""
+    """Return ``(G,)`` folds of groups, assigned from the largest to the smallest."""
     fold = np.empty(len(size), dtype=int)
     fold[np.argsort(-size, kind="stable")] = np.arange(len(size)) % FOLDS
     return fold
 
 
 def _difficulty(features: np.ndarray, error: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return ``(3,)`` coefficients of the expected error, none below 0."""
+    """Return the ``(3,)`` non-negative coefficients of the expected error."""
     from scipy.optimize import nnls
 
     least = SMALLEST_CONSTANT * float(np.average(error, weights=weight))

@@ -1,7 +1,8 @@
-"""Decision trees followed by the compiled code of scikit-learn: for many rows, much faster than numpy.
+"""Decision trees evaluated by the compiled code of scikit-learn, which for many rows is much faster than
+numpy.
 
-scikit-learn has no public way to make a tree from arrays. What is used here is the state that it pickles,
-which may change between its versions: a tree of another form raises an error rather than to predict wrongly.
+scikit-learn has no public way to make a tree from arrays. This module uses the state that it pickles, which
+may change between its versions: a tree in another format raises an error instead of predicting wrongly.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from ppi.models.forest import Forest
 
-#: Rows whose features stay in the caches of a core while many trees are followed.
+#: Number of rows whose features stay in the caches of a core while many trees are evaluated.
 _AT_ONCE = 4096
 
 
@@ -23,12 +24,12 @@ class CompiledTrees:
     Parameters
     ----------
     forest
-        Over rows of at least one feature.
+        Forest over rows of at least one feature.
 
     Raises
     ------
     Exception
-        Of any kind, if scikit-learn keeps its trees in another form.
+        An exception of any kind, if scikit-learn stores its trees in another format.
     """
 
     def __init__(self, forest: Forest) -> None:

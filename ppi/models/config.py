@@ -1,4 +1,4 @@
-"""What is needed to rebuild a model: a user's choices, and what training finds out."""
+"""The configuration from which a model is rebuilt: the user's choices and values from training."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from heads.base import Head
     from ppi.models.readouts.base import ReadOut
 
-#: Marks a field that training finds out: it is saved, but it is neither a setting nor a flag.
+#: Metadata of a field that training determines: it is saved, but it is neither a setting nor a flag.
 _FOUND = Parameter(parse=False)
 
 
 def read_options(given: Any) -> Any:
-    """Read options as the command line gives them: text as YAML does, names with dashes or underscores."""
+    """Read options from the command line: values are parsed as YAML, names have dashes or underscores."""
     if not isinstance(given, dict):
         return given
     return {
@@ -37,9 +37,9 @@ _Options = Annotated[ComponentOptions, BeforeValidator(read_options)]
 
 
 class ModelConfig(BaseModel):
-    """The architecture of a model and the scale of its labels, as ``config.json`` has them.
+    """The architecture of a model and the scale of its labels, as in ``config.json``.
 
-    Training settings hold one of these. Training adds what it finds out (`found_by_training`).
+    It is part of the training settings. Training adds the fields of `found_by_training`.
 
     Parameters
     ----------
@@ -49,16 +49,16 @@ class ModelConfig(BaseModel):
         Backbone whose residue embeddings the head is trained on: a name of `ppi info backbones`,
         NAME@REVISION, random-NAME-seed0, or the path of a checkpoint.
     layers
-        Hidden layers of the backbone whose embeddings are put side by side; -1 is the last.
+        Hidden layers of the backbone whose embeddings are concatenated; -1 is the last.
     precision
-        Precision of the backbone. auto: bfloat16 where the hardware multiplies it natively, else float32. A
+        Precision of the backbone. auto: bfloat16 if the hardware multiplies it natively, else float32. A
         backbone that is trained keeps its weights in float32 and computes in this precision.
     head
         Architecture: ec, sc, hp or pad.
     mixer
         Module between backbone and pooling: convbert, attention or none.
     pooling
-        How residues become one vector.
+        Pooling of the residue embeddings to one vector.
     head_options
         Options of the head, such as --head-options.aggregation add for hp.
     mixer_options
@@ -66,20 +66,19 @@ class ModelConfig(BaseModel):
     pooling_options
         Options of the pooling, such as --pooling-options.heads 4 for multihead.
     readout
-        What turns the pooled vectors into pKd: network, the head's own layers; or trees, ridge or gp, which
-        are fitted to the vectors beside composition and lengths, and do not mind which side is the ligand.
+        Model from the pooled vectors to pKd: network, the head's own layers; or trees, ridge or gp, which are
+        fitted to the vectors plus composition and lengths, and are invariant to swapping the sides.
     readout_options
         Options of the read-out, such as --readout-options.trees 500.
     heteroscedastic
-        Whether the heads also predict the variance of what is measured.
+        Whether the heads also predict the variance of the measurement.
     tuning
-        What of the backbone is trained along with the head, such as --tuning.method lora.
+        Which parameters of the backbone are trained together with the head, such as --tuning.method lora.
     partner_score
-        Also learn to tell partners from sides that were put together at random; needs a read-out other than
-        network.
+        Also learn to distinguish partners from randomly paired sides; needs a read-out other than network.
     members
-        Heads to train, with seeds `seed`, `seed` + 1, ...; they share the backbone, and predictions are their
-        mean. Of a read-out of trees: how many forests the trees are shared out to.
+        Number of heads to train, with seeds `seed`, `seed` + 1, ...; they share the backbone, and predictions
+        are their mean. For a read-out of trees: number of forests among which the trees are divided.
     label_mode
         ``exact``: the label is -log10(Kd / M).
     label_mean, label_std
@@ -129,16 +128,16 @@ class ModelConfig(BaseModel):
 
     @property
     def heads(self) -> int:
-        """How many heads the model has: one a member, but only one below a read-out of another kind."""
+        """Number of heads of the model: one per member, but only one with a read-out other than network."""
         return self.members if self.readout == NETWORK else 1
 
     def build_readout(self) -> ReadOut | None:
-        """Make the read-out; None where it is the head's network.
+        """Make the read-out; return None if it is the head's network.
 
         Raises
         ------
         SettingsError
-            If an option is not known or not possible.
+            If an option is unknown or its value is invalid.
         """
         if self.readout == NETWORK:
             return None
@@ -151,7 +150,7 @@ class ModelConfig(BaseModel):
 
     @classmethod
     def found_by_training(cls) -> frozenset[str]:
-        """Return the names of the fields that are not for a user to set."""
+        """Return the names of the fields that a user cannot set."""
         return frozenset(name for name, field in cls.model_fields.items() if _FOUND in field.metadata)
 
     def build_head(self, dim: int) -> Head:
@@ -160,9 +159,9 @@ class ModelConfig(BaseModel):
         Raises
         ------
         SettingsError
-            If an option is not known, or does not suit the width.
+            If an option is unknown, or does not suit the width.
         """
-        # With torch, which neither settings nor the help of the command line need.
+        # This imports torch, which neither settings nor the help of the command line need.
         from heads.build import build_head
 
         pooling_options = dict(self.pooling_options)

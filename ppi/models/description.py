@@ -1,4 +1,4 @@
-"""What a model folder is, in words: read from its files, the manifest and the card among them."""
+"""Describe a model folder in words, from its manifest, model card and other files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ppi.models.folder import DEFAULT_MODEL, TrainedModel, find_folder, load_mod
 
 _NOT_RECORDED = "not recorded"
 _LIMITS = "What it cannot do"
-#: Packages whose versions say most about how a model was made.
+#: Packages whose versions the description shows.
 _PACKAGES = ("ppi-affinity", "torch", "scikit-learn")
 
 
 def describe_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> str:
-    """Return what a model is, was trained on and how good it was, as plain text.
+    """Return a description of a model, its training data and its scores, as plain text.
 
     Parameters
     ----------

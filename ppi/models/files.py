@@ -1,4 +1,4 @@
-"""The files of a model folder: their names, where they are, and what is checked before they are loaded."""
+"""The files of a model folder: their names, locations and checks before loading."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from ppi.models.readouts.names import NETWORK
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 MANIFEST_FILE, CARD_FILE, LOG_FILE = "manifest.json", "README.md", "training.csv"
 CALIBRATION_FILE, COMPLEXES_FILE = "calibration.json", "training_complexes.parquet"
-#: In folders of older versions, instead of the training complexes.
+#: Name of the file in folders of older versions that replaces the training complexes.
 CHAINS_FILE = "training_chains.txt.gz"
-#: Key of the manifest under which the SHA-256 of the weights file stands.
+#: Key of the manifest with the SHA-256 of the weights file.
 WEIGHTS_HASH = "weights_sha256"
-#: Largest size of the unpacked training chains or complexes in bytes: a million chains of 500 residues fit.
+#: Largest size of the unpacked training chains or complexes in bytes: this is enough for a million chains of
+#: 500 residues.
 LARGEST_CHAINS = 2**29
 _COMPLEX_COLUMNS = ("id", "ligand", "receptor", "pkd")
 
@@ -38,7 +39,7 @@ _HEAD_TENSOR = re.compile(r"heads\.([0-9]+)\.")
 
 
 def is_hub_name(name: str) -> bool:
-    """Say whether a name has the form of a model on the hub: OWNER/NAME, or OWNER/NAME@REVISION."""
+    """Return whether a name has the form of a model on the hub: OWNER/NAME, or OWNER/NAME@REVISION."""
     return _HUB_NAME.fullmatch(name) is not None
 
 
@@ -78,7 +79,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises
     ------
     ModelError
-        If it is not readable JSON, or lacks the identity of the backbone.
+        If the manifest is not readable JSON, or lacks the identity of the backbone.
     """
     path = folder / MANIFEST_FILE
     try:
@@ -91,7 +92,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_hash(folder: Path, manifest: dict[str, Any]) -> None:
-    """Raise if the weights are not those whose SHA-256 the manifest has; an older manifest has none.
+    """Raise if the SHA-256 of the weights differs from that in the manifest; an older manifest has none.
 
     Raises
     ------
@@ -110,14 +111,14 @@ def check_hash(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def check_members(folder: Path, config: ModelConfig) -> None:
-    """Raise if the weights file does not have exactly the heads that the configuration says.
+    """Raise if the number of heads in the weights file differs from the configuration.
 
-    Only the names of the tensors are read, so that a wrong number is found before any memory is taken.
+    Only the names of the tensors are read, so that the check takes no memory.
 
     Raises
     ------
     ModelError
-        If the number differs, or the file is no safetensors file.
+        If the number differs, or the file is not in the safetensors format.
     """
     path = folder / WEIGHTS_FILE
     try:
@@ -126,16 +127,16 @@ def check_members(folder: Path, config: ModelConfig) -> None:
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be loaded: {error}") from error
     found = {int(match[1]) for name in names if (match := _HEAD_TENSOR.match(name))}
-    # Below a read-out a head may have no weights of its own.
+    # With a read-out, a head may have no weights.
     if found != set(range(config.heads)) and (config.readout == NETWORK or found):
         raise ModelError(
             f"{folder}: {CONFIG_FILE} says {config.heads} head(s), but {WEIGHTS_FILE} has the heads of "
-            f"{len(found)}; the two files are not of one model"
+            f"{len(found)}; the two files belong to different models"
         )
 
 
 def write_complexes(folder: Path, complexes: Sequence[Complex]) -> None:
-    """Write the complexes that a model was trained on: the same complexes give the same bytes."""
+    """Write the complexes that a model was trained on; the same complexes give the same bytes."""
     table = pa.table(
         {
             "id": [item.id for item in complexes],
@@ -162,7 +163,7 @@ def read_training_complexes(folder: Path) -> tuple[Complex, ...]:
             if sum(group.total_byte_size for group in groups) > LARGEST_CHAINS:
                 raise ModelError(
                     f"{path}: the training complexes unpack to more than {LARGEST_CHAINS / 2**20:g} MiB, "
-                    "which no model needs; get the model folder again from where it was made"
+                    "which no model needs; copy the model folder again from its source"
                 )
             columns = file.read(_COMPLEX_COLUMNS).to_pydict()
         rows = zip(*(columns[name] for name in _COMPLEX_COLUMNS), strict=True)
@@ -186,7 +187,7 @@ def read_chains(folder: Path) -> tuple[str, ...]:
         if len(content) > LARGEST_CHAINS:
             raise ModelError(
                 f"{path}: the training chains unpack to more than {LARGEST_CHAINS / 2**20:g} MiB, which no "
-                "model needs; get the model folder again from where it was made"
+                "model needs; copy the model folder again from its source"
             )
         return tuple(content.decode("ascii").split())
     except (OSError, ValueError, EOFError, zlib.error) as error:

@@ -1,4 +1,4 @@
-"""The model folder: everything that a prediction needs, written whole or not at all."""
+"""Save and load the model folder, which has everything that a prediction needs."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ DEFAULT_MODEL = "default"
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model with what was recorded beside it.
+    """A model with its calibration, training complexes and manifest.
 
     Attributes
     ----------
     name
-        Goes into the ``model`` column of predictions.
+        Name of the model in the ``model`` column of predictions.
     model
-        In evaluation mode.
+        Model in evaluation mode.
     calibration
-        Of its intervals.
+        Calibration of its intervals.
     training_complexes
-        What it was trained on; none for a folder of an older version.
+        Complexes that it was trained on; empty for a folder of an older version.
     training_chains
-        Distinct residues of the chains that it was trained on.
+        Distinct sequences of the chains that it was trained on.
     manifest
-        How it was made.
+        Record of how the model was made.
     """
 
     name: str
@@ -86,22 +86,22 @@ def save_model(
     path
         Folder to write.
     model
-        Trained, on the CPU and in evaluation mode; see `AffinityModel.finish_training`.
+        Trained model, on the CPU and in evaluation mode; see `AffinityModel.finish_training`.
     calibration
         Calibration of its intervals.
     training_complexes
-        What it was trained on.
+        Complexes that it was trained on.
     training_log
-        One row an epoch and member.
+        One row per epoch and member.
     manifest
-        How it was made; the SHA-256 of the weights is added.
+        Record of how the model was made; the SHA-256 of the weights is added.
     card
         Text of the model card.
 
     Raises
     ------
     data_curation.errors.OutputError
-        If it cannot be written.
+        If the folder cannot be written.
     """
     with atomic_folder(path) as folder:
         model._save_pretrained(folder)
@@ -118,12 +118,12 @@ def save_model(
 
 
 def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
-    """Load a model folder, the model that ships in the package, or a model from the Hugging Face hub.
+    """Load a model folder, the bundled model, or a model from the Hugging Face hub.
 
     Parameters
     ----------
     path
-        A model folder; ``default`` for the model that ships in the package; or OWNER/NAME, or
+        A model folder; ``default`` for the bundled model; or OWNER/NAME, or
         OWNER/NAME@REVISION, for a model on the hub, if there is no folder of that name.
 
     Raises
@@ -138,7 +138,9 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
     needed = (CONFIG_FILE, WEIGHTS_FILE, CALIBRATION_FILE, trained_on, MANIFEST_FILE)
     absent = [name for name in needed if not (folder / name).is_file()]
     if absent:
-        raise ModelError(f"{folder}: not a model folder, it lacks {', '.join(absent)}")
+        if (folder / CONFIG_FILE).is_file() and '"kind": "adapted"' in (folder / CONFIG_FILE).read_text():
+            raise ModelError(f"{folder}: an adapted model; ppi predict and ppi.load_adapted read it")
+        raise ModelError(f"{folder}: this is not a model folder, because it lacks {', '.join(absent)}")
     manifest = read_manifest(folder)
     check_hash(folder, manifest)
     complexes = () if old else read_training_complexes(folder)
@@ -171,8 +173,8 @@ def _read_model(folder: Path) -> AffinityModel:
         raise ModelError(f"{folder}/{CONFIG_FILE}: {error}") from error
     except BackboneError as error:
         raise ModelError(
-            f"{folder}: its backbone cannot be loaded. If it is a local checkpoint that was moved, put the "
-            f"new path into {CONFIG_FILE}; its content is checked: {error}"
+            f"{folder}: cannot load the backbone. If a local checkpoint was moved, put its new path into "
+            f"{CONFIG_FILE} (its content is verified): {error}"
         ) from error
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: cannot be loaded: {error}") from error
@@ -184,12 +186,12 @@ def _check_backbone(folder: Path, found: str, trained_on: str) -> None:
 
 
 def _without_dtype(identity: str) -> str:
-    # The data type follows the machine.
+    # The data type depends on the machine.
     return identity.removesuffix(" float32").removesuffix(" bfloat16")
 
 
 def find_folder(path: str | os.PathLike[str]) -> Path:
-    """Return where the files of a model are; see `load_model`.
+    """Return the folder with the files of a model; see `load_model`.
 
     Raises
     ------

@@ -1,4 +1,6 @@
-"""Decision trees as plain arrays: stored without pickles, read without scikit-learn, and fast for one row."""
+"""Decision trees as plain arrays, which are saved without pickle, loaded without scikit-learn, and fast for
+one row.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +19,27 @@ if TYPE_CHECKING:
     from sklearn.tree import DecisionTreeRegressor
 
 _LOG = logging.getLogger(__name__)
-#: Most pairs of a tree and a row that are followed at once.
+#: Maximum number of (tree, row) pairs that are evaluated at once.
 _AT_ONCE = 4_000_000
-#: Rows for which it pays to compile trees.
+#: Number of rows from which on compiled trees are faster.
 _MANY = 1024
 _ARRAYS = ("feature", "number", "right", "starts")
 
 
 @dataclass(frozen=True)
 class Forest:
-    """Regression trees over rows of ``F`` features, all their ``K`` nodes one after another.
+    """Regression trees over rows of ``F`` features, with all ``K`` nodes in shared arrays.
 
     The left child of a node is the next node, as scikit-learn numbers nodes depth first.
 
     Attributes
     ----------
     feature
-        ``(K,)`` int16: which feature a node asks for; -1 for a leaf.
+        ``(K,)`` int16: feature that a node tests; -1 for a leaf.
     number
-        ``(K,)`` float32: a row goes left where its feature is at most this; the prediction of a leaf.
+        ``(K,)`` float32: threshold (a row goes left if its feature is at most this), or prediction of a leaf.
     right
-        ``(K,)`` int32: how many nodes after it the right child of a node is; 0 for a leaf.
+        ``(K,)`` int32: offset of the right child from its node; 0 for a leaf.
     starts
         ``(T,)`` int64: the first node of each tree.
     """
@@ -49,16 +51,19 @@ class Forest:
 
     @classmethod
     def from_trees(cls, trees: Iterable[DecisionTreeRegressor]) -> Forest:
-        """Take over fitted trees of one output.
+        """Convert fitted trees of one output.
 
-        Predictions are those of scikit-learn to float32: a row is float32 there, too, so that a threshold can
-        be rounded down to float32 without any row going another way. There are at most 32,767 features.
+        Predictions equal those of scikit-learn in float32: its rows are also float32, so a threshold can be
+        rounded down to float32 without changing the path of any row. There are at most 32,767 features.
         """
         feature, number, right, sizes = [], [], [], []
         for tree in trees:
             nodes = tree.tree_
             if nodes.n_features > np.iinfo(np.int16).max:
-                raise ModelError(f"trees over {nodes.n_features} features cannot be kept; 32,767 can")
+                raise ModelError(
+                    f"trees over {nodes.n_features} features cannot be saved; at most 32,767 features are "
+                    "possible"
+                )
             leaf = nodes.children_left < 0
             places = np.arange(nodes.node_count)
             assert (nodes.children_left[~leaf] == places[~leaf] + 1).all()
@@ -72,19 +77,19 @@ class Forest:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], features: int) -> Forest:
-        """Take over what `arrays` gave.
+        """Restore from the result of `arrays`.
 
         Parameters
         ----------
         arrays
-            The arrays by name.
+            Arrays by name.
         features
             Width of the rows, ``F``.
 
         Raises
         ------
         ModelError
-            If an array is missing, or they are not those of trees over so many features.
+            If an array is missing, or the arrays do not describe trees over so many features.
         """
         missing = [name for name in _ARRAYS if name not in arrays]
         if missing:
@@ -94,14 +99,14 @@ class Forest:
         return forest
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays by name, to be saved."""
+        """Return the arrays by name, for saving."""
         return {name: getattr(self, name) for name in _ARRAYS}
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def by_tree(self, rows: np.ndarray) -> np.ndarray:
-        """Return ``(T, N)``: what each tree predicts for each of ``(N, F)`` rows."""
+        """Return ``(T, N)``: the prediction of each tree for each of ``(N, F)`` rows."""
         rows = np.ascontiguousarray(rows, dtype=np.float32)
         if len(rows) >= _MANY and self._compiled is not None:
             return self._compiled.by_tree(rows)
@@ -118,20 +123,22 @@ class Forest:
 
     @cached_property
     def _compiled(self) -> CompiledTrees | None:
-        """The same trees, faster; None where the installed scikit-learn keeps trees in a form of its own."""
+        """Compiled trees; None if the installed scikit-learn stores trees in another format."""
         try:
             return CompiledTrees(self)
         except Exception as error:
             _LOG.warning(
-                "this version of scikit-learn does not take the trees of the model (%s: %s); numpy follows "
-                "them, with the same result, about four times slower",
+                (
+                    "this version of scikit-learn cannot use the trees of the model (%s: %s); numpy "
+                    "evaluates them with the same result, about four times slower"
+                ),
                 type(error).__name__,
                 error,
             )
             return None
 
     def _leaves(self, rows: np.ndarray) -> np.ndarray:
-        """Return ``(T * N,)``, the node in which each row ends in each tree."""
+        """Return ``(T * N,)``, the leaf that each row reaches in each tree."""
         node = np.repeat(self.starts, len(rows))
         row = np.tile(np.arange(len(rows)), len(self))
         moving = np.flatnonzero(self.feature[node] >= 0)
@@ -143,7 +150,7 @@ class Forest:
         return node
 
     def _check(self, features: int) -> None:
-        """Raise unless every walk through the trees ends in a leaf of the same tree."""
+        """Raise unless every path through the trees ends in a leaf of the same tree."""
         count = len(self.feature)
         one_length = len(self.number) == len(self.right) == count > 0
         if not (one_length and len(self.starts) and self.starts[0] == 0 and (np.diff(self.starts) > 0).all()):
@@ -155,7 +162,9 @@ class Forest:
         leaf, place = self.feature < 0, np.arange(count)
         inside = (self.right > 1) & (place + self.right < end)
         if not (inside | leaf).all() or (self.feature >= features).any():
-            raise ModelError("the trees are damaged: a node leads out of its tree or asks for no feature")
+            raise ModelError(
+                "the trees are damaged: a node points outside its tree or tests a feature that does not exist"
+            )
         if not np.isfinite(self.number).all():
             raise ModelError("the trees are damaged: a number in them is NaN or infinite")
 

@@ -1,4 +1,4 @@
-"""Names and options of heads, mixers and poolings as settings have them."""
+"""Types of the names and options of heads, mixers and poolings in settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _check_readout(name: str) -> str:
     return name if name == NETWORK else READOUTS.check(name)
 
 
-#: What turns what a head pools into pKd: its own network, or a read-out by name.
+#: Model from pooled vectors to pKd: the head's own network, or a read-out by name.
 ReadOutName = Annotated[str, AfterValidator(_check_readout)]
 
 #: Options of a head, mixer or pooling by name; checked when it is made (`heads.options.make_part`).

@@ -1,4 +1,4 @@
-"""Mark what of a backbone is trained along with the head."""
+"""Prepare the parameters of a backbone that are trained together with the head."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from ppi.models.tuning_settings import TuningSettings
 
 
 def prepare_tuning(backbone: Backbone, tuning: TuningSettings) -> None:
-    """Let exactly the parameters that `tuning` names require gradients.
+    """Enable gradients for exactly the parameters that `tuning` selects.
 
-    Every one of them takes part in the embeddings. Under lora, low-rank matrices are put beside the linear
-    layers: one of each pair is drawn by the global random generator of torch, the other is zero. Under
-    attention-heads, slices of the chosen heads become parameters of their own, so that neither gradients nor
-    weight decay move the other heads. Either way the embeddings stay what they were.
+    All of them affect the embeddings. With lora, low-rank matrices are added to the linear layers: one of
+    each pair is drawn by torch's global random generator, the other is zero. With attention-heads, slices of
+    the chosen heads become separate parameters, so that neither gradients nor weight decay change the other
+    heads. In both cases the embeddings are initially unchanged.
 
     Parameters
     ----------
     backbone
-        Changed in place; once only.
+        Backbone, which is changed in place; it can be prepared only once.
     tuning
-        Which of its parameters are trained.
+        Settings that select the parameters to train.
 
     Raises
     ------
     SettingsError
         If the backbone has no weights, or no such layers, heads or targets.
     BackboneError
-        If lora is asked for and peft is not installed.
+        If the method is lora and peft is not installed.
     """
     if tuning.frozen:
         backbone.requires_grad_(False)
@@ -59,23 +59,23 @@ def prepare_tuning(backbone: Backbone, tuning: TuningSettings) -> None:
 
 
 def parameter_groups(backbone: Backbone, tuning: TuningSettings, weight_decay: float) -> list[dict[str, Any]]:
-    """Return the groups of parameters that AdamW gets for a backbone that was prepared.
+    """Return the parameter groups of AdamW for a prepared backbone.
 
-    Vectors (biases, and the scales of norms) are not decayed.
+    Vectors (biases, and the scales of norms) have no weight decay.
 
     Parameters
     ----------
     backbone
-        After `prepare_tuning`.
+        Backbone after `prepare_tuning`.
     tuning
-        Has their learning rate.
+        Settings with the learning rate.
     weight_decay
         Weight decay of matrices.
 
     Returns
     -------
     list of dict
-        At most two, none of them empty.
+        At most two groups, none of them empty.
     """
     trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
     groups = (
@@ -95,7 +95,7 @@ def _train(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def _parameters_used(encoder: PackedEncoder) -> list[nn.Parameter]:
-    """Return the parameters that can be trained and that the embeddings depend on."""
+    """Return the trainable parameters that the embeddings depend on."""
     idle = list(encoder.blocks[encoder.blocks_used :])
     if encoder.blocks_used < len(encoder.blocks):
         idle.append(encoder.final_norm)
@@ -106,7 +106,7 @@ def _parameters_used(encoder: PackedEncoder) -> list[nn.Parameter]:
 def _train_last_layers(encoder: PackedEncoder, count: int, used: Iterable[nn.Parameter]) -> None:
     if count > encoder.blocks_used:
         raise SettingsError(
-            f"tuning.last_layers: {count} were asked for; the embeddings of {encoder.spec} come from "
+            f"tuning.last_layers is {count}, but the embeddings of {encoder.spec} come from "
             f"{encoder.blocks_used} layers"
         )
     last = [*encoder.blocks[encoder.blocks_used - count : encoder.blocks_used], encoder.final_norm]
@@ -170,14 +170,16 @@ def _layer_and_heads(encoder: PackedEncoder, choice: str) -> tuple[int, Iterable
     layer, _, head = choice.partition(":")
     if int(layer) >= encoder.blocks_used or (head and int(head) >= encoder.heads):
         raise SettingsError(
-            f"tuning.attention_heads: {choice} is not there; the embeddings of {encoder.spec} come from "
+            f"tuning.attention_heads: {choice} does not exist; the embeddings of {encoder.spec} come from "
             f"{encoder.blocks_used} layers, counted from 0, with heads 0 to {encoder.heads - 1}"
         )
     return int(layer), [int(head)] if head else range(encoder.heads)
 
 
 def _of_heads(size: int, width: int, count: int, heads: Tensor) -> Tensor:
-    """Return which of `size` rows or columns are of some heads; every `width` of them hold all `count`."""
+    """Return which of `size` rows or columns belong to the chosen heads; each `width` of them contain all
+    `count` heads.
+    """
     return torch.arange(size).view(size // width, count, -1)[:, heads].flatten()
 
 
@@ -188,16 +190,16 @@ def _train_slices(module: nn.Module, name: str, dim: int, index: Tensor) -> None
 
 
 class _Slices(nn.Module):
-    """A tensor of which only some slices are a parameter.
+    """A parametrisation of a tensor in which only some slices are trained.
 
     Parameters
     ----------
     whole
-        The tensor; not kept in state dictionaries.
+        Full tensor, which is not part of state dictionaries.
     dim
         Dimension that is indexed.
     index
-        ``(S,)`` int64: which slices.
+        ``(S,)`` int64 indices of the slices.
     """
 
     whole: Tensor
@@ -210,9 +212,9 @@ class _Slices(nn.Module):
         self.register_buffer("index", index, persistent=False)
 
     def forward(self, slices: Tensor) -> Tensor:
-        """Put the slices in their places."""
+        """Return the full tensor with the slices inserted."""
         return self.whole.index_copy(self.dim, self.index, slices)
 
     def right_inverse(self, whole: Tensor) -> Tensor:
-        """Take the slices out."""
+        """Return the slices of a full tensor."""
         return whole.index_select(self.dim, self.index)

@@ -1,4 +1,4 @@
-"""What of the backbone is trained along with the head."""
+"""The settings of fine-tuning the backbone together with the head."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _HEAD = re.compile(r"[0-9]+(:[0-9]+)?")
 
 
 class TuningSettings(BaseModel):
-    """What of the backbone is trained along with the head.
+    """Settings of fine-tuning the backbone together with the head.
 
     Parameters
     ----------
     method
         frozen: nothing. full: everything. lora: low-rank updates (Hu et al. 2022) of the projections.
-        last-layers: the last layers. attention-heads: chosen attention heads, that is their rows of the
-        query, key and value projections and their columns of the output projection. All but frozen need a
-        language model, and count only the layers that the embeddings come from.
+        last-layers: the last layers. attention-heads: chosen attention heads (their rows of the query, key
+        and value projections and their columns of the output projection). All methods except frozen need a
+        language model, and apply only to the layers that the embeddings depend on.
     learning_rate
-        Peak rate of AdamW for the backbone.
+        Peak learning rate of AdamW for the backbone.
     last_layers
         Number of layers to train, for last-layers.
     attention_heads
@@ -45,15 +45,15 @@ class TuningSettings(BaseModel):
     dropout
         Dropout before the updates of lora; the backbone itself has none.
     targets
-        Names of the linear layers that get an update, or ends of names; by default the attention projections
-        of the family.
+        Names, or suffixes of names, of the linear layers that get an update; by default the attention
+        projections of the family.
     gradient_checkpointing
-        Compute each layer twice, and keep only its input in memory.
+        Keep only the input of each layer in memory and compute the layer again in the backward pass.
 
     Raises
     ------
     ValueError
-        If a setting has an impossible value, or is one of another method.
+        If a setting has an invalid value, or belongs to another method.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,14 +83,14 @@ class TuningSettings(BaseModel):
     def _names_heads(self) -> TuningSettings:
         unreadable = [name for name in self.attention_heads if not _HEAD.fullmatch(name)]
         if unreadable or (self.method == "attention-heads" and not self.attention_heads):
-            found = f"{unreadable[0]!r}" if unreadable else "nothing"
+            found = f"{unreadable[0]!r}" if unreadable else "empty"
             raise ValueError(
-                "attention_heads names the heads to train, each LAYER:HEAD, such as 5:0, or LAYER for all of "
-                f"one layer; {found} was given"
+                f"attention_heads is {found}; give the heads to train as LAYER:HEAD, such as 5:0, or LAYER "
+                "for all heads of a layer"
             )
         return self
 
     @property
     def frozen(self) -> bool:
-        """Whether the backbone stays as it is."""
+        """Whether the backbone is frozen."""
         return self.method == "frozen"

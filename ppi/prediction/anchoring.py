@@ -32,6 +32,8 @@ _Edit = frozenset[tuple[int, int]]
 
 #: Gives ``(N,)`` pKd of complexes minus that of the first argument, which differs by substitutions alone.
 Effects = Callable[[Complex, Sequence[Complex]], np.ndarray]
+#: Gives the probability of each residue of ligand and receptor to be at the interface.
+Interface = Callable[[Complex], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,20 @@ class Anchors:
         Those with a pKd count. The order of chains within a side and of the two sides does not matter.
     effects
         Predicted effects of substitutions; by default each lowers pKd a little.
+    interface
+        Which residues are at the interface. Mutants are mostly measured there; what they have in common
+        holds for a residue elsewhere only so far as it is as likely at the interface as those that were
+        changed. By default it holds for all.
     """
 
-    def __init__(self, complexes: Sequence[Complex], effects: Effects | None = None) -> None:
+    def __init__(
+        self,
+        complexes: Sequence[Complex],
+        effects: Effects | None = None,
+        interface: Interface | None = None,
+    ) -> None:
         measured = [item for item in complexes if item.pkd is not None]
-        self._effects = effects
+        self._effects, self._interface = effects, interface
         self._pkd = np.array([item.pkd for item in measured], dtype=np.float64)
         self._index = NeighbourIndex(measured)
 
@@ -174,11 +185,29 @@ class Anchors:
         reference, count = near.medoid(), len(near.numbers)
         changed = near.changed(reference)
         mean = prior + self._mean_effects(near, reference, changed)
-        every, measured = Substitutions(near.residues, changed), self._pkd[near.numbers]
+        relevance = self._relevance(near, reference, np.flatnonzero(changed[:count].any(axis=0)))
+        every, measured = Substitutions(near.residues, changed, relevance), self._pkd[near.numbers]
         known = every.part(slice(0, count))
         processes = (Process(known, mean[:count], measured, sd) for sd in POSITION_SDS)
         best = max(processes, key=lambda process: process.likelihood)
         return best, every.part(slice(count, None)), mean[count:]
+
+    def _relevance(self, near: Neighbours, reference: int, measured: np.ndarray) -> np.ndarray:
+        """Return ``(L,)``: the probability to be at the interface, over its mean for measured changes.
+
+        Parameters
+        ----------
+        near, reference
+            The neighbours, and the row from which changes are counted.
+        measured
+            Columns that are changed in a measured complex.
+        """
+        if self._interface is None or not len(measured):
+            return np.ones(near.residues.shape[1])
+        sides = self._interface(near.complexes()[reference])
+        probability = np.concatenate(sides[::-1] if near.exchanged else sides)
+        relevance: np.ndarray = np.clip(probability / probability[measured].mean(), 0, 1)
+        return relevance
 
     def _mean_effects(self, near: Neighbours, reference: int, changed: np.ndarray) -> np.ndarray:
         """Return expected pKd of neighbours and other complexes, minus that of the reference."""

@@ -66,9 +66,15 @@ class Neighbours:
     def complexes(self) -> list[Complex]:
         """Return the complex of each row; which side comes first does not depend on the query."""
         sides = [_cut(row, self.lengths) for row in self.residues]
-        if (self.lengths[0], sides[0][0]) > (self.lengths[1], sides[0][1]):
+        if self.exchanged:
             sides = [(second, first) for first, second in sides]
         return [Complex(str(number), *both) for number, both in enumerate(sides)]
+
+    @property
+    def exchanged(self) -> bool:
+        """Whether `complexes` has the two sides in the other order than `residues`."""
+        first, second = _cut(self.residues[0], self.lengths)
+        return (self.lengths[0], first) > (self.lengths[1], second)
 
 
 class NeighbourIndex:

@@ -32,7 +32,7 @@ class Placed(NamedTuple):
 
 
 def place(item: Complex, onto: Complex, *, most: int) -> Placed | None:
-    """Lay a complex onto another one; None if more than substitutions differ.
+    """Lay a complex onto another one; None if more substitutions differ.
 
     Residues that one of them lacks at an end of a chain, as constructs and structures do, make no difference,
     and neither do unknown ones. A residue that is inserted or missing inside does.
@@ -102,7 +102,7 @@ def chain_aligner() -> PairwiseAligner:
 def _place_chain(chain: str, onto: str, most: int) -> tuple[str, np.ndarray] | None:
     """Return the target with the residues of the chain, and where in the chain these are.
 
-    None if more than substitutions differ.
+    None if more substitutions differ.
     """
     if len(chain) == len(onto) and substitutions(chain, onto) <= most:
         return chain, np.arange(len(chain))

@@ -9,6 +9,7 @@ import pandas as pd
 from ppi.io.inputs import Inputs
 from ppi.io.predictions import STANDARD_TEMPERATURE
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel
+from ppi.prediction.adapting.folder import is_adapted, load_adapted
 from ppi.prediction.predictor import Predictor
 
 
@@ -30,19 +31,22 @@ def predict(
         A file (FASTA, CSV, TSV, XLSX, Parquet), a folder of files, ``-`` for standard input, several of
         these, a DataFrame, one Complex or several, or records; see `ppi.io.inputs.read_inputs`.
     model, device, store, novelty
-        See `ppi.prediction.predictor.Predictor`.
+        See `ppi.prediction.predictor.Predictor`; the model may be the folder of an adapted model, too.
     temperature_kelvin, truncate
         See `ppi.prediction.predictor.Predictor.predict`.
 
     Returns
     -------
     DataFrame
-        One row a complex, in input order; `ppi.io.predictions.COLUMNS` says what the columns are.
+        One row a complex, in input order; `ppi.io.predictions.COLUMNS` says what the columns are. An adapted
+        model has columns of its own: `ppi.prediction.adapting.adapted.AdaptedComplex.table`.
 
     Raises
     ------
     ppi.errors.PpiError
         If the input or the model is wrong.
     """
+    if isinstance(model, (str, os.PathLike)) and is_adapted(model):
+        return load_adapted(model, device=device).predict(complexes)
     with Predictor(model, device=device, store=store, novelty=novelty) as predictor:
         return predictor.predict(complexes, temperature_kelvin=temperature_kelvin, truncate=truncate)

@@ -10,10 +10,12 @@ import numpy as np
 
 from ppi.complexes import Complex
 from ppi.effects.features import Context
+from ppi.effects.location import LOCATION_NAMES
 from ppi.effects.model import EffectModel, combine
 from ppi.effects.mutations import Mutation, mutations_between
 from ppi.io.predictions import KCAL_PER_PKD
 
+_INTERFACE = LOCATION_NAMES.index("interface")
 #: Complexes whose embeddings, locations and effects are kept.
 _KEPT = 64
 
@@ -42,13 +44,20 @@ class PredictedEffects:
         """Return the ``(N,)`` differences in pKd units; see `ppi.prediction.anchoring.Effects`."""
         variants = [mutations_between(reference, item, skip_unknown=True) for item in items]
         known = self._known(reference.ligand, reference.receptor)
-        new = sorted({mutation for variant in variants for mutation in variant} - known.effects.keys())
+        asked = {mutation for variant in variants for mutation in variant}
+        # Another thread may add effects meanwhile, so these are not iterated over.
+        new = sorted(mutation for mutation in asked if mutation not in known.effects)
         if new:
             found = self._model.effects_in(known.context, new)
             known.effects.update(zip(new, found.tolist(), strict=True))
         crowding = self._model.parts.config.crowding
         effects = [[known.effects[mutation] for mutation in variant] for variant in variants]
         return np.array([combine(each, crowding) for each in effects]) / -KCAL_PER_PKD
+
+    def interface(self, reference: Complex) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probability of each residue of both sides to be at the interface."""
+        ligand, receptor = self._known(reference.ligand, reference.receptor).context.locations
+        return ligand[:, _INTERFACE], receptor[:, _INTERFACE]
 
     def _described(self, ligand: tuple[str, ...], receptor: tuple[str, ...]) -> _Known:
         return _Known(self._model.context(Complex("reference", ligand, receptor)), {})

@@ -26,6 +26,8 @@ from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_fr
 from ppi.io.sides import SideInputs, read_sides
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
+from ppi.prediction.adapting.adapt import adapt
+from ppi.prediction.adapting.model import AdaptedModel
 from ppi.prediction.anchoring import AnchoredDifferences, Anchors
 from ppi.prediction.engine import MemberPredictions, predict_with
 from ppi.prediction.neighbours import MIN_PLACED_IDENTITY
@@ -34,6 +36,7 @@ from ppi.prediction.oddities import oddities_of
 from ppi.prediction.predicted_effects import PredictedEffects
 from ppi.prediction.scanning.choice import Choice, Variant
 from ppi.prediction.scanning.labels import label_table
+from ppi.prediction.scanning.located import locations_in
 from ppi.prediction.scanning.scan import Scan, scan_complex
 from ppi.prediction.screening.preparation import Parts
 from ppi.prediction.screening.run import MAX_HOURS, Screen
@@ -168,7 +171,8 @@ class Predictor:
             These mutants instead, such as ``ligand:1:H102A+receptor:1:D39A``; see
             `ppi.prediction.scanning.notation.parse_variant`.
         structure
-            PDB or mmCIF file of the complex, whose names of chains and numbers of residues may then be used.
+            PDB or mmCIF file of the complex, whose names of chains and numbers of residues may then be used;
+            where its residues lie is then measured instead of predicted.
         measured
             Whether predictions start from measured complexes around the wild type.
 
@@ -198,10 +202,36 @@ class Predictor:
             quantile = self.trained.calibration.anchored_quantile or np.nan
             scanned.append(
                 scan_complex(
-                    item, label, own, row, self.effects, anchored, quantile, known=bool(familiar[number])
+                    item,
+                    label,
+                    own,
+                    row,
+                    self.effects,
+                    anchored,
+                    quantile,
+                    known=bool(familiar[number]),
+                    located=None if structure is None else locations_in(structure, item.id, label),
                 )
             )
         return Scan(tuple(scanned))
+
+    def adapt(
+        self, variants: Inputs, *, wild: Inputs | None = None, value: str | None = None, seed: int = 0
+    ) -> AdaptedModel:
+        """Learn from measured variants of one complex, or of a few, to rank further variants.
+
+        Parameters
+        ----------
+        variants, wild, value, seed
+            See `ppi.prediction.adapting.adapt.adapt`.
+
+        Raises
+        ------
+        ppi.errors.InputError
+            If the table cannot be read, the variants differ by more than substitutions, or nothing can be
+            learnt.
+        """
+        return adapt(variants, wild=wild, value=value, effects=self.effects, seed=seed)
 
     def _table(
         self,
@@ -267,12 +297,12 @@ class Predictor:
         max_hours
             Longest time; a screen that is estimated to take longer is refused before it starts.
         workers
-            Threads; by default one a processor that is available.
+            Number of threads; by default one for each processor that is available.
 
         Returns
         -------
         DataFrame
-            Target by target, the best pair first; `ppi.prediction.screening.columns.COLUMNS` says what the
+            Target by target, the best pair first; `ppi.prediction.screening.output.COLUMNS` says what the
             columns are. The numbers are those of `predict`.
 
         Raises
@@ -353,7 +383,8 @@ class Predictor:
 
     @cached_property
     def _made_anchors(self) -> Anchors:
-        return Anchors(self.trained.training_complexes, PredictedEffects(self._made_effects))
+        effects = PredictedEffects(self._made_effects)
+        return Anchors(self.trained.training_complexes, effects, effects.interface)
 
     @property
     def effects(self) -> EffectModel:

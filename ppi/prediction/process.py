@@ -25,10 +25,13 @@ class Substitutions:
         ``(N, L)`` ASCII codes.
     changed
         ``(N, L)`` which of them differ from those of the reference.
+    relevance
+        ``(L,)`` how much a change of each residue shares in what is common to all changes, 0 to 1.
     """
 
     residues: np.ndarray
     changed: np.ndarray
+    relevance: np.ndarray
 
     @property
     def counts(self) -> np.ndarray:
@@ -38,7 +41,12 @@ class Substitutions:
 
     def part(self, rows: slice) -> Substitutions:
         """Return some of the complexes."""
-        return Substitutions(self.residues[rows], self.changed[rows])
+        return Substitutions(self.residues[rows], self.changed[rows], self.relevance)
+
+    @property
+    def common(self) -> np.ndarray:
+        """``(N,)``: what the changes of each complex count for in what is common to all changes."""
+        return diminishing(self.changed @ self.relevance)
 
 
 class Process:
@@ -119,7 +127,7 @@ def shared(first: Substitutions, second: Substitutions) -> np.ndarray:
     found: np.ndarray = (
         SHARED_PART * same_position
         + (1 - SHARED_PART) * same_residue
-        + COMMON_PART**2 * np.outer(diminishing(counts), diminishing(their_counts))
+        + COMMON_PART**2 * np.outer(first.common, second.common)
         + OWN_PART**2 * ((counts == their_counts) & (same_residue == their_counts))
     )
     return found
@@ -128,7 +136,7 @@ def shared(first: Substitutions, second: Substitutions) -> np.ndarray:
 def _shared_with_itself(items: Substitutions) -> np.ndarray:
     """Return ``(N,)``: the diagonal of `shared`."""
     counts = items.counts
-    found: np.ndarray = counts + COMMON_PART**2 * diminishing(counts) ** 2 + OWN_PART**2
+    found: np.ndarray = counts + COMMON_PART**2 * items.common**2 + OWN_PART**2
     return found
 
 

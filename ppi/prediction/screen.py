@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from ppi.io.pairs import PairInputs
 from ppi.io.sides import SideInputs
@@ -47,7 +46,7 @@ def screen(
     data_curation.errors.OutputError
         If the output exists or cannot be written.
     """
-    target = check_output(Path(output))
+    target = check_output(output)
     with Predictor(model, device=device, store=store, novelty=novelty) as predictor:
         screening = predictor.screening(
             ligands, receptors, pairs=pairs, settings=settings, max_hours=max_hours, workers=workers

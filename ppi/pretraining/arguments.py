@@ -1,4 +1,4 @@
-"""Options of a script from a dataclass of settings, where no library for command lines is installed."""
+"""Command-line options of a script from a dataclass of settings, without a library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ Settings = TypeVar("Settings")
 
 
 def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
-    """Add an option for each field of a dataclass; the help is what its docstring says of the field."""
+    """Add an option for each field of a dataclass; the help is the description of the field in its
+    docstring.
+    """
     described = _descriptions(settings.__doc__ or "")
     group, hints = parser.add_argument_group(settings.__name__), get_type_hints(settings)
     for field in dataclasses.fields(settings):
@@ -31,12 +33,12 @@ def add_options(parser: argparse.ArgumentParser, settings: type) -> None:
 
 
 def taken(settings: type[Settings], given: argparse.Namespace) -> Settings:
-    """Return the settings that the parsed options say.
+    """Return the settings from the parsed options.
 
     Raises
     ------
     SettingsError
-        As the dataclass raises it.
+        If the dataclass rejects a value.
     """
     names = [field.name for field in dataclasses.fields(settings)]  # type: ignore[arg-type]
     return settings(**{name: getattr(given, name) for name in names})
@@ -49,7 +51,7 @@ def _without_none(hint: Any) -> Any:
 
 
 def _descriptions(docstring: str) -> dict[str, str]:
-    """Return what the section Parameters of a NumPy docstring says of each name."""
+    """Return the description of each name in the section Parameters of a NumPy docstring."""
     section = re.split(r"\n\s*(?:Parameters|Raises)\n\s*-+\n", docstring)[1]
     found: dict[str, list[str]] = {}
     names: list[str] = []
@@ -62,8 +64,8 @@ def _descriptions(docstring: str) -> dict[str, str]:
 
 
 def path_list(parser: argparse.ArgumentParser) -> None:
-    """Add the sequence files and the output folder."""
+    """Add the arguments for the sequence files and the output folder."""
     parser.add_argument(
-        "corpus", nargs="+", type=Path, help="sequences, one a line, or FASTA; plain, gzip or xz"
+        "corpus", nargs="+", type=Path, help="sequences, one per line, or FASTA; plain, gzip or xz"
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for model, log and checkpoints")

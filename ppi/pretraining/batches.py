@@ -1,4 +1,4 @@
-"""Batches of packed crops: one endless stream of tokens, cut into pieces of equal size."""
+"""Batches of packed crops: an endless stream of tokens, divided into batches of equal size."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _CROPS = 1
 
 @dataclass(frozen=True)
 class PackedTokens:
-    """Sequences, or pieces of them, one after another without padding.
+    """Sequences, or pieces of them, packed without padding.
 
     Attributes
     ----------
     ids
         ``(N,)`` int64 tokens.
     lengths
-        Tokens of each piece; equal ones are neighbours.
+        Number of tokens of each piece; equal lengths are neighbours.
     """
 
     ids: np.ndarray
@@ -29,23 +29,23 @@ class PackedTokens:
 
 
 class TokenStream:
-    """Batches as a pure function of a seed and a number, so that a resumed run repeats nothing.
+    """Batches as a pure function of a seed and a batch number, so that a resumed run repeats nothing.
 
-    A sequence is ``<cls> residues <eos>``; of one that is longer than the context a random window is taken.
-    As in ESM-2 (Lin et al. 2023), <cls> and <eos> mark the true ends of a protein: a window that does not
-    reach an end lacks its mark. In each epoch all sequences stand in a new order, and batch b takes the
-    tokens from ``b * batch_tokens`` on: every batch is full, and a sequence on a border is cut there.
+    A sequence is ``<cls> residues <eos>``; if it is longer than the context, a random window is taken. As in
+    ESM-2 (Lin et al. 2023), <cls> and <eos> mark the true ends of a protein, and a window that does not reach
+    an end lacks its token. Each epoch has all sequences in a new order, and batch b takes the tokens from ``b
+    * batch_tokens`` on: every batch is full, and a sequence at a boundary is divided.
 
     Parameters
     ----------
     sequences
-        To train on.
+        Sequences to train on.
     context
-        Most tokens of a window.
+        Maximum number of tokens of a window.
     batch_tokens
-        Tokens of a batch, ``N``.
+        Number of tokens of a batch, ``N``.
     seed
-        Of order and windows.
+        Seed of the order and the windows.
 
     Raises
     ------
@@ -62,13 +62,13 @@ class TokenStream:
         if not self.batches_per_epoch:
             raise InputError(
                 f"the corpus has {self.epoch_tokens} tokens for training, fewer than one batch of "
-                f"{batch_tokens}; a larger corpus or a smaller batch was expected"
+                f"{batch_tokens}; give a larger corpus or a smaller batch"
             )
         self._epoch = -1
         self._draw(0)
 
     def batch(self, number: int) -> PackedTokens:
-        """Return a batch of exactly `batch_tokens` tokens; numbers from 0 on."""
+        """Return a batch of exactly `batch_tokens` tokens; batch numbers start at 0."""
         epoch, place = divmod(number, self.batches_per_epoch)
         self._draw(epoch)
         low = place * self.batch_tokens

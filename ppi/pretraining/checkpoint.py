@@ -1,4 +1,4 @@
-"""Checkpoints of a run: one file with weights, moments and counters, whole or absent."""
+"""Checkpoints of a run: one file with weights, optimiser moments and counters, written atomically."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class RunState:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes
     ----------
     step, tokens, seconds
-        Optimiser steps done, tokens seen, and time spent in training, by all parts of the run.
+        Number of optimiser steps, number of tokens, and training time, over all parts of the run.
     decay_start
         Progress at which the learning rate begins to fall; see `ppi.pretraining.schedule`.
     decaying
-        Whether it has begun to.
+        Whether the learning rate has begun to fall.
     """
 
     step: int = 0
@@ -44,7 +44,7 @@ class RunState:
 def write_checkpoint(
     path: Path, tensors: Mapping[str, Tensor], state: RunState, *, corpus: str, settings: Mapping[str, Any]
 ) -> None:
-    """Write a checkpoint; the file that was there stays until the new one is whole.
+    """Write a checkpoint; an existing file is replaced only when the new one is complete.
 
     Raises
     ------
@@ -69,29 +69,29 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], RunState, dict[str, 
     Returns
     -------
     tuple
-        Tensors, how far the run was, and the settings with the key ``corpus`` added.
+        Tensors, progress of the run, and settings with the key ``corpus`` added.
 
     Raises
     ------
     ModelError
-        If there is none, or it is damaged or of another version.
+        If there is no checkpoint, or it is damaged or of another version.
     """
     try:
         with safe_open(str(path), "pt") as file:
             run = json.loads((file.metadata() or {})["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         if run["format"] != _FORMAT:
-            raise ValueError(f"format {run['format']}, {_FORMAT} was expected")
+            raise ValueError(f"the format is {run['format']}; this version reads {_FORMAT}")
         return tensors, RunState(**run["state"]), {**run["settings"], "corpus": run["corpus"]}
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a checkpoint of a pretraining ({error})") from error
 
 
 def shrink_checkpoint(path: Path, output: Path) -> None:
-    """Write a checkpoint again at a quarter of its size, to keep it until a run is prolonged.
+    """Rewrite a checkpoint at a quarter of its size, to store it for a prolonged run.
 
-    Weights are in float16, and the momentum of matrices is left out. What is prolonged from it is not the
-    same to the last bit as a run that was never interrupted.
+    Weights are in float16, and the momentum of matrices is omitted. A run that is prolonged from it is not
+    bitwise identical to one that was never interrupted.
 
     Raises
     ------
@@ -110,12 +110,12 @@ def shrink_checkpoint(path: Path, output: Path) -> None:
 
 
 def refuse_other_run(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raise if a checkpoint is of a run with another corpus or other settings.
+    """Raise if a checkpoint belongs to a run with another corpus or other settings.
 
     Raises
     ------
     SettingsError
-        With each key that differs, and both values.
+        If a key differs; the message gives each such key and both values.
     """
     differing = [
         f"{key} ({recorded.get(key)!r} there, {wanted.get(key)!r} here)"
@@ -124,6 +124,6 @@ def refuse_other_run(path: Path, recorded: Mapping[str, Any], wanted: Mapping[st
     ]
     if differing:
         raise SettingsError(
-            f"{path} is of another run; what differs: {', '.join(differing)}. A run is resumed with the same "
-            "corpus and settings; another output begins anew, and --decay-from prolongs a run"
+            f"{path} belongs to another run; these differ: {', '.join(differing)}. Resume a run with the "
+            "same corpus and settings, start a new one in another output, or prolong a run with --decay-from"
         )

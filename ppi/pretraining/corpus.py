@@ -1,4 +1,4 @@
-"""A tokenised corpus on disk: made once from sequence files, then mapped into memory."""
+"""A tokenised corpus on disk, which is made once from sequence files and then memory-mapped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CHUNK = 4096
 
 @dataclass(frozen=True)
 class TokenizedSequences:
-    """Sequences as tokens, one after another, without special tokens.
+    """Concatenated tokens of sequences, without special tokens.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class TokenizedSequences:
 
     @property
     def lengths(self) -> np.ndarray:
-        """``(S,)`` residues of each sequence."""
+        """``(S,)`` number of residues of each sequence."""
         return np.diff(self.offsets)
 
 
@@ -57,9 +57,9 @@ class Corpus:
     Attributes
     ----------
     train, validation
-        Its two parts.
+        Training and validation sequences.
     manifest
-        Where it is from, what was counted and what is held out.
+        Sources of the corpus, counts, and held-out sequences.
     """
 
     train: TokenizedSequences
@@ -68,7 +68,7 @@ class Corpus:
 
     @property
     def key(self) -> str:
-        """Equal for corpora of the same content, split alike."""
+        """Key that is equal for corpora with the same content and split."""
         return str(self.manifest["key"])
 
 
@@ -81,7 +81,7 @@ def prepare_corpus(
     held_out: Path | None = None,
     compare_with: Path | None = None,
 ) -> Corpus:
-    """Tokenise sequence files into a folder, or open what was made of the same files before.
+    """Tokenise sequence files into a folder, or open a corpus that was made of the same files before.
 
     A sequence that occurs more than once is kept once. The order of the files does not matter.
 
@@ -90,11 +90,11 @@ def prepare_corpus(
     files
         Text with one sequence a line, or FASTA; plain, gzip or xz.
     folder
-        Gets token arrays, offsets and a manifest.
+        Folder for token arrays, offsets and a manifest.
     validation_fraction, seed
         See `ppi.pretraining.held_out.hold_out`.
     held_out
-        Manifest of the same corpus made elsewhere, whose validation sequences are taken over.
+        Manifest of the same corpus prepared elsewhere, whose validation sequences are used.
     compare_with
         Manifest of the corpus of an earlier model, whose files are among `files`: its validation sequences
         are held out again and its training sequences are not, so that figures of both models can be compared.
@@ -102,16 +102,16 @@ def prepare_corpus(
     Raises
     ------
     InputError
-        If a file cannot be read or holds no proteins, or a manifest is of another corpus.
+        If a file cannot be read or has no proteins, or a manifest belongs to another corpus.
     SettingsError
-        If the folder holds another corpus.
+        If the folder contains another corpus.
     MMseqsError
         If MMseqs2 is absent or fails.
     OutputError
         If the folder cannot be written.
     """
     if not files:
-        raise InputError("no corpus was given; at least one file of sequences was expected")
+        raise InputError("there is no corpus; give one or more files of sequences")
     for path in files:
         if not path.is_file():
             raise InputError(f"{path}: no such file")
@@ -127,14 +127,14 @@ def prepare_corpus(
     key = _key([source["sha256"] for source in sources], validation_fraction, seed, earlier_key)
     if taken_over is not None and taken_over["key"] != key:
         raise InputError(
-            f"{held_out} is the manifest of another corpus, --validation-fraction or --seed: it cannot say "
-            "what is held out of this one"
+            f"{held_out} is the manifest of another corpus, --validation-fraction or --seed, so it cannot "
+            "define the held-out sequences of this one"
         )
     if (folder / _MANIFEST).exists():
         corpus = open_corpus(folder)
         if corpus.key != key:
             raise SettingsError(
-                f"{folder} holds another corpus, of other files, --validation-fraction, --seed or "
+                f"{folder} contains a corpus of other files, --validation-fraction, --seed or "
                 "--compare-with; delete the folder or name another with --prepared"
             )
         return corpus
@@ -166,7 +166,7 @@ def open_corpus(folder: Path) -> Corpus:
     Raises
     ------
     InputError
-        If the folder holds none, or one of another version.
+        If the folder has no corpus, or one of another version.
     """
     manifest = _read_manifest(folder / _MANIFEST)
     try:
@@ -196,7 +196,7 @@ def unigram_perplexity(train: np.ndarray, validation: np.ndarray) -> float:
         np.bincount(tokens, minlength=LAST_RESIDUE + 1)[FIRST_RESIDUE : LAST_RESIDUE + 1]
         for tokens in (train, validation)
     )
-    # One more of each, for residues that a small corpus lacks.
+    # A pseudocount of one, for residues that a small corpus lacks.
     frequency = (seen + 1) / (seen + 1).sum()
     return float(np.exp(-(held * np.log(frequency)).sum() / max(held.sum(), 1)))
 
@@ -207,13 +207,13 @@ def _key(hashes: Sequence[str], validation_fraction: float, seed: int, earlier: 
 
 
 def _earlier(hashes: dict[Path, str], manifest: dict[str, Any], path: Path | None) -> Earlier:
-    """Read the sequences of an earlier corpus again, from those of its files that are given."""
+    """Read the sequences of an earlier corpus from its files."""
     known = {content: file for file, content in hashes.items()}
     missing = [source["name"] for source in manifest["files"] if source["sha256"] not in known]
     if missing:
         raise InputError(
-            f"{path} is the manifest of a corpus of other files: {', '.join(missing)} is not among the files "
-            "given. Add it, or leave --compare-with out"
+            f"{path} is the manifest of a corpus of other files: {', '.join(missing)} is not among the given "
+            "files. Add it, or omit --compare-with"
         )
     sequences = read_sequences([known[source["sha256"]] for source in manifest["files"]]).sequences
     held_out = frozenset(sequences[row] for row in manifest["held_out"])
@@ -224,7 +224,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if manifest["format"] != _FORMAT:
-            raise ValueError(f"format {manifest['format']}, {_FORMAT} was expected")
+            raise ValueError(f"the format is {manifest['format']}; this version reads {_FORMAT}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not the manifest of a prepared corpus ({error})") from error
     return dict(manifest)

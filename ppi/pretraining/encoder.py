@@ -1,4 +1,4 @@
-"""The layers of ESM-2 over packed, masked tokens, as fast as training needs them."""
+"""A fast implementation of the layers of ESM-2 over packed, masked tokens, for training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _Projections = tuple[Tensor, Tensor, Tensor]
 
 
 class MaskedEncoder(Esm2Backbone):
-    """ESM-2's encoder in training: token dropout by sequence, and the last states only where they are used.
+    """ESM-2's encoder for training: token dropout per sequence, and last hidden states only where they are
+    used.
 
     Queries, keys and values come from one product, as do the embeddings of tokens: the gradient of a look-up
     in a table of 33 rows is slow on a GPU.
@@ -31,9 +32,9 @@ class MaskedEncoder(Esm2Backbone):
     Parameters
     ----------
     model
-        Whose parameters these are; its contact head is taken away.
+        Model whose parameters are used; its contact head is removed.
     compile_layers
-        Compile what stands between the attentions of neighbouring layers, whose shapes never change.
+        Compile the operations between the attentions of consecutive layers, whose shapes never change.
     """
 
     def __init__(self, model: EsmModel, *, compile_layers: bool = False) -> None:
@@ -52,9 +53,9 @@ class MaskedEncoder(Esm2Backbone):
         ids
             ``(N,)`` tokens, some of them <mask>.
         lengths
-            Tokens of each sequence.
+            Number of tokens of each sequence.
         rows
-            Which states are wanted.
+            Indices of the tokens whose states are returned.
         """
         pack = Pack(lengths, ids.device)
         hidden = self._embeddings(ids, pack)
@@ -65,7 +66,7 @@ class MaskedEncoder(Esm2Backbone):
             attended = pack.attend(*projections, scale=width**-0.5)
             hidden, projections = self._between(layer, following, rotary, hidden, attended)
         attended = pack.attend(*projections, scale=width**-0.5)
-        # All other rows are dropped once they have been attended: a tenth of all the work.
+        # All other rows are dropped after the last attention, which saves a tenth of the computation.
         last = self._fed_forward(
             self.blocks[-1], hidden.index_select(0, rows), attended.index_select(0, rows)
         )
@@ -75,7 +76,7 @@ class MaskedEncoder(Esm2Backbone):
     def _fed_and_projected(
         self, layer: Any, following: Any, rotary: Rotary, hidden: Tensor, attended: Tensor
     ) -> tuple[Tensor, _Projections]:
-        """Do all that stands between the attentions of neighbouring layers."""
+        """Compute everything between the attentions of consecutive layers."""
         hidden = self._fed_forward(layer, hidden, attended)
         return hidden, self._projected(following, rotary, hidden)
 
@@ -89,12 +90,14 @@ class MaskedEncoder(Esm2Backbone):
         return rotary.turn(query), rotary.turn(key), value
 
     def _embeddings(self, ids: Tensor, pack: Pack) -> Tensor:
-        """Zero masked tokens; scale the rest of a sequence by the part it keeps (Rives et al. 2021)."""
+        """Zero masked tokens, and scale the rest of a sequence by the fraction that remains (Rives et al.
+        2021).
+        """
         kept = (ids != MASK).float()
         sequence = torch.bucketize(torch.arange(len(ids), device=ids.device), pack.offsets[1:], right=True)
         count = torch.zeros(len(pack.offsets) - 1, device=ids.device).index_add_(0, sequence, kept)
         lengths = pack.offsets.diff()
-        # A piece of which nothing is left is zero whatever the factor.
+        # A piece without remaining tokens is zero whatever the factor.
         factor = (1 - GUESSED * HIDDEN) * lengths / count.clamp(min=1)
         table = self.model.embeddings.word_embeddings.weight
         hidden = one_hot(ids, len(table)).to(table.dtype) @ table

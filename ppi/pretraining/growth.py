@@ -1,4 +1,4 @@
-"""Begin a pretraining from a model that is trained already, and deepen it on the way."""
+"""Start a pretraining from a trained model, with additional layers."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _OUTPUTS = ("attention.output.dense.", "output.dense.")
 
 
 def grown_weights(name: str, config: EsmConfig) -> dict[str, Tensor]:
-    """Return the weights of a trained ESM-2, with more layers that change nothing as yet.
+    """Return the weights of a trained ESM-2 with additional layers that initially change nothing.
 
-    The added layers are spread evenly. Each is a copy of the layer before it whose outputs are zero, so that
-    the deeper model begins with exactly the predictions of the trained one (Chen et al. 2016, Net2Net).
+    The added layers are spread evenly. Each is a copy of the layer before it with zero outputs, so that the
+    deeper model starts with exactly the predictions of the trained one (Chen et al. 2016, Net2Net).
 
     Parameters
     ----------
     name
         ``ppi-mini``, or a folder that `transformers.EsmForMaskedLM` reads.
     config
-        Of the model that is to be trained; at least as deep, and otherwise of the same shape.
+        Configuration of the model to train, at least as deep and otherwise of the same shape.
 
     Returns
     -------
     dict
-        float32, by the names of `ppi.pretraining.model.MaskedLanguageModel.weights`.
+        Weights in float32, by the names of `ppi.pretraining.model.MaskedLanguageModel.weights`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which sequences of a corpus are held out for validation: whole clusters of similar ones."""
+"""Hold out clusters of similar sequences of a corpus for validation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ COVERAGE = 0.8
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What is held out of a corpus, and how it was found.
+    """The held-out sequences of a corpus, and the clustering that chose them.
 
     Attributes
     ----------
     rows
-        Sorted numbers of the sequences.
+        Sorted indices of the sequences.
     clusters
-        Of the whole corpus.
+        Number of clusters of the corpus.
     mmseqs
         Version of MMseqs2.
     """
@@ -34,12 +34,12 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Earlier:
-    """What a model that was pretrained before saw and did not see, so that a new one can be compared with it.
+    """Training and validation sequences of an earlier model, so that a new one can be compared with it.
 
     Attributes
     ----------
     trained, held_out
-        Its training and its validation sequences.
+        Training and validation sequences of the earlier model.
     """
 
     trained: frozenset[bytes] = field(default=frozenset())
@@ -52,26 +52,27 @@ def hold_out(
     seed: int,
     earlier: Earlier = Earlier(),
 ) -> HeldOut:
-    """Choose whole clusters of 50 % identity at random.
+    """Choose clusters of 50 % identity at random.
 
-    The validation sequences of an earlier model are held out again, and with them whatever shares a cluster
-    with one and was not trained on earlier. The random choice is among clusters that are new to that model.
+    The validation sequences of an earlier model are held out again, together with every sequence that shares
+    a cluster with one of them and was not used for training earlier. The random choice is among clusters that
+    are new to that model.
 
     Parameters
     ----------
     sequences
         Distinct residues, ASCII.
     fraction
-        Part of the residues in new clusters to hold out, reached and at most doubled.
+        Fraction of the residues in new clusters to hold out; the result is between this and twice this.
     seed
-        Of the choice.
+        Seed of the random choice.
     earlier
-        The sequences of an earlier model.
+        Sequences of an earlier model.
 
     Raises
     ------
     InputError
-        If no cluster is small enough, or what clusters them is not installed.
+        If no cluster is small enough, or a package for the clustering is not installed.
     MMseqsError
         If MMseqs2 is absent or fails.
     """
@@ -79,8 +80,8 @@ def hold_out(
         from data_curation.clustering import mmseqs_version, near_duplicates
     except ImportError as error:
         raise InputError(
-            f"clustering a corpus needs a package that is not here ({error}); prepare it where all of ppi "
-            "is installed, and bring its folder (--prepared) or its manifest.json (--held-out)"
+            f"clustering a corpus needs a package that is not installed ({error}); prepare the corpus where "
+            "all of ppi is installed, and copy its folder (--prepared) or its manifest.json (--held-out)"
         ) from error
     found = near_duplicates(
         {str(number): sequence.decode() for number, sequence in enumerate(sequences)},
@@ -105,21 +106,21 @@ def hold_out(
     if not held.any():
         raise InputError(
             f"no validation sequences: {len(sequences)} sequences form {len(representatives)} cluster(s) of "
-            f"50 % identity, none of which has less than {2 * fraction:.2%} of the residues; more distinct "
-            "sequences, or a larger --validation-fraction, were expected"
+            f"50 % identity, none of which has less than {2 * fraction:.2%} of the residues; give more "
+            "distinct sequences, or a larger --validation-fraction"
         )
     return HeldOut(np.flatnonzero(held).tolist(), len(representatives), mmseqs_version())
 
 
 def choose_clusters(cluster: np.ndarray, lengths: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Return ``(C,)`` bool, which clusters are held out.
+    """Return ``(C,)`` bool: whether each cluster is held out.
 
     Parameters
     ----------
     cluster
         ``(S,)`` cluster of each sequence, 0 to C - 1.
     lengths
-        ``(S,)`` residues of each.
+        ``(S,)`` number of residues of each sequence.
     fraction, seed
         See `hold_out`.
     """
@@ -129,7 +130,7 @@ def choose_clusters(cluster: np.ndarray, lengths: np.ndarray, fraction: float, s
     for number in np.random.default_rng(seed).permutation(len(sizes)):
         if held >= wanted:
             break
-        # A cluster that would overshoot makes room for a smaller one.
+        # A cluster that would exceed the fraction is skipped for a smaller one.
         if held + sizes[number] <= 2 * wanted and sizes[number] < lengths.sum():
             chosen[number] = True
             held += sizes[number]

@@ -1,4 +1,4 @@
-"""The steps of a run: train, log, evaluate, keep checkpoints."""
+"""The training loop: train, log, evaluate, write checkpoints."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ CHECKPOINT, STABLE, LOG, CURVE = (
 
 
 class Loop:
-    """A run in progress; its state may be replaced before it begins.
+    """A training run; its state may be replaced before it starts.
 
     Parameters
     ----------
     corpus
-        To train and to evaluate on.
+        Corpus for training and evaluation.
     output
         Folder for checkpoints and log.
     settings, options
         See `ppi.pretraining.settings`.
     device
-        Of the computation.
+        Device of the computation.
 
     Raises
     ------
@@ -84,7 +84,7 @@ class Loop:
 
     @property
     def progress(self) -> float:
-        """Part of the run that is done."""
+        """Fraction of the run that is done."""
         return self.settings.progress(self.state.step, self.state.tokens, self.state.seconds)
 
     def run(self) -> Validation:
@@ -126,7 +126,7 @@ class Loop:
         return found or self.validate()
 
     def validate(self) -> Validation:
-        """Evaluate the model as it is."""
+        """Evaluate the current model."""
         return validate(self.learner.model, self.held_out, self.device)
 
     def _step(self, batches: Sequence[MaskedBatch], learning_rate: float) -> tuple[float, float]:
@@ -134,12 +134,14 @@ class Loop:
         losses = [self.learner.backward(batch.to(self.device), 1 / len(batches)) for batch in batches]
         figures = torch.stack([torch.stack(losses).sum(), self.learner.gradient_norm()])
         self.learner.step(learning_rate)
-        loss, norm = figures.tolist()  # waits for a GPU, which has got all of the step by now
+        loss, norm = (
+            figures.tolist()
+        )  # This waits for the GPU, to which all operations of the step have been sent.
         if not (math.isfinite(loss) and math.isfinite(norm)):
             last = self.output / CHECKPOINT
-            kept = f"{last} holds the last checkpoint" if last.exists() else "there is no checkpoint yet"
+            kept = f"the last checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
             raise TrainingError(
-                f"step {self.state.step + 1}: loss {loss}, gradient norm {norm}; both were expected to be "
+                f"step {self.state.step + 1}: loss {loss}, gradient norm {norm}; both must be "
                 f"finite. {kept}; a lower --learning-rate, or --precision float32, may help"
             )
         return loss, norm
@@ -187,7 +189,7 @@ class Loop:
         Raises
         ------
         OutputError
-            If it cannot be written; the one that was there stays.
+            If it cannot be written; the previous checkpoint remains.
         """
         write_checkpoint(
             self.output / name,
@@ -201,5 +203,7 @@ class Loop:
         try:
             self.save(name)
         except OutputError as error:
-            # What was written before is still whole, and hours of work are not lost to a full disk.
-            warnings.warn(f"{error}; the run goes on, the last checkpoint stays", PpiWarning, stacklevel=2)
+            # The previous checkpoint is intact, so a full disk does not end the run.
+            warnings.warn(
+                f"{error}; the run continues, and the previous checkpoint remains", PpiWarning, stacklevel=2
+            )

@@ -1,4 +1,4 @@
-"""What a masked language model has to guess: 15 % of the tokens, hidden as in BERT and ESM-2."""
+"""Masking for a masked language model: 15 % of the tokens, as in BERT and ESM-2."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from ppi.pretraining.batches import PackedTokens
 from ppi.pretraining.corpus import FIRST_RESIDUE, LAST_RESIDUE, MASK
 
-#: Part of the tokens to guess, and of these, shown as <mask> and as a random amino acid; others stay.
+#: Fraction of tokens to predict, and of these, replaced by <mask> and by a random amino acid.
 GUESSED, HIDDEN, SWAPPED = 0.15, 0.8, 0.1
 _MASKS = 2
 _AHEAD = 4
@@ -21,18 +21,18 @@ _AHEAD = 4
 
 @dataclass(frozen=True)
 class MaskedBatch:
-    """Packed tokens, some of them hidden.
+    """Packed tokens, some of them masked.
 
     Attributes
     ----------
     ids
-        ``(N,)`` int64, as the model sees them.
+        ``(N,)`` int64 input tokens of the model.
     lengths
         Tokens of each sequence.
     rows
-        ``(K,)`` int64, sorted: which tokens are to be guessed.
+        ``(K,)`` int64, sorted: indices of the tokens to predict.
     targets
-        ``(K,)`` int64, what they are.
+        ``(K,)`` int64: true tokens at these indices.
     """
 
     ids: Tensor
@@ -41,12 +41,12 @@ class MaskedBatch:
     targets: Tensor
 
     def pinned(self) -> MaskedBatch:
-        """Return it in memory from which a GPU copies by itself."""
+        """Return the batch in pinned memory, for asynchronous copies to a GPU."""
         ids, rows, targets = (part.pin_memory() for part in (self.ids, self.rows, self.targets))
         return MaskedBatch(ids, self.lengths, rows, targets)
 
     def to(self, device: torch.device) -> MaskedBatch:
-        """Return it on a device; where it is pinned, copies may still be under way."""
+        """Return the batch on a device; copies of a pinned batch may still be running."""
         ids, rows, targets = (
             part.to(device, non_blocking=True) for part in (self.ids, self.rows, self.targets)
         )
@@ -54,11 +54,11 @@ class MaskedBatch:
 
 
 def mask_tokens(packed: PackedTokens, *seed: int) -> MaskedBatch:
-    """Hide tokens; equal seeds hide the same.
+    """Mask tokens; equal seeds mask the same tokens.
 
-    15 % of all tokens, to the nearest whole number, are to be guessed, drawn from the twenty amino acids:
-    special tokens and X are none. Of those, 80 % become <mask>, 10 % an amino acid at random, 10 % stay
-    (Devlin et al. 2019). Where there are fewer amino acids than that, all but one are to be guessed.
+    15 % of all tokens, to the nearest whole number, are to be predicted, drawn from the twenty amino acids
+    (not special tokens or X). Of those, 80 % become <mask>, 10 % a random amino acid, and 10 % are unchanged
+    (Devlin et al. 2019). If there are fewer amino acids than that, all but one are to be predicted.
     """
     random = np.random.default_rng((*seed, _MASKS))
     candidates = np.flatnonzero((packed.ids >= FIRST_RESIDUE) & (packed.ids <= LAST_RESIDUE))
@@ -74,7 +74,7 @@ def mask_tokens(packed: PackedTokens, *seed: int) -> MaskedBatch:
 
 
 def prefetched(make: Callable[[int], MaskedBatch], first: int) -> Generator[MaskedBatch, None, None]:
-    """Yield ``make(first)``, ``make(first + 1)``, ... for ever, made ahead in one other thread."""
+    """Yield ``make(first)``, ``make(first + 1)``, ... without end, computed ahead in another thread."""
     with ThreadPoolExecutor(1) as worker:
         waiting: list[Future[MaskedBatch]] = [worker.submit(make, first + ahead) for ahead in range(_AHEAD)]
         number = first + _AHEAD

@@ -1,4 +1,4 @@
-"""A masked language model of ESM-2's architecture: made, run over packed batches, saved for others."""
+"""A masked language model of ESM-2's architecture over packed batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ppi.backbones.vocabulary import ESM_TOKENS
 from ppi.pretraining.encoder import MaskedEncoder
 from ppi.pretraining.masking import MaskedBatch
 
-#: The tokens of ESM-2 in order; those that stand for no residue around `ESM_TOKENS`.
+#: The tokens of ESM-2 in order; the special tokens surround `ESM_TOKENS`.
 VOCABULARY = ("<cls>", "<pad>", "<eos>", "<unk>", *ESM_TOKENS.strip("."), ".", "-", "<null_1>", "<mask>")
 
 
@@ -41,8 +41,8 @@ class MaskedLanguageModel(nn.Module):
     Parameters
     ----------
     model
-        Of the transformers library; its parameters are used. Its contact head, which pretraining does not
-        reach, is taken away.
+        Model of the transformers library, whose parameters are used. Its contact head, which pretraining does
+        not train, is removed.
     compile_layers
         See `ppi.pretraining.encoder.MaskedEncoder`.
     """
@@ -55,12 +55,12 @@ class MaskedLanguageModel(nn.Module):
         self.encoder = MaskedEncoder(model.esm, compile_layers=compile_layers)
 
     def forward(self, batch: MaskedBatch) -> Tensor:
-        """Return ``(K, V)`` float32 scores of each token at each masked place."""
+        """Return ``(K, V)`` float32 scores of each token at each masked position."""
         scores: Tensor = self.head(self.encoder.states_of(batch.ids, batch.lengths, batch.rows))
         return scores.float()
 
     def loss(self, batch: MaskedBatch) -> Tensor:
-        """Return the mean cross-entropy of what is to be guessed, in nats."""
+        """Return the mean cross-entropy of the tokens to predict, in nats."""
         return cross_entropy(self(batch), batch.targets)
 
     def weights(self) -> dict[str, nn.Parameter]:
@@ -83,8 +83,8 @@ def save_model(
 ) -> None:
     """Write a folder that the transformers library and `ppi.backbones.registry.build_backbone` load.
 
-    Weights are in float16, under the names of the published checkpoints. There is no contact head: it was not
-    trained.
+    Weights are in float16, under the names of the published checkpoints. There is no contact head, because it
+    was not trained.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def save_model(
 
 
 def _rotary_frequencies(config: EsmConfig) -> dict[str, Tensor]:
-    """Return the buffers that published checkpoints have in each layer: the library asks for them."""
+    """Return the buffers that published checkpoints have in each layer, because the library needs them."""
     width = config.hidden_size // config.num_attention_heads
     frequencies = 10_000.0 ** -(torch.arange(0, width, 2).float() / width)
     name = "esm.encoder.layer.{}.attention.self.rotary_embeddings.inv_freq"

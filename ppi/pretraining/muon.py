@@ -1,4 +1,4 @@
-"""Muon over all matrices of one shape at once: a GPU gets tens of products in a step, not hundreds."""
+"""Muon over all matrices of one shape at once, which needs tens of products per step instead of hundreds."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 _MOMENTUM = 0.95
-#: Of the polynomial that Jordan 2024 found to bring singular values near 1 in five iterations, from anywhere.
+#: Coefficients of the polynomial of Jordan 2024, which brings singular values near 1 in five iterations.
 _COEFFICIENTS, _ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 _TINY = 1e-7
 
 
 class Muon(Optimizer):
-    """Momentum made orthogonal, with decoupled weight decay (Jordan 2024), as `torch.optim.Muon` does it.
+    """Orthogonalised momentum with decoupled weight decay (Jordan 2024), as in `torch.optim.Muon`.
 
-    Updates are as long as those of AdamW (Liu et al. 2025), so that one rate serves both. What torch computes
-    matrix by matrix is computed here for all of a shape together: a GPU otherwise waits for hundreds of small
-    kernels to be started.
+    Updates have the norm of those of AdamW (Liu et al. 2025), so that both use one learning rate. Torch
+    computes matrix by matrix; here all matrices of a shape are computed together, because a GPU would
+    otherwise wait for the launch of hundreds of small kernels.
 
     Parameters
     ----------
     matrices
-        ``(M, N)`` each; every one has a gradient in every step.
+        Matrices, ``(M, N)`` each; every one has a gradient in every step.
     weight_decay
-        Times the rate, what is taken off in a step.
+        Weight decay; a step subtracts this times the learning rate.
     """
 
     def __init__(self, matrices: Iterable[nn.Parameter], weight_decay: float) -> None:
@@ -35,7 +35,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]  # no closure
-        """Change each matrix by its gradient."""
+        """Update each matrix by its gradient."""
         for group in self.param_groups:
             alike: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
             for weight in group["params"]:
@@ -47,7 +47,7 @@ class Muon(Optimizer):
                 torch._foreach_add_(weights, list(updates.unbind()), alpha=-rate)
 
     def _momentum(self, weights: list[Tensor]) -> Tensor:
-        """Take up the gradients; return Nesterov's look ahead, ``(S, M, N)``."""
+        """Update the momentum; return the Nesterov update, ``(S, M, N)``."""
         gradients: list[Tensor] = []
         for weight in weights:
             assert weight.grad is not None
@@ -62,7 +62,7 @@ class Muon(Optimizer):
 def orthogonalised(matrices: Tensor) -> Tensor:
     """Return ``(S, M, N)`` matrices with singular values near 1 (0.7 to 1.2), in bfloat16.
 
-    Five steps of a quintic Newton-Schulz iteration; a matrix of zeros stays.
+    This takes five steps of a quintic Newton-Schulz iteration; a matrix of zeros is unchanged.
     """
     tall = matrices.shape[1] > matrices.shape[2]
     found = (matrices.mT if tall else matrices).bfloat16()

@@ -1,4 +1,4 @@
-"""Muon and AdamW over float32 weights, of which the computation may use a bfloat16 copy."""
+"""Muon and AdamW over float32 weights; the computation may use a bfloat16 copy."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ppi.pretraining.muon import Muon
 from ppi.pretraining.settings import PretrainSettings
 
 _BETAS = (0.9, 0.98)  # of ESM-2
-#: The momentum of a matrix. A checkpoint may lack it: it remembers some twenty steps.
+#: Momentum of a matrix. A checkpoint may lack it, because it spans only some twenty steps.
 MOMENTUM = "momentum_buffer"
-#: What an optimiser keeps of each weight.
+#: State of an optimiser for each weight.
 _MOMENTS: dict[type[Optimizer], tuple[str, ...]] = {
     AdamW: ("exp_avg", "exp_avg_sq"),
     Muon: (MOMENTUM,),
@@ -29,16 +29,16 @@ class Learner:
     """A model and its optimisers.
 
     In bfloat16 the model computes with a copy of the weights, without a cast in any layer; gradients of each
-    micro-batch are added up in float32, and the copy is made anew after each step.
+    micro-batch are summed in float32, and the copy is updated after each step.
 
     Parameters
     ----------
     config
-        Of the model.
+        Configuration of the model.
     settings
-        Of the run.
+        Settings of the run.
     device, dtype
-        Of the computation.
+        Device and data type of the computation.
     compile_layers
         See `ppi.pretraining.encoder.MaskedEncoder`.
     """
@@ -53,21 +53,21 @@ class Learner:
         compile_layers: bool = False,
     ) -> None:
         model = make_model(config, settings.seed).to(device)
-        #: Computes; its parameters are the float32 weights unless it computes in bfloat16.
+        #: Model of the computation; its parameters are the float32 weights unless it computes in bfloat16.
         self.model = MaskedLanguageModel(model.to(dtype), compile_layers=compile_layers)
         self._copied: list[Tensor] = list(self.model.weights().values()) if dtype != torch.float32 else []
-        # Drawn again: float32 cannot be had back from bfloat16.
+        # The weights are drawn again, because float32 cannot be restored from bfloat16.
         whole = (
             MaskedLanguageModel(make_model(config, settings.seed).to(device)) if self._copied else self.model
         )
         #: The float32 weights by their names in `EsmForMaskedLM`.
         self.weights: dict[str, nn.Parameter] = whole.weights()
         self._clip = settings.clip
-        #: By the name of the weight that they change.
+        #: Optimisers by the name of the weight that they update.
         self._optimizers = _optimizers(self.weights, settings)
 
     def backward(self, batch: MaskedBatch, share: float) -> Tensor:
-        """Add the gradient of a micro-batch, times its share in the step; return its loss, times that too."""
+        """Add the gradient of a micro-batch times its share in the step; return its loss times this share."""
         loss = self.model.loss(batch) * share
         loss.backward()
         if self._copied:
@@ -75,11 +75,11 @@ class Learner:
         return loss.detach()
 
     def gradient_norm(self) -> Tensor:
-        """Clip the gradient; return its norm before that."""
+        """Clip the gradient; return its norm before clipping."""
         return nn.utils.clip_grad_norm_(list(self.weights.values()), self._clip)
 
     def step(self, rate: float) -> None:
-        """Change the weights by the gradient, and forget it."""
+        """Update the weights by the gradient, and reset the gradient."""
         for optimizer in set(self._optimizers.values()):
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -100,25 +100,27 @@ class Learner:
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over weights by their names; what the optimisers keep of each stays."""
+        """Load weights by their names; the state of the optimisers is unchanged."""
         for name, weight in self.weights.items():
             weight.copy_(weights[name])
         self._copy_weights()
 
     @torch.no_grad()
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Take over what `state` gave after a number of steps; without momentum, it begins at zero.
+        """Restore the result of `state` after a number of steps; missing momentum starts at zero.
 
         Raises
         ------
         ModelError
-            If it is of another model.
+            If the state belongs to another model.
         """
         expected = {name: tensor.shape for name, tensor in self.state().items()}
         begun = {name: torch.zeros(shape) for name, shape in expected.items() if name.startswith(MOMENTUM)}
         tensors = begun | tensors
         if {name: tensor.shape for name, tensor in tensors.items()} != expected:
-            raise ModelError("the checkpoint is of a model of another size; give the same depth and width")
+            raise ModelError(
+                "the checkpoint belongs to a model of another size; give the same depth and width"
+            )
         self.load({name: tensors[f"weight/{name}"] for name in self.weights})
         for name, weight in self.weights.items():
             optimizer = self._optimizers[name]
@@ -149,8 +151,8 @@ class Learner:
 def _optimizers(weights: dict[str, nn.Parameter], settings: PretrainSettings) -> dict[str, Optimizer]:
     """Return the optimiser of each weight.
 
-    Matrices are decayed, and are changed by Muon where that is wanted. Norms, biases and the token
-    embeddings, which are the output layer, too, are AdamW's and not decayed.
+    Matrices have weight decay, and are updated by Muon if it is chosen. Norms, biases and the token
+    embeddings, which are also the output layer, are updated by AdamW without weight decay.
     """
     matrices = {
         name: weight for name, weight in weights.items() if weight.ndim == 2 and "embeddings" not in name

@@ -17,22 +17,22 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Row:
-    """What is logged of some steps.
+    """One logged row of a number of steps.
 
     Attributes
     ----------
     step, tokens, seconds
-        Done so far.
+        Steps, tokens and seconds so far.
     loss
-        Mean over the steps since the last row, nats a masked token.
+        Mean loss over the steps since the last row, in nats per masked token.
     learning_rate
-        Of the last step.
+        Learning rate of the last step.
     gradient_norm
-        Of the last step, before clipping.
+        Gradient norm of the last step, before clipping.
     tokens_per_second
-        Since the last row, evaluation and checkpoints left out.
+        Throughput since the last row, without evaluation and checkpoints.
     validation_perplexity, validation_accuracy
-        Where it was evaluated after this step.
+        Validation figures, if the model was evaluated after this step.
     """
 
     step: int
@@ -46,7 +46,7 @@ class Row:
     validation_accuracy: float | None = None
 
     def line(self) -> str:
-        """Return it for people."""
+        """Return the row as readable text."""
         validated = (
             ""
             if self.validation_perplexity is None
@@ -65,15 +65,15 @@ class Record:
     Parameters
     ----------
     path
-        Of the file.
+        Path of the file.
     until
-        Where a run goes on: the step of its checkpoint. Later rows of the file are taken off, because those
-        steps are done again.
+        Step of the checkpoint from which a run continues. Later rows of the file are removed, because those
+        steps are computed again.
 
     Raises
     ------
     InputError
-        If the file is there and no log of a run.
+        If the file exists and is not the log of a run.
     """
 
     def __init__(self, path: Path, until: int = 0) -> None:
@@ -81,7 +81,7 @@ class Record:
         self.rows = [row for row in _read(path) if row.step <= until] if until and path.exists() else []
 
     def add(self, row: Row) -> None:
-        """Write a row, and log it."""
+        """Append a row to the file, and log it."""
         self.rows.append(row)
         with (
             atomic_file(self._path) as unfinished,

@@ -1,4 +1,4 @@
-"""A pretraining from corpus to model folder, stopped and resumed at will."""
+"""Run a pretraining from corpus to model folder; it can be stopped and resumed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHAPE = ("corpus", "depth", "width", "heads", "context", "seed", "optimizer")
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What came out of a run: the folder of the model, how far the run went, and its validation figures."""
+    """The result of a run: the folder of the model, the progress of the run, and its validation figures."""
 
     model: Path
     state: RunState
@@ -42,7 +42,7 @@ class Pretrained:
     unigram_perplexity: float
 
     def summary(self) -> str:
-        """Return one line for people."""
+        """Return a summary in one line."""
         found = self.validation
         return (
             f"{self.model}: {self.state.step} steps, {self.state.tokens:,} tokens; validation perplexity "
@@ -61,24 +61,24 @@ def pretrain(
     corpus
         Files of sequences; see `ppi.pretraining.corpus.prepare_corpus`.
     output
-        Folder that gets ``model`` (for `ppi.backbones.registry.build_backbone` and the transformers
+        Folder for ``model`` (for `ppi.backbones.registry.build_backbone` and the transformers
         library), ``log.csv``, ``curve.png``, ``checkpoint.safetensors`` (the last one),
         ``stable.safetensors`` (the last one before the rate fell) and, unless `options` say otherwise,
         ``corpus``.
     settings
-        What decides the result.
+        Settings that determine the result.
     options
-        How and where it is run.
+        Options that do not affect the result.
 
     Raises
     ------
     InputError
         If the corpus cannot be used.
     SettingsError
-        If settings are not possible, the output holds a run and it is not to be resumed, or it is of another
-        corpus or other settings.
+        If settings are invalid, or the output has a run that is not to be resumed or has another corpus or
+        other settings.
     ModelError
-        If a checkpoint or the model to begin from cannot be read, or is of another shape.
+        If a checkpoint or the initial model cannot be read, or has another shape.
     TrainingError
         If the loss is not finite.
     OutputError
@@ -87,10 +87,10 @@ def pretrain(
     options = options or RunOptions()
     settings.check_end()
     if settings.start_from is not None and options.decay_from is not None:
-        raise SettingsError("--start-from and --decay-from exclude each other: a run begins from one of them")
+        raise SettingsError("--start-from and --decay-from exclude each other; give only one of them")
     check_writable_folder(output)
     if (output / CHECKPOINT).exists() and not options.resume:
-        raise SettingsError(f"{output} holds a run; --resume goes on with it, another --output begins anew")
+        raise SettingsError(f"{output} contains a run; continue it with --resume, or choose another --output")
     device = torch.device(choose_device(options.device))
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -103,13 +103,13 @@ def pretrain(
         compare_with=options.compare_with,
     )
     loop = Loop(prepared, output, settings, options, device)
-    _say_what(loop)
+    _log_start(loop)
     _restore(loop)
     return _written(loop, loop.run())
 
 
 def _restore(loop: Loop) -> None:
-    """Take over the checkpoint or the trained model that the run begins from, if there is one."""
+    """Load the checkpoint or the trained model from which the run starts, if there is one."""
     own, other = loop.output / CHECKPOINT, loop.options.decay_from
     identity = {**dataclasses.asdict(loop.settings), "corpus": loop.corpus.key}
     if loop.options.resume and own.exists():
@@ -121,7 +121,7 @@ def _restore(loop: Loop) -> None:
         refuse_other_run(other, *({key: which.get(key) for key in _SHAPE} for which in (recorded, identity)))
         if state.decaying:
             raise SettingsError(
-                f"{other} was written after the rate had begun to fall; {STABLE} of that run is from before"
+                f"{other} was written after the learning rate had begun to fall; use {STABLE} of that run"
             )
         begun = loop.settings.progress(state.step, state.tokens, state.seconds)
         state = replace(state, decay_start=decay_start(loop.settings, begun))
@@ -133,7 +133,7 @@ def _restore(loop: Loop) -> None:
     loop.learner.restore(tensors, state.step)
     loop.state = state
     if not own.exists():
-        loop.save(CHECKPOINT)  # what is resumed begins from here
+        loop.save(CHECKPOINT)  # A resumed run starts from this checkpoint.
 
 
 def _written(loop: Loop, found: Validation) -> Pretrained:
@@ -150,7 +150,7 @@ def _written(loop: Loop, found: Validation) -> Pretrained:
     return Pretrained(loop.output / MODEL, loop.state, found, float(corpus["unigram_perplexity"]))
 
 
-def _say_what(loop: Loop) -> None:
+def _log_start(loop: Loop) -> None:
     counted, settings = loop.corpus.manifest, loop.settings
     weights = sum(weight.numel() for weight in loop.learner.weights.values())
     lines = [
@@ -167,7 +167,9 @@ def _say_what(loop: Loop) -> None:
         f"frequencies alone {counted['unigram_perplexity']:.2f}"
     )
     if settings.steps is not None and settings.steps <= settings.warmup_steps:
-        lines.append(f"all {settings.steps} steps are warm-up; fewer --warmup-steps reach the full rate")
+        lines.append(
+            f"all {settings.steps} steps are warm-up; give fewer --warmup-steps to reach the full rate"
+        )
     if not loop.draws:
         lines.append("matplotlib is not installed: there will be no curve")
     for line in lines:
@@ -180,8 +182,11 @@ def _warn_without_flash(loop: Loop) -> None:
     shape = (1, loop.settings.heads, loop.settings.width // loop.settings.heads)
     if not flash_takes(torch.empty(shape, device=loop.device, dtype=loop.dtype)):
         warnings.warn(
-            "no flash attention over packed sequences here (bfloat16, heads of a multiple of 8, torch 2.10 "
-            "have it): each sequence is attended on its own, which is slow",
+            (
+                "flash attention over packed sequences is not available here (it needs bfloat16, a head "
+                "width that is a multiple of 8, and torch 2.10); the attention of each sequence is computed "
+                "separately, which is slow"
+            ),
             PpiWarning,
             stacklevel=2,
         )

@@ -12,19 +12,19 @@ def decay_start(settings: PretrainSettings, begun: float) -> float:
     Parameters
     ----------
     settings
-        Of the run.
+        Settings of the run.
     begun
-        Progress at which the run begins, where it goes on from a checkpoint of another.
+        Progress at which the run starts, if it continues from a checkpoint of another run.
 
     Raises
     ------
     SettingsError
-        If there is nothing left to do.
+        If nothing is left to do.
     """
     if begun >= 1:
         raise SettingsError(
-            "the checkpoint is already past the end of this run; a larger --steps, --tokens or --minutes was "
-            "expected: what the checkpoint took is counted in"
+            "the checkpoint is already past the end of this run; give a larger --steps, --tokens or "
+            "--minutes, which include those of the checkpoint"
         )
     return max(1 - settings.decay_fraction, begun)
 
@@ -35,13 +35,13 @@ def rate(settings: PretrainSettings, step: int, progress: float, start: float) -
     Parameters
     ----------
     settings
-        Of the run.
+        Settings of the run.
     step
-        Counted from 0.
+        Step number, counted from 0.
     progress
-        Part of the run that is done, 0 to 1; see `PretrainSettings.progress`.
+        Fraction of the run that is done, 0 to 1; see `PretrainSettings.progress`.
     start
-        See `decay_start`.
+        Progress at which the rate begins to fall; see `decay_start`.
     """
     warm = min(1.0, (step + 1) / settings.warmup_steps)
     done = min(max((progress - start) / (1 - start), 0.0), 1.0)

@@ -1,4 +1,4 @@
-"""Protein sequences from text files (one a line) and FASTA files, plain, gzip or xz, read as a stream."""
+"""Protein sequences from text files (one per line) and FASTA files, plain, gzip or xz, as a stream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ppi.errors import InputError
 LONGEST = 100_000
 _RESIDUES = (AMINO_ACIDS + UNKNOWN + REPLACED_BY_UNKNOWN).encode()
 _NUCLEOTIDES = b"ACGTUN"
-#: Part of all residues above which a corpus of nothing but the letters of nucleotides is none of proteins.
+#: Fraction of nucleotide letters above which a corpus is rejected as not proteins.
 _MOSTLY = 0.9
 
 
@@ -29,13 +29,14 @@ class ReadSequences:
     sequences
         Residues in upper case, ASCII.
     repeated
-        Sequences left out because the same one came before.
+        Number of duplicates that were dropped.
     lowered
-        Sequences that had lower-case letters.
+        Number of sequences with lower-case letters.
     dropped
-        Sequences left out because they hold what is no residue (gaps, stops inside, digits, other letters).
+        Number of sequences that were dropped because of invalid characters (gaps, internal stops, digits,
+        others).
     first_dropped
-        File, line and character of the first of them; empty where there is none.
+        File, line and character of the first of them; empty if there is none.
     """
 
     sequences: list[bytes] = field(default_factory=list)
@@ -48,13 +49,13 @@ class ReadSequences:
 def read_sequences(paths: Sequence[Path]) -> ReadSequences:
     """Read all distinct sequences of several files.
 
-    White space and one trailing stop (``*``) are taken off; an empty line is no sequence.
+    White space and one trailing stop (``*``) are removed; empty lines are skipped.
 
     Raises
     ------
     InputError
-        If a file cannot be read or holds no protein sequence, one is longer than 100,000 residues, or the
-        sequences are of nucleotides; the message names the file, and the line where there is one.
+        If a file cannot be read or has no protein sequence, a sequence is longer than 100,000 residues, or
+        the sequences are nucleotides; the message names the file, and the line where there is one.
     """
     read = ReadSequences()
     for path in paths:
@@ -63,10 +64,10 @@ def read_sequences(paths: Sequence[Path]) -> ReadSequences:
         for number, raw in _records(path):
             _add(read, raw, path, number)
         if len(read.sequences) == before:
-            what = f"no protein sequence among {read.dropped - dropped}; first: {read.first_dropped}"
+            what = f"none of {read.dropped - dropped} sequences is a protein; first: {read.first_dropped}"
             raise InputError(
-                f"{path}: {what if read.dropped > dropped else 'the file is empty'}; one sequence a line, or "
-                "FASTA, was expected"
+                f"{path}: {what if read.dropped > dropped else 'the file is empty'}; give one sequence a "
+                "line, or FASTA"
             )
     _refuse_nucleotides(read.sequences, paths)
     distinct = list(dict.fromkeys(read.sequences))
@@ -79,7 +80,7 @@ def _add(read: ReadSequences, raw: bytes, path: Path, number: int) -> None:
     foreign = sequence.translate(None, _RESIDUES)
     if foreign or not sequence:
         read.dropped += 1
-        what = f"{chr(foreign[0])!r} is no residue" if foreign else "no residue"
+        what = f"{chr(foreign[0])!r} is not a residue" if foreign else "no residue"
         read.first_dropped = read.first_dropped or f"{path.name}, line {number}: {what}"
         return
     read.lowered += not raw.isupper()
@@ -92,12 +93,12 @@ def _refuse_nucleotides(sequences: Sequence[bytes], paths: Sequence[Path]) -> No
     if 1 - others / residues > _MOSTLY:
         raise InputError(
             f"{', '.join(map(str, paths))}: {1 - others / residues:.0%} of the letters are A, C, G, T, U or "
-            "N, as in nucleotides; protein sequences were expected"
+            "N, as in nucleotides; give protein sequences"
         )
 
 
 def _records(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield each sequence without white space, with its first line's number."""
+    """Yield each sequence without white space, with the number of its first line."""
     fasta: bool | None = None
     start, parts, length = 0, list[bytes](), 0
     for number, line in _lines(path):
@@ -123,7 +124,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with _open(path) as file:
             number = 0
-            # A file without line ends must not fill the memory. Twice as long, for white space inside.
+            # A file without line breaks must not fill the memory. The limit is doubled to allow for white
+            # space.
             while line := file.readline(2 * LONGEST):
                 number += 1
                 text = b"".join(line.split())
@@ -142,8 +144,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def _check_length(path: Path, number: int, length: int) -> None:
     if length > LONGEST:
         raise InputError(
-            f"{path}, line {number}: a sequence of more than {LONGEST:,} residues; one sequence a line, or "
-            "FASTA, was expected"
+            f"{path}, line {number}: a sequence of more than {LONGEST:,} residues; give one sequence a "
+            "line, or FASTA"
         )
 
 

@@ -1,4 +1,4 @@
-"""The settings of a pretraining: what decides the result, and how and where the run is done."""
+"""The settings of a pretraining, which determine its result, and the options of its run, which do not."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ MatrixOptimizer = Literal["muon", "adamw"]
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """What decides the result of a pretraining; a run is only resumed with the same.
+    """The settings that determine the result of a pretraining; a run is only resumed with the same settings.
 
     Parameters
     ----------
     depth
-        Transformer layers.
+        Number of transformer layers.
     width
-        Of a residue embedding; `heads` attention heads share it.
+        Width of a residue embedding, a multiple of twice the number of attention heads.
     heads
-        Attention heads of a layer; a width of 64 each suits every attention kernel.
+        Number of attention heads of a layer; a width of 64 per head suits every attention kernel.
     context
-        Tokens of the longest crop of a sequence; the marks of its ends count.
+        Maximum number of tokens of a crop of a sequence, including the tokens at its ends.
     micro_tokens
-        Tokens that go through the model at once.
+        Number of tokens that are computed at once.
     batch_tokens
-        Tokens of one optimiser step, a multiple of micro_tokens.
+        Number of tokens of one optimiser step, a multiple of micro_tokens.
     optimizer
-        Of the matrices. muon: momentum made orthogonal (Jordan 2024). All else is changed by AdamW.
+        Optimiser of the matrices. muon: orthogonalised momentum (Jordan 2024). AdamW updates all other
+        weights.
     learning_rate
-        While it is stable.
+        Learning rate in the stable phase.
     weight_decay
-        Of matrices; norms, biases and token embeddings have none.
+        Weight decay of matrices; norms, biases and token embeddings have none.
     clip
-        Largest norm of the gradient.
+        Maximum norm of the gradient.
     warmup_steps
-        Over which the rate rises linearly.
+        Number of steps over which the learning rate rises linearly.
     decay_fraction
-        Last part of the run, over which the rate falls to zero.
+        Fraction of the run, at its end, over which the learning rate falls to zero.
     decay_shape
-        sqrt: 1 - sqrt of the part of the decay that is done (Haegele et al. 2024). linear: 1 minus that part.
+        sqrt: 1 - sqrt(completed fraction of the decay) (Haegele et al. 2024). linear: 1 - completed fraction.
     steps
         Stop after this many optimiser steps. At least one of steps, tokens and minutes is needed; the first
         that is reached counts.
@@ -53,14 +54,15 @@ class PretrainSettings:
     minutes
         Stop after training for this long. How the rate falls then depends on how fast the machine is.
     precision
-        Of the computation; weights are kept in float32. auto: bfloat16 where it is multiplied natively.
+        Precision of the computation; weights are kept in float32. auto: bfloat16 if the hardware multiplies
+        it natively.
     seed
-        Of weights, order, crops, masks and of the choice of validation sequences.
+        Seed of weights, order, crops, masks and the choice of validation sequences.
     validation_fraction
-        Part of the residues that is held out, in whole clusters of 50 % identity.
+        Fraction of the residues that is held out, in clusters of 50 % identity.
     start_from
-        Begin from the weights of a trained model instead of random ones: ppi-mini, or the folder of an ESM-2
-        of this width. Layers that it lacks are added between its own and change nothing at first.
+        Start from the weights of a trained model instead of random ones: ppi-mini, or the folder of an ESM-2
+        of this width. Missing layers are added between its own and initially change nothing.
 
     Raises
     ------
@@ -108,8 +110,7 @@ class PretrainSettings:
         _below_one(self, "decay_fraction", "validation_fraction")
         if self.width % self.heads or self.width // self.heads % 2:
             raise SettingsError(
-                f"--width {self.width} is not shared evenly by --heads {self.heads}; a multiple of twice "
-                "as many was expected"
+                f"--width {self.width} is not a multiple of twice --heads {self.heads}; give one that is"
             )
         if self.batch_tokens % self.micro_tokens:
             raise SettingsError(
@@ -117,7 +118,7 @@ class PretrainSettings:
             )
 
     def check_end(self) -> None:
-        """Raise if nothing says when the run stops.
+        """Raise if no end of the run is set.
 
         Raises
         ------
@@ -125,15 +126,15 @@ class PretrainSettings:
             If there are neither steps nor tokens nor minutes.
         """
         if self.steps is None and self.tokens is None and self.minutes is None:
-            raise SettingsError("say when to stop: --steps, --tokens or --minutes")
+            raise SettingsError("the run has no end; give --steps, --tokens or --minutes")
 
     @property
     def micro_batches(self) -> int:
-        """Batches that go through the model for one optimiser step."""
+        """Number of micro-batches of one optimiser step."""
         return self.batch_tokens // self.micro_tokens
 
     def progress(self, step: int, tokens: int, seconds: float) -> float:
-        """Return which part of the run is done: by steps, tokens or time, whichever is furthest."""
+        """Return the fraction of the run that is done: by steps, tokens or time, whichever is largest."""
         parts = [
             done / whole
             for done, whole in (
@@ -148,22 +149,22 @@ class PretrainSettings:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How and where a pretraining is run; none of it decides the result.
+    """The options of a pretraining run, which do not affect the result.
 
     Parameters
     ----------
     prepared
         Folder of the tokenised corpus, made once and used again; by default the folder corpus in the output.
     held_out
-        The manifest.json of the same corpus prepared elsewhere, whose validation sequences are taken over;
-        MMseqs2 is not needed then.
+        The manifest.json of the same corpus prepared elsewhere, whose validation sequences are used; then
+        MMseqs2 is not needed.
     compare_with
         The manifest.json of the prepared corpus of an earlier model, whose files are among those given: its
         validation sequences are held out again, so that the figures of both models can be compared.
     resume
-        Go on with the run in the output folder from its last checkpoint, if there is one.
+        Continue the run in the output folder from its last checkpoint, if there is one.
     decay_from
-        Checkpoint, written before the rate fell, of another run to go on from.
+        Checkpoint of another run, written before its learning rate fell, from which to continue.
     device
         auto, cpu, cuda or cuda:N.
     threads
@@ -173,11 +174,11 @@ class RunOptions:
     checkpoint_minutes
         Time between checkpoints.
     log_steps
-        Optimiser steps between lines of the log.
+        Number of optimiser steps between lines of the log.
     evaluate_steps
-        Optimiser steps between evaluations on the validation sequences.
+        Number of optimiser steps between evaluations on the validation sequences.
     validation_tokens
-        Most validation tokens that are evaluated, always the same, with the same masks.
+        Maximum number of validation tokens to evaluate; they and their masks are always the same.
 
     Raises
     ------
@@ -202,29 +203,27 @@ class RunOptions:
         _at_least(self, 1, "threads", "log_steps", "evaluate_steps", "validation_tokens")
         _at_least(self, 0, "checkpoint_minutes")
         if self.resume and self.decay_from is not None:
-            raise SettingsError(
-                "--resume and --decay-from exclude each other: a run goes on from one checkpoint"
-            )
+            raise SettingsError("--resume and --decay-from exclude each other; give only one of them")
 
 
 def _at_least(settings: object, least: int, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
         if value is not None and not value >= least:
-            raise SettingsError(f"{_flag(name)} {value}: at least {least} was expected")
+            raise SettingsError(f"{_flag(name)} {value}: give {least} or more")
 
 
 def _above_zero(settings: object, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
         if value is not None and not 0 < value < float("inf"):
-            raise SettingsError(f"{_flag(name)} {value}: a number above 0 was expected")
+            raise SettingsError(f"{_flag(name)} {value}: give a number above 0")
 
 
 def _below_one(settings: object, *names: str) -> None:
     for name in names:
         if not getattr(settings, name) < 1:
-            raise SettingsError(f"{_flag(name)} {getattr(settings, name)}: a part of 1 was expected")
+            raise SettingsError(f"{_flag(name)} {getattr(settings, name)}: give a number below 1")
 
 
 def _flag(name: str) -> str:

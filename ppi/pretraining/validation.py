@@ -1,4 +1,4 @@
-"""How well a model guesses held-out sequences: always the same tokens, hidden in the same way."""
+"""Validation on held-out sequences: always the same tokens with the same masks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ppi.pretraining.corpus import MASK, TokenizedSequences
 from ppi.pretraining.masking import MaskedBatch, mask_tokens
 from ppi.pretraining.model import MaskedLanguageModel
 
-#: The same for all runs, so that their figures can be compared.
+#: Seed of the masks, which is the same for all runs, so that their figures are comparable.
 _BATCH_TOKENS, _SEED = 8192, 0
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Figures over what <mask> hides: ``exp`` of the mean cross-entropy, and the part guessed right."""
+    """Perplexity (``exp`` of the mean cross-entropy) and accuracy over masked tokens."""
 
     perplexity: float
     accuracy: float
@@ -28,21 +28,21 @@ class Validation:
 def validation_batches(
     sequences: TokenizedSequences, *, context: int, most_tokens: int, hidden_only: bool = True
 ) -> list[MaskedBatch]:
-    """Return batches of validation sequences, `most_tokens` or one batch, masked once and for all.
+    """Return masked batches of validation sequences, with at most `most_tokens` tokens.
 
-    They are masked as in training. The batch is smaller where there are fewer tokens.
+    They are masked as in training. The batch is smaller if there are fewer tokens.
 
     Parameters
     ----------
     sequences
-        To guess.
+        Validation sequences.
     context
-        Most tokens of a window.
+        Maximum number of tokens of a window.
     most_tokens
-        Of all batches together.
+        Maximum number of tokens of all batches together.
     hidden_only
-        Ask for what <mask> hides alone: a tenth of what training asks for is shown as it is, and makes any
-        model look better than residue frequencies.
+        Predict only tokens replaced by <mask>: a tenth of the tokens in training are unchanged, which makes
+        every model look better than residue frequencies.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def _hidden_only(batch: MaskedBatch) -> MaskedBatch:
 
 @torch.no_grad()
 def validate(model: MaskedLanguageModel, batches: list[MaskedBatch], device: torch.device) -> Validation:
-    """Return perplexity and accuracy over all tokens of the batches that are to be guessed."""
+    """Return perplexity and accuracy over all tokens to predict."""
     loss, right, guessed = 0.0, 0, 0
     for batch in batches:
         moved = batch.to(device)

@@ -1,1 +1,1 @@
-"""Studies: many configurations, seeds and splits, trained alike and compared with each other."""
+"""Studies: many configurations, seeds and splits, trained in the same way and compared with each other."""

@@ -1,4 +1,4 @@
-"""One cell of a study, in a process of its own: ``python -m ppi.study.cell cells/NAME``."""
+"""One cell of a study, in a separate process: ``python -m ppi.study.cell cells/NAME``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PREDICTIONS_FILE, MODEL_FOLDER, LOG_FILE = "predictions.csv", "model", "log.txt"
 
 
 def write_cell(folder: Path, cell: Cell, split: StudySplit) -> None:
-    """Write what a cell is to do: ``settings.yaml``, as `ppi train` reads it, and ``cell.json``.
+    """Write the task of a cell: ``settings.yaml`` for `ppi train`, and ``cell.json``.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def write_cell(folder: Path, cell: Cell, split: StudySplit) -> None:
 
 
 def run_cell(folder: Path, *, device: str = "auto", store: str | os.PathLike[str] | None = None) -> None:
-    """Train what `write_cell` wrote, or go on with it, and predict validation and test.
+    """Train, or resume, the task of `write_cell`, and predict validation and test.
 
     Writes ``model``, ``predictions.csv`` (``id, part, measured, group, predicted``; pKd) and, last of all,
     ``result.json``.
@@ -136,16 +136,19 @@ def _result(trained: TrainedModel, task: dict[str, Any], device: str) -> dict[st
 
 
 def _end_with_parent() -> None:
-    """End this process, and those it started, with its standard input: the study is gone, however it went.
+    """End this process, and those it started, when its standard input closes, because then the study has
+    ended.
 
-    Nothing is lost: a cell goes on from its last epoch.
+    Nothing is lost, because a cell resumes from its last epoch.
     """
 
     def wait() -> None:
-        os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read, whose lock the interpreter wants at its end
+        os.read(
+            sys.stdin.fileno(), 1
+        )  # sys.stdin.read is not used, because the interpreter needs its lock to exit.
         if sys.platform == "win32":
             os._exit(1)
-        os.killpg(0, signal.SIGKILL)  # the study gave it a group of its own
+        os.killpg(0, signal.SIGKILL)  # The study started it in a separate process group.
 
     threading.Thread(target=wait, daemon=True).start()
 

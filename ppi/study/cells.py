@@ -1,4 +1,4 @@
-"""From the settings of a study to its cells: one configuration, one split, one seed each."""
+"""Make the cells of a study from its settings: one configuration, split and seed each."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._,=+@-]+")
 
 @dataclass(frozen=True)
 class Configuration:
-    """Settings that are compared with others.
+    """A configuration that is compared with others.
 
     Attributes
     ----------
     name
-        Name made from what the study varies; it is the name of a folder, too.
+        Name made from the varied settings; it is also the name of a folder.
     given
         Values that the study varies, by name.
     settings
-        Settings of its training runs, but for the seed.
+        Settings of its training runs, except the seed.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Cell:
         return f"{self.split}--{self.configuration}--seed{self.seed}"
 
     def request(self, data_sha256: str) -> str:
-        """Return a hash of what decides the result: the settings, and a hash of data and split."""
+        """Return a hash of everything that determines the result: settings, data and split."""
         content = {"settings": self.settings.flat(), "data_sha256": data_sha256}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -73,14 +73,14 @@ def make_cells(
 
 
 def make_configurations(study: StudySettings, where: str) -> list[Configuration]:
-    """Return the configurations of a study: the grid but what is excluded, then what is included.
+    """Return the configurations of a study: the grid without the excluded ones, then the included ones.
 
     Parameters
     ----------
     study
         Settings of the study.
     where
-        Begins the messages.
+        Prefix of the messages.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def make_configurations(study: StudySettings, where: str) -> list[Configuration]
             if key in seen:
                 other = seen[key]
                 raise SettingsError(
-                    f"{where}: {_said(other.given)} and {_said(item.given)} are the same configuration"
+                    f"{where}: {_as_text(other.given)} and {_as_text(item.given)} are the same configuration"
                 )
             seen[key] = item
     return made
@@ -106,8 +106,8 @@ def make_configurations(study: StudySettings, where: str) -> list[Configuration]
 def slug(value: Any) -> str:
     """Return a value as a part of a file name; distinct values give distinct names.
 
-    What has to be replaced in a text is made up for by six digits of its hash, and of a path only the last
-    part is kept.
+    If characters of a text are replaced, six digits of its hash are added; of a path only the last part is
+    kept.
     """
     if isinstance(value, Mapping):
         return ",".join(f"{name}={slug(inside)}" for name, inside in value.items()) or "none"
@@ -132,7 +132,7 @@ def _combinations(study: StudySettings, where: str) -> list[Values]:
         wanted = _flat(excluded)
         hit = [row for row in rows if wanted.items() <= _flat_settings(row, study, where).items()]
         if not hit:
-            raise SettingsError(f"{where}: exclude: no combination of the grid has {_said(excluded)}")
+            raise SettingsError(f"{where}: exclude: no combination of the grid has {_as_text(excluded)}")
         kept = [row for row in kept if row not in hit]
     return kept
 
@@ -145,7 +145,9 @@ def _configuration(given: Values, study: StudySettings, where: str) -> Configura
 
 
 def _seen_from_anywhere(settings: TrainSettings) -> TrainSettings:
-    """Return settings with the whole path of a local checkpoint: cells run in the folder of the study."""
+    """Return settings with the absolute path of a local checkpoint, because cells run in the folder of the
+    study.
+    """
     backbone = settings.model.backbone
     name = backbone.partition("@")[0]
     if name == RESIDUE or name in CHECKPOINTS or not Path(backbone).exists():
@@ -155,7 +157,7 @@ def _seen_from_anywhere(settings: TrainSettings) -> TrainSettings:
 
 
 def _name(given: Values, grid: Mapping[str, Any]) -> str:
-    # In a cell of the grid the place says what a word is the value of.
+    # In a name of the grid, the position identifies the setting of a value.
     whole = grid.keys() <= given.keys()
     words = []
     for name in (*(key for key in grid if key in given), *(key for key in given if key not in grid)):
@@ -175,14 +177,15 @@ def _with_values(content: Values, values: Values, where: str) -> Values:
             place = place.setdefault(step, {})
             if not isinstance(place, dict):
                 raise SettingsError(
-                    f"{where}: {name}: {step} is {place!r}, a mapping is needed to set {last} in it"
+                    f"{where}: {name}: {step} is {place!r}, give a mapping there, so that {last} can be set "
+                    "in it"
                 )
         place[last] = copy.deepcopy(value)
     return flattened(result, where)
 
 
 def _flat_settings(row: Values, study: StudySettings, where: str) -> Values:
-    """Return every setting of a combination by dotted name, before it is known to be possible."""
+    """Return every setting of a combination by dotted name, before its validation."""
     return _flat(TrainSettings().flat()) | _flat(_with_values(study.fixed, row, where))
 
 
@@ -208,5 +211,5 @@ def _comparable(value: Any) -> str:
         return repr(value)
 
 
-def _said(given: Values) -> str:
+def _as_text(given: Values) -> str:
     return ", ".join(f"{name} {value}" for name, value in given.items()) or "the fixed settings"

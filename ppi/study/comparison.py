@@ -18,9 +18,9 @@ def pair_table(results: Sequence[SplitResults], order: Mapping[str, Sequence[str
     Parameters
     ----------
     results
-        Of each split.
+        Results of each split.
     order
-        Of the configurations of each split: the first of a pair comes first there.
+        Order of the configurations of each split, which is also the order in a pair.
 
     Returns
     -------
@@ -45,8 +45,8 @@ def rank_table(results: Sequence[SplitResults]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``configuration, rank, lower, upper`` (95 %), by rising rank; see `ppi.study.statistics.mean_ranks`.
-        Empty if no configuration has one.
+        ``configuration, rank, lower, upper`` (95 %), by increasing rank; see
+        `ppi.study.statistics.mean_ranks`. Empty if no configuration has one.
     """
     names = [name for name in results[0].predicted if all(name in result.predicted for result in results)]
     if not names:

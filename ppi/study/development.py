@@ -1,4 +1,4 @@
-"""Development cross-validation: the protocol by which every choice is made."""
+"""Development cross-validation, the protocol for choosing recipes."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def cross_validate(
     Parameters
     ----------
     settings
-        The recipe; `TrainSettings` describes the defaults.
+        Settings of the recipe; `TrainSettings` describes the defaults.
     data
         Table with pKd and the columns ``fold``, ``split_strict`` and ``cluster``.
     work
-        Folder that keeps what each fold gives, its model, too; finished folds in it are not trained again. By
+        Folder for the model and the results of each fold; finished folds in it are not trained again. By
         default nothing is kept.
     output
         JSON file for the result.
@@ -66,8 +66,8 @@ def cross_validate(
         ``sequence``, those over sequences, for which MMseqs2 searches similar chains; or ``none`` but the
         training mean.
     seed
-        Seed of the protocol: which clusters validate, and which partners are wrong. It is apart from that of
-        the recipe, so that recipes are compared on the same rows.
+        Seed of the protocol, which determines the validation clusters and the wrong partners. It is separate
+        from that of the recipe, so that recipes are compared on the same rows.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     store
@@ -88,9 +88,9 @@ def cross_validate(
     Raises
     ------
     ppi.errors.PpiError
-        If the data, a setting or a folder of `work` is wrong; this is found before the first training.
+        If the data, a setting or a folder of `work` is wrong; this is checked before the first training.
     data_curation.errors.CurationError
-        If the result cannot be written or MMseqs2 is absent (both are found first), or MMseqs2 fails.
+        If the result cannot be written or MMseqs2 is absent (both are checked first), or MMseqs2 fails.
     """
     settings = settings or TrainSettings()
     if baselines not in get_args(Baselines):
@@ -185,7 +185,7 @@ def _similar(pending: Sequence[FoldRun], rows: ComplexTable) -> pd.DataFrame:
 
 
 def _pooled(runs: Sequence[FoldRun]) -> tuple[OutOfFold, list[dict[str, Any]]]:
-    """Return the rows of finished folds one after another, and the facts of each fold."""
+    """Return the concatenated rows of finished folds, and the facts of each fold."""
     parts, facts = zip(*(run.read() for run in runs), strict=True)
     for run, part in zip(runs, parts, strict=True):
         if part.wrong.keys() != parts[0].wrong.keys():
@@ -210,6 +210,6 @@ def _warnings(folds: Sequence[Fold]) -> list[str]:
     if not shared:
         return []
     return [
-        f"{shared} of {count} predicted complexes have others of their own cluster outside their fold: a "
-        "model may know complexes like them"
+        f"{shared} of {count} predicted complexes have others of their own cluster outside their fold, so a "
+        "model may have been trained on similar complexes"
     ]

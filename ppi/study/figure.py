@@ -13,13 +13,13 @@ def rank_figure(ranks: pd.DataFrame) -> Figure:
     Parameters
     ----------
     ranks
-        From `ppi.study.comparison.rank_table`.
+        Result of `ppi.study.comparison.rank_table`.
     """
     figure = Figure(figsize=(8, 1.4 + 0.35 * len(ranks)), layout="constrained")
     axes = figure.add_subplot()
     place = np.arange(len(ranks))
     rank, lower, upper = (ranks[name].to_numpy() for name in ("rank", "lower", "upper"))
-    # A percentile interval need not hold its value.
+    # A percentile interval need not contain its value.
     whiskers = np.maximum(0, [rank - lower, upper - rank])
     axes.errorbar(rank, place, xerr=whiskers, fmt="o", color="#4477aa", capsize=3)
     axes.axvline((len(ranks) + 1) / 2, color="#777777", linestyle="--", linewidth=1)

@@ -1,4 +1,4 @@
-"""One fold of a development cross-validation: train, predict, and keep what was found in a folder."""
+"""One fold of a development cross-validation: train, predict, and save the results in a folder."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from ppi.study.folds import Fold
 from ppi.training.run import train
 from ppi.training.settings import TrainSettings
 
-#: Scores of a prediction that may tell a true pair from a wrong one, as far as a model gives them.
+#: Scores of a prediction that may distinguish true pairs from wrong ones, if a model has them.
 PARTNER_SCORES = ("pkd", "partner_score")
-#: Which baselines a cross-validation fits.
+#: Baselines that a cross-validation fits.
 Baselines = Literal["sequence", "none"]
 TASK_FILE, RESULT_FILE, MODEL_FOLDER = "task.json", "result.json", "model"
 _ROWS_FILE, _WRONG_FILE = "rows.parquet", "partners.parquet"
@@ -36,20 +36,20 @@ _ROWS_FILE, _WRONG_FILE = "rows.parquet", "partners.parquet"
 
 @dataclass(frozen=True)
 class FoldRun:
-    """A fold with the recipe that is trained on it.
+    """A fold and the recipe to train on it.
 
     Attributes
     ----------
     fold
-        The rows.
+        Rows of the fold.
     settings
-        The recipe.
+        Settings of the recipe.
     baselines
-        Which baselines are fitted: ``sequence``, or ``none`` but the training mean.
+        Baselines to fit: ``sequence``, or ``none`` except the training mean.
     drawn
         ``(N, K)`` wrong partners, from `ppi.evaluation.partners.draw_partners`.
     folder
-        What is kept of it.
+        Folder for the results.
     """
 
     fold: Fold
@@ -64,7 +64,7 @@ class FoldRun:
         return (self.folder / RESULT_FILE).exists()
 
     def begin(self) -> None:
-        """Write what is to be done, or check that the folder was begun for the same.
+        """Write the task, or check that the folder has the same task.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class FoldRun:
         if not task.exists():
             if self.folder.exists() and any(self.folder.iterdir()):
                 raise TrainingError(
-                    f"{self.folder}: the folder holds other files and no {TASK_FILE}; choose another --work "
+                    f"{self.folder}: the folder has other files and no {TASK_FILE}; choose another --work "
                     "folder"
                 )
             with atomic_file(task) as temporary:
@@ -144,7 +144,7 @@ class FoldRun:
             temporary.write_text(json.dumps(self._facts(trained), indent=2) + "\n", encoding="utf-8")
 
     def read(self) -> tuple[OutOfFold, dict[str, Any]]:
-        """Return what `run` found: the out-of-fold rows, and facts.
+        """Return the result of `run`: the out-of-fold rows, and facts.
 
         The facts are ``model, level, fold, n, training, validation, validation_spearman``.
 

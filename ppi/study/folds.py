@@ -1,4 +1,4 @@
-"""The folds of a development cross-validation: which rows train, which validate, which are predicted."""
+"""The folds of a development cross-validation, with rows to train, to validate and to predict."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ppi.io.tables import ComplexTable
 from ppi.models.calibration import needed_groups
 from ppi.provenance import table_sha256
 
-#: Folds that are predicted; rows of `ALWAYS_TRAINS` are not.
+#: Number of folds that are predicted; rows of `ALWAYS_TRAINS` are not.
 FOLDS = 5
 ALWAYS_TRAINS = -1
-#: Part of the groups outside a fold that stops the training early and calibrates the intervals.
+#: Fraction of the groups outside a fold for early stopping and for calibrating the intervals.
 VALIDATION_PART = 0.1
 _SPLIT, _FOLD, _CLUSTER = "split_strict", "fold", "cluster"
 
@@ -39,7 +39,7 @@ class Fold:
 
     @property
     def known(self) -> ComplexTable:
-        """Rows of training and validation: all that a model of this fold may see."""
+        """Rows of training and validation, which a model of this fold may use."""
         return self.table.rows(self.table.columns["split"] != "test")
 
     @property
@@ -54,7 +54,7 @@ class Fold:
 
     @property
     def shared_groups(self) -> int:
-        """How many predicted complexes have others of their own group in training or validation."""
+        """Number of predicted complexes with others of their own group in training or validation."""
         return int(np.isin(self.predicted.targets(), self.known.targets()).sum())
 
 
@@ -64,7 +64,7 @@ def development_rows(table: ComplexTable) -> ComplexTable:
     Parameters
     ----------
     table
-        With the columns ``fold``, ``split_strict`` and ``cluster``.
+        Table with the columns ``fold``, ``split_strict`` and ``cluster``.
 
     Returns
     -------
@@ -109,13 +109,13 @@ def development_rows(table: ComplexTable) -> ComplexTable:
 def make_folds(rows: ComplexTable, *, seed: int = 0) -> list[Fold]:
     """Return the folds, each with groups held out of its training rows as validation.
 
-    Of the groups (`ppi.io.tables.ComplexTable.targets`) outside a fold a tenth is drawn, at least as many as
-    an interval needs.
+    A tenth of the groups (`ppi.io.tables.ComplexTable.targets`) outside a fold is drawn, but at least as many
+    as an interval needs.
 
     Parameters
     ----------
     rows
-        From `development_rows`.
+        Result of `development_rows`.
     seed
         Seed of the draws.
 

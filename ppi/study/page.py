@@ -31,11 +31,11 @@ def study_page(
     Parameters
     ----------
     plan
-        Of the study.
+        Plan of the study.
     table, pairs, ranks
-        From `ppi.study.scores.score_table`, `ppi.study.comparison.pair_table` and `rank_table`.
+        Results of `ppi.study.scores.score_table`, `ppi.study.comparison.pair_table` and `rank_table`.
     failures
-        Of this run.
+        Failed cells of this run.
     """
     lines = ["# Study", "", *_what_was_run(plan, failures), *_how_to_read()]
     for name, of_split in table.groupby("split", sort=False):

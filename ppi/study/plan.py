@@ -1,4 +1,4 @@
-"""What a study will do: its cells, which of them are done, and the command that makes each again."""
+"""The plan of a study: its cells, their states, and the command that repeats each of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ppi.study.cells import Cell, Configuration, make_cells, make_configurations
 from ppi.study.settings import StudySettings, read_study
 from ppi.study.splits import StudySplit, open_splits
 
-#: ``changed``: there is a result, but of other settings or data.
+#: ``changed``: there is a result, but for other settings or data.
 State = Literal["new", "unfinished", "finished", "changed"]
 
 
@@ -45,12 +45,12 @@ class StudyPlan:
         return self.folder / "cells" / cell.name
 
     def state(self, cell: Cell) -> State:
-        """Return what there is of a cell.
+        """Return the state of a cell.
 
         Raises
         ------
         ppi.errors.InputError
-            If its folder is there, but has no readable ``cell.json``.
+            If its folder exists, but has no readable ``cell.json``.
         """
         folder, request = self.cell_folder(cell), cell.request(self.splits[cell.split].sha256)
         if not folder.exists():
@@ -60,7 +60,7 @@ class StudyPlan:
         return "finished" if (folder / RESULT_FILE).exists() else "unfinished"
 
     def finished(self) -> list[Cell]:
-        """Return the cells whose result is there."""
+        """Return the finished cells."""
         return [cell for cell in self.cells if self.state(cell) == "finished"]
 
     def command(self, cell: Cell) -> str:
@@ -71,7 +71,7 @@ class StudyPlan:
         return shlex.join([*words, "--output", f"again/{cell.name}"])
 
     def write(self, cells: Sequence[Cell]) -> None:
-        """Write what each cell is to do; what is there of other settings or data is deleted."""
+        """Write the task of each cell; results of other settings or data are deleted."""
         for cell in cells:
             state = self.state(cell)
             if state == "changed":
@@ -81,7 +81,7 @@ class StudyPlan:
 
 
 def plan_study(config: str | os.PathLike[str], output: str | os.PathLike[str]) -> StudyPlan:
-    """Read a study and check all of it that can be checked without a model.
+    """Read a study and check everything that can be checked without a model.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is done once before the cells start: each model is tried, and the store is filled."""
+"""Preparation before the cells start: each model is built once, and the store is filled."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def prepare_models(
     Parameters
     ----------
     configurations
-        Those with cells to run.
+        Configurations with cells to run.
     complexes
-        All that are trained on or predicted.
+        All complexes for training and prediction.
     devices
-        Where to embed.
+        Devices that embed.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
 
@@ -84,7 +84,7 @@ def _fill(
 
 @contextmanager
 def _named(item: Configuration) -> Iterator[None]:
-    """Say of an error which configuration has it."""
+    """Add the name of the configuration to an error."""
     try:
         yield
     except PpiError as error:

@@ -1,4 +1,4 @@
-"""The processes of a study: some cells at a time, none left behind."""
+"""Run the cells of a study in processes, several at a time."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def run_cells(
     devices: Sequence[str],
     store: Path,
 ) -> list[Failure]:
-    """Run cells, each as `ppi.study.cell` in a process of its own; log a line as each one ends.
+    """Run each cell as `ppi.study.cell` in a separate process; log a line as each one ends.
 
-    Where no terminal shows that time passes, a line every 30 s says what runs.
+    Without a terminal, a line every 30 s lists the running cells.
 
-    However this ends (also by Ctrl-C or SIGTERM), no process stays.
+    Whenever this function ends (also by Ctrl-C or SIGTERM), all processes end.
 
     Parameters
     ----------
@@ -61,16 +61,16 @@ def run_cells(
     folder
         Folder of the study.
     jobs, threads
-        How many run at a time, and the threads of each.
+        Number of cells that run at a time, and number of threads of each.
     devices
-        Handed out in turn to those that run at a time.
+        Devices, which are assigned in turn to the running cells.
     store
         Folder of the stores of embeddings.
 
     Returns
     -------
     list of Failure
-        The other cells are done.
+        Failed cells; the other cells are finished.
     """
     waiting, running, failures = deque(names), dict[subprocess.Popen[bytes], _Running](), list[Failure]()
     free, durations, pace = list(range(jobs))[::-1], list[float](), Pace()
@@ -152,13 +152,13 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     if sys.platform == "win32":
         process.send_signal(number)
         return
-    with suppress(ProcessLookupError):  # it has just ended
+    with suppress(ProcessLookupError):  # The process has just ended.
         os.killpg(process.pid, number)
 
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, with which schedulers end a job, end the block as Ctrl-C does."""
+    """Convert SIGTERM, which schedulers send to end a job, to KeyboardInterrupt."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -33,8 +33,8 @@ def study(
 ) -> pd.DataFrame:
     """Train every configuration with every seed on every split, and compare them.
 
-    Cells that are finished are not run again, unfinished ones go on: on a finished study only the report is
-    made again. Cells of which there is a result of other settings or data are run anew.
+    Finished cells are not run again, and unfinished ones are resumed; for a finished study only the report is
+    written again. Cells with results of other settings or data are run again.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ def study(
     output
         Folder for ``table.csv``, ``pairs.csv``, ``ranks.csv``, ``rank.png``, ``report.md`` and the cells.
     jobs
-        Cells that run at the same time; by default as the study says.
+        Number of cells that run at the same time; by default that of the study.
     dry_run
-        Check the study, say what would run, and write nothing.
+        Check the study and list the cells, without writing anything.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     device
@@ -74,7 +74,7 @@ def study(
     failures = _run(plan, jobs or plan.settings.jobs, choose_devices(device), root)
     table = write_study_report(plan, failures)
     if failures:
-        raise TrainingError(_said(failures, plan))
+        raise TrainingError(_failure_text(failures, plan))
     return table
 
 
@@ -83,7 +83,7 @@ def _run(plan: StudyPlan, jobs: int, devices: list[str], store: Path) -> list[Fa
     changed = sum(plan.state(cell) == "changed" for cell in pending)
     _LOG.info("%d cells, %d of them finished", len(plan.cells), len(plan.cells) - len(pending))
     if changed:
-        _LOG.info("%d cell(s) have a result of other settings or data, and are run anew", changed)
+        _LOG.info("%d cell(s) have a result of other settings or data, and are run again", changed)
     if not pending:
         return []
     names = {cell.configuration for cell in pending}
@@ -96,7 +96,7 @@ def _run(plan: StudyPlan, jobs: int, devices: list[str], store: Path) -> list[Fa
         store=store,
     )
     for split in splits:
-        reference_rows(split, plan.folder / SPLITS_FOLDER / split.name)  # cells need its identities
+        reference_rows(split, plan.folder / SPLITS_FOLDER / split.name)  # Cells need its identities.
     plan.write(pending)
     with atomic_file(plan.folder / "study.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(plan.settings.model_dump(mode="json"), sort_keys=False))
@@ -110,7 +110,7 @@ def _run(plan: StudyPlan, jobs: int, devices: list[str], store: Path) -> list[Fa
     )
 
 
-def _said(failures: list[Failure], plan: StudyPlan) -> str:
+def _failure_text(failures: list[Failure], plan: StudyPlan) -> str:
     for failure in failures:
         _LOG.error(
             "\n%s: exit status %d, at the end of its log:\n%s", failure.name, failure.status, failure.tail

@@ -1,4 +1,4 @@
-"""From the predictions of the cells to the table of a study."""
+"""Compute the score table of a study from the predictions of its cells."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ppi.study.plan import StudyPlan
 from ppi.study.splits import PARTS, ROW_COLUMNS, SPLITS_FOLDER, read_rows, reference_rows
 
 TABLE_METRICS = ("spearman", "pearson", "rmse", "mae")
-#: By the order of which configurations are listed and chosen.
+#: Score by which configurations are sorted and chosen.
 CHOICE = "validation_spearman"
 
 
 @dataclass(frozen=True)
 class SplitResults:
-    """What was predicted on one split.
+    """The predictions on one split.
 
     Attributes
     ----------
     name
-        Of the split.
+        Name of the split.
     rows
         ``N`` complexes of validation and test; see `ppi.study.splits.reference_rows`.
     predicted
-        ``(S, N)`` pKd by configuration: one row a seed.
+        ``(S, N)`` pKd by configuration, one row per seed.
     seconds
-        Mean of the training of one cell, by configuration.
+        Mean training time of a cell, by configuration.
     """
 
     name: str
@@ -44,7 +44,7 @@ class SplitResults:
 
     @property
     def test(self) -> np.ndarray:
-        """``(N,)`` which rows are test."""
+        """``(N,)`` bool: whether each row is in the test part."""
         return (self.rows["part"] == "test").to_numpy()
 
     def baselines(self) -> dict[str, np.ndarray]:
@@ -54,12 +54,12 @@ class SplitResults:
 
 
 def read_results(plan: StudyPlan) -> list[SplitResults]:
-    """Read the predictions of the finished cells; a split without any is left out.
+    """Read the predictions of the finished cells; a split without predictions is skipped.
 
     Raises
     ------
     InputError
-        If predictions are not of the complexes of their split.
+        If predictions belong to other complexes than those of their split.
     """
     results = []
     finished = plan.finished()
@@ -92,14 +92,14 @@ def score_table(results: Sequence[SplitResults], given: Mapping[str, Mapping[str
     Parameters
     ----------
     results
-        Of each split.
+        Results of each split.
     given
-        What is varied, by configuration.
+        Varied settings by configuration.
 
     Returns
     -------
     DataFrame
-        One row a split and predictor, by split, configurations first, each by falling validation
+        One row per split and predictor, by split, configurations first, each by decreasing validation
         Spearman: ``split, kind`` (configuration or baseline), ``predictor``, a column for each setting that
         is varied, ``seeds``, ``training_seconds``, ``test_similar_n, test_new_n``, and for each score of
         `scores_of` ``NAME_mean, NAME_sd`` (over seeds; NaN for one) and ``NAME_ensemble`` (of the mean

@@ -1,4 +1,4 @@
-"""The settings of a study: what is varied, what is shared, and on which splits and seeds."""
+"""The settings of a study: varied and shared training settings, splits and seeds."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class StudySettings(BaseModel):
     data
         Table with pKd, or ``ppb-affinity``, the data set that ships in the package.
     splits
-        Columns of the table or CSV files that say what trains, validates and tests; ``fold:0`` for a fold.
+        Columns of the table, or CSV files, with the parts; ``fold:0`` for a fold.
     seeds
-        One run of each configuration and split for each.
+        Seeds; each configuration and split is run once per seed.
     fixed
         Settings that all configurations share.
     grid
-        Values of each setting that varies; every combination is a configuration.
+        Values of each varied setting; every combination is a configuration.
     exclude
-        A combination that has all values of one of these is left out.
+        Combinations that have all values of one of these are excluded.
     include
-        More configurations, beside those of the grid.
+        Additional configurations.
     jobs
         Cells that run at the same time.
     threads
-        Threads of the CPU for each of them.
+        Number of CPU threads of each cell.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,7 +77,7 @@ class StudySettings(BaseModel):
     def _not_its_own(cls, values: Values | tuple[Values, ...]) -> Values | tuple[Values, ...]:
         for mapping in values if isinstance(values, tuple) else (values,):
             for name in mapping.keys() & _OWN.keys():
-                raise ValueError(f"{name} is no setting to vary or to fix here: {_OWN[name]}")
+                raise ValueError(f"{name} cannot be varied or fixed here: {_OWN[name]}")
         return values
 
 
@@ -95,11 +95,11 @@ def read_study(path: str | os.PathLike[str]) -> StudySettings:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise SettingsError(f"{path}: it does not hold a mapping of settings, such as `splits: [split]`")
+        raise SettingsError(f"{path}: the file is not a mapping of settings, such as `splits: [split]`")
     try:
         return StudySettings.model_validate(content)
     except ValidationError as error:
-        # A key that is not known may be why another one is missing.
+        # An unknown key may explain why another one is missing.
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         place = ".".join(map(str, first["loc"]))
         hint = nearest(place, StudySettings.model_fields) if first["type"] == "extra_forbidden" else ""
@@ -107,7 +107,7 @@ def read_study(path: str | os.PathLike[str]) -> StudySettings:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return what an unknown name may have meant, as the end of a message."""
+    """Return suggestions for an unknown name, as the end of a message."""
     names = list(known)
     near = get_close_matches(name, names, n=1)
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""The splits of a study: their complexes, how new those are, and what the baselines say of them."""
+"""The splits of a study: their complexes, the novelty of these, and the predictions of the baselines."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class StudySplit:
     Attributes
     ----------
     name
-        Of its files.
+        Name of the split in file names.
     argument
-        The column, or the path as seen from the folder of the study.
+        Column, or path relative to the folder of the study.
     data
-        The data, as seen from there.
+        Data, with a path relative to that folder.
     table
         Complexes with their part in column ``split``.
     sha256
-        Of the table.
+        SHA-256 of the table.
     """
 
     name: str
@@ -68,7 +68,7 @@ def open_splits(data: str, splits: Sequence[str], folder: Path) -> list[StudySpl
     data, splits
         As in `ppi.study.settings.StudySettings`; paths are relative to the working directory.
     folder
-        Of the study, to which the paths become relative.
+        Folder of the study, to which the paths become relative.
 
     Raises
     ------
@@ -92,13 +92,13 @@ def open_splits(data: str, splits: Sequence[str], folder: Path) -> list[StudySpl
 
 
 def reference_rows(split: StudySplit, folder: Path) -> pd.DataFrame:
-    """Return what does not depend on a model; worked out once and kept in a folder.
+    """Return the rows that do not depend on a model; they are computed once and saved in a folder.
 
     Returns
     -------
     DataFrame
-        One row a complex of validation and test: ``id, part, measured`` (pKd), ``group`` (what a bootstrap
-        draws whole), ``identity`` (highest of any chain to a training chain, 0 to 1), ``pair_identity`` (see
+        One row per complex of validation and test: ``id, part, measured`` (pKd), ``group`` (the unit of the
+        bootstrap), ``identity`` (highest of any chain to a training chain, 0 to 1), ``pair_identity`` (see
         `ppi.prediction.novelty.NearestComplex`), and the pKd of each of
         `ppi.evaluation.baselines.SEQUENCE_BASELINES`.
 
@@ -140,7 +140,7 @@ def part_rows(part: str, table: ComplexTable) -> pd.DataFrame:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Read a table of complexes as it was written: names as text, numbers to the last digit."""
+    """Read a table of complexes exactly as it was written: names as text, numbers with all digits."""
     text: Any = {"id": str, "part": str, "group": str}
     rows = pd.read_csv(path, dtype=text, keep_default_na=False, float_precision="round_trip")
     numbers = [name for name in rows if name not in text]
@@ -148,6 +148,6 @@ def read_rows(path: Path) -> pd.DataFrame:
 
 
 def _argument(given: str, whole: ComplexTable, folder: Path) -> str:
-    """Return the split as seen from the folder; ``:K`` of a fold stays."""
+    """Return the split with its path relative to the folder; ``:K`` of a fold is kept."""
     path, fold = split_and_fold(given)
     return given if path in whole.columns else os.path.relpath(path, folder) + (f":{fold}" if fold else "")

@@ -1,4 +1,4 @@
-"""Whether configurations differ: paired bootstrap tests, and mean ranks over splits and seeds."""
+"""Comparison of configurations: paired bootstrap tests, and mean ranks over splits and seeds."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pandas as pd
 from ppi.evaluation.bootstrap import INTERVAL, resample
 from ppi.metrics import resampled_spearman
 
-#: Of a test: enough for p-values that survive the correction over hundreds of pairs.
+#: Number of resamples of a test, which is enough for a correction over hundreds of pairs.
 TEST_RESAMPLES = 9_999
 RANK_RESAMPLES = 1_000
-# Resamples that a metric takes at a time.
+# Number of resamples that a metric takes at a time.
 _BLOCK = 1_000
 
 
@@ -70,7 +70,7 @@ def paired_tests(
 ) -> pd.DataFrame:
     """Test for each pair of predictors whether their Spearman differs, on the same complexes.
 
-    The paired cluster bootstrap: both are scored on the same resamples of whole groups. The two-sided
+    The paired cluster bootstrap: both are scored on the same resamples of groups. The two-sided
     p-value is the smallest level at which the percentile interval of the difference leaves out 0: twice
     ``(1 + b) / (R + 1)`` with ``b`` of ``R`` resamples on the rarer side of 0, zeros among them, at most 1
     (Davison & Hinkley 1997, *Bootstrap Methods and their Application*, sections 3.8 and 4.2).
@@ -82,14 +82,14 @@ def paired_tests(
     predictions
         ``(N,)`` pKd by name.
     groups
-        ``(N,)`` what is drawn whole.
+        ``(N,)`` groups that the bootstrap draws.
     resamples, seed
-        How many, and of the draws.
+        Number of resamples, and seed of the draws.
 
     Returns
     -------
     DataFrame
-        One row a pair, in the order given: ``first, second, difference`` (first - second), ``lower, upper``
+        One row per pair, in the given order: ``first, second, difference`` (first - second), ``lower, upper``
         (95 %), ``p, p_holm`` (`holm` over all rows). With one group there are no resamples: all but the
         difference is NaN.
     """
@@ -115,7 +115,7 @@ def _interval_and_p(samples: np.ndarray) -> tuple[float, float, float]:
 def mean_ranks(splits: Sequence[Sequence[np.ndarray]], *, seed: int = 0) -> Ranks:
     """Return the rank that one run of a configuration takes, on average over splits and seeds.
 
-    A seed of one configuration has nothing to do with the same seed of another. So the mean is over all
+    The same seed in two configurations is unrelated. So the mean is over all
     choices of one seed for each configuration: 1 + the sum over the others of the chance that a run of
     theirs scores higher, a tie counting half. The interval is of a bootstrap that draws the test complexes
     of each split (the resamples given) and, independently, the seeds of each configuration.
@@ -126,7 +126,7 @@ def mean_ranks(splits: Sequence[Sequence[np.ndarray]], *, seed: int = 0) -> Rank
         For each split and each of ``C`` configurations ``(R + 1, S)``: scores of ``S`` seeds on all
         complexes, then on ``R`` resamples. ``S`` may differ.
     seed
-        Of the draws of seeds.
+        Seed of the draws of seeds.
     """
     random = np.random.default_rng(seed)
     ranks = np.mean([_ranks(scores, random) for scores in splits], axis=0)
@@ -149,7 +149,7 @@ def _ranks(scores: Sequence[np.ndarray], random: np.random.Generator) -> np.ndar
 
 
 def _seed_weights(scores: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return ``(R + 1, S)`` shares of the seeds: all alike, then as often as each was drawn."""
+    """Return ``(R + 1, S)`` weights of the seeds: first equal, then the frequency of each in a resample."""
     seeds = scores.shape[1]
     drawn = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(scores)) / seeds
     drawn[0] = 1 / seeds

@@ -1,1 +1,1 @@
-"""Training: settings, data, Lightning module, and the run."""
+"""Training: settings, data, Lightning module and run."""

@@ -9,7 +9,7 @@ from ppi.models.calibration import Calibration
 
 
 def model_card(model: AffinityModel, calibration: Calibration, manifest: dict[str, Any]) -> str:
-    """Return the card of a freshly trained model: what it is and how it did on validation complexes."""
+    """Return the model card of a trained model: a description and its validation scores."""
     config, scores = model.config, manifest["validation"]
     swap = "changes nothing" if model.swap_invariant else "may change the prediction"
     tuned = "frozen" if config.tuning.frozen else f"trained: {config.tuning.method}"
@@ -37,7 +37,7 @@ Spearman {scores["spearman"]:.3f}, Pearson {scores["pearson"]:.3f}, RMSE {scores
 
 
 def _epochs(members: list[dict[str, Any]]) -> str:
-    """Return the table of trained heads; nothing where only a read-out was fitted."""
+    """Return the table of trained heads, or nothing if only a read-out was fitted."""
     if not members:
         return ""
     rows = "\n".join(

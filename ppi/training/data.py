@@ -1,4 +1,4 @@
-"""Training data: encoded complexes with their labels, and which rows go through the model together."""
+"""Training data: encoded complexes with their labels, and the loaders of batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ppi.training.settings import TrainSettings
 
 
 class Examples(NamedTuple):
-    """Encoded complexes with standardised targets, loss weights and the group of each."""
+    """Encoded complexes with their standardised targets, loss weights and groups."""
 
     encoded: list[EncodedComplex]
     target: np.ndarray
@@ -29,7 +29,7 @@ class Examples(NamedTuple):
 
     @property
     def lengths(self) -> list[int]:
-        """Residues of each."""
+        """Number of residues of each complex."""
         return [item.residues for item in self.encoded]
 
 
@@ -40,7 +40,7 @@ def make_examples(
     *,
     truncate: bool,
 ) -> Examples:
-    """Encode one part of a table for the heads of a model; each row is a group, and weighs 1.
+    """Encode one part of a table for the heads of a model; each row is its own group with weight 1.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def row_weights(part: ComplexTable) -> np.ndarray:
     Raises
     ------
     InputError
-        If one is no finite number above zero.
+        If a weight is not a finite number above zero.
     """
     if "weight" not in part.columns:
         return np.ones(len(part))
@@ -79,19 +79,19 @@ def row_weights(part: ComplexTable) -> np.ndarray:
 
 
 def row_groups(part: ComplexTable, settings: TrainSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Return the group of each row and how often an epoch draws it on average.
+    """Return the group of each row and how often an epoch draws the row on average.
 
     Raises
     ------
     InputError
-        If the column that the settings balance by is not there or has gaps.
+        If the column that the settings balance by is missing or has gaps.
     """
     if settings.balance == "none":
         return np.arange(len(part)), np.ones(len(part))
     if settings.balance not in part.columns:
         raise InputError(
-            f"the table has no column {settings.balance!r}, which --balance {settings.balance} needs; "
-            "--balance none trains on all rows alike"
+            f"the table has no column {settings.balance!r}, which --balance {settings.balance} needs; use "
+            "--balance none to train on all rows alike"
         )
     names = part.columns[settings.balance]
     if names.isna().any():
@@ -102,23 +102,23 @@ def row_groups(part: ComplexTable, settings: TrainSettings) -> tuple[np.ndarray,
 
 
 class _Rows(Dataset[list[int]]):
-    """Hands on the rows that it is asked for."""
+    """A data set whose items are the row numbers themselves."""
 
     def __getitem__(self, rows: list[int]) -> list[int]:
         return rows
 
 
 class AffinityData(lightning.LightningDataModule):
-    """Loaders of row numbers; embeddings are gathered where they are needed.
+    """Data loaders of row numbers; the module gathers the embeddings.
 
     Parameters
     ----------
     train, validation
-        The parts.
+        Training and validation examples.
     settings
         Settings of the run.
     seed
-        Seed of the draw of rows and of their order.
+        Seed for drawing and ordering the rows.
     """
 
     def __init__(self, train: Examples, validation: Examples, settings: TrainSettings, seed: int) -> None:
@@ -141,7 +141,7 @@ class AffinityData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[list[int]]:
         sampler = self.sampler(self._rank, self._world_size)
-        # Lightning asks for the length before it sets the epoch, and epochs differ in length.
+        # Lightning reads the length before it sets the epoch, and epochs differ in length.
         sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
         return _loader(sampler)
 
@@ -159,5 +159,5 @@ class AffinityData(lightning.LightningDataModule):
 
 
 def _loader(batches: BalancedBatches | Sequence[list[int]]) -> DataLoader[list[int]]:
-    # As a sampler of whole batches: Lightning tells a sampler which epoch it is.
+    # The batches are a sampler, because Lightning sets the epoch of samplers.
     return DataLoader(_Rows(), sampler=batches, batch_size=None)

@@ -1,4 +1,4 @@
-"""Names of the losses, without torch: the choices of configuration and command line."""
+"""Names of the losses, without torch: the choices in configurations and on the command line."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from collections.abc import Mapping
 from typing import Literal
 
 LossName = Literal["mse", "huber", "gaussian", "listmle", "margin"]
-#: Losses that are minimised together, and by what each is multiplied.
+#: Losses that are minimised together, with the factor of each.
 LossMix = Mapping[LossName, float]

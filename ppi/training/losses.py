@@ -1,12 +1,12 @@
-"""Losses of one effective batch: all complexes of one step of the optimiser, on standardised pKd.
+"""Losses of one effective batch (all complexes of one optimiser step) on standardised pKd.
 
 Each takes the ``(B, O)`` outputs of a head, ``(B,)`` standardised targets and ``(B,)`` weights above 0, and
-returns a mean over complexes, places of a list, or pairs, so that losses of any batch size can be compared.
+returns a mean over complexes, ranks or pairs, so that losses are comparable between batch sizes.
 The unit of scores and targets is the standard deviation of the training labels.
 
-The losses in `RANKING` need all complexes at once; a batch of one has nothing to rank, and they are 0 there.
-The others may be computed in pieces: that of a batch is the mean of those of its pieces, each with the sum
-of its weights.
+The losses in `RANKING` need all complexes at once; for a batch of one they are 0, because there is nothing to
+rank. The others may be computed in pieces: the loss of a batch is the mean over its pieces, weighted by the
+sum of their weights.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from heads.base import LOG_VARIANCES
 from ppi.training.loss_names import LossMix, LossName
 
 HUBER_DELTA = 1.0
-#: Of the beta-NLL; 0 is the plain likelihood, 1 gives the score the gradients of the squared error.
+#: Beta of the beta-NLL: 0 is the plain likelihood, 1 gives the score the gradients of the squared error.
 BETA = 0.5
 #: By how much the stronger binder of a pair should score higher, in standard deviations of the labels.
 MARGIN = 0.1
@@ -43,32 +43,32 @@ def huber(outputs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 def gaussian(outputs: Tensor, target: Tensor, weight: Tensor, beta: float = BETA) -> Tensor:
     """Return the weighted mean of the beta-NLL of a normal distribution (Seitzer et al. 2022, section 4).
 
-    The plain likelihood divides the error of a complex by its variance, so that a complex that was badly
-    predicted once is called noise and learned no more. Here each term is multiplied by ``variance ** beta``
-    without a gradient, which leaves the best score and the best variance of a complex where they are.
-    The constant ``log(2 pi) / 2`` is left out.
+    The plain likelihood divides the error of a complex by its variance, so that a badly predicted complex
+    gets a large variance and is no longer learned. Here each term is multiplied by ``variance ** beta``
+    without a gradient, which does not change the optimal score and variance of a complex. The constant
+    ``log(2 pi) / 2`` is omitted.
 
-    A log-variance outside `LOG_VARIANCES` counts as the nearest inside, and its distance is added to the
-    loss of the complex, so that it finds back.
+    A log-variance outside `LOG_VARIANCES` is clamped, and its distance from the range is added to the loss of
+    the complex, so that there is a gradient back into the range.
 
     Parameters
     ----------
     outputs
         ``(B, 2)``: score and logarithm of the variance.
     target, weight
-        ``(B,)``.
+        ``(B,)`` values.
     beta
         Exponent of the variance in the factor of a term, 0 to 1.
 
     Raises
     ------
     ValueError
-        If there is no second output.
+        If the outputs have no second column.
     """
     if outputs.shape[1] != 2:
         raise ValueError(
-            f"the gaussian loss needs 2 outputs a complex, score and log-variance, got {outputs.shape[1]}; "
-            "a heteroscedastic head gives them"
+            "the gaussian loss needs 2 outputs per complex (score and log-variance), but there is "
+            f"{outputs.shape[1]}; use a heteroscedastic head"
         )
     score, given = outputs.unbind(1)
     log_variance = given.clamp(*LOG_VARIANCES)
@@ -78,17 +78,17 @@ def gaussian(outputs: Tensor, target: Tensor, weight: Tensor, beta: float = BETA
 
 
 def listmle(outputs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Return the negative log-likelihood of the measured order (ListMLE, Xia et al. 2008), a place.
+    """Return the negative log-likelihood per rank of the measured order (ListMLE, Xia et al. 2008).
 
-    The list is filled from the strongest binder on; a place goes to one of the complexes that are left
-    with the probability that the softmax of their scores gives it. Each place has the weight of the
-    complex that it went to, and the sum is divided by that of the weights. It still grows
-    as the logarithm of the size of the batch, since one of many is harder to guess.
+    The order is drawn from the strongest binder on; at each rank, one of the remaining complexes is drawn
+    with the softmax of their scores as probabilities. Each rank has the weight of its complex, and the sum is
+    divided by that of the weights. The loss still grows with the logarithm of the batch size, because one of
+    many is harder to predict.
 
-    Complexes of one label have no order. As in Efron's method for the partial likelihood (Efron 1977),
-    which has the same form, all of them are equally likely to have been placed at any of their places: a
-    place has their mean weight, and those already placed are the mean of what they could have been. Where
-    their scores are equal this is the mean over all their orders.
+    Complexes with the same label have no order. As in Efron's method for the partial likelihood (Efron 1977),
+    which has the same form, each of them is equally likely at any of their ranks: a rank has their mean
+    weight, and the contribution of those already drawn is the mean over the possible choices. If their scores
+    are equal, this is the mean over all their orders.
     """
     order = target.argsort(descending=True)
     score = outputs[order, 0]
@@ -96,7 +96,7 @@ def listmle(outputs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     _, ties, sizes = target[order].unique_consecutive(return_inverse=True, return_counts=True)
     ends = sizes.cumsum(0)
     starts = ends - sizes
-    # Of those that begin at each place, and at the end, where nothing is left.
+    # Sums from each rank on, and 0 at the end, where no complex remains.
     log_sums = torch.cat([score.flip(0).logcumsumexp(0).flip(0), score.new_tensor([-math.inf])])
     place = torch.arange(len(score), device=score.device)
     gone = (place - starts[ties]).to(score.dtype) / sizes[ties]
@@ -109,9 +109,9 @@ def listmle(outputs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def margin(outputs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Return by how much pairs fall short of `MARGIN`: the weighted mean over all pairs of different labels.
+    """Return the mean shortfall of pairs from `MARGIN`, weighted over all pairs with different labels.
 
-    A pair has the product of the weights of its complexes.
+    The weight of a pair is the product of the weights of its complexes.
     """
     stronger, weaker = torch.nonzero(target.unsqueeze(1) > target, as_tuple=True)
     score = outputs[:, 0]
@@ -125,7 +125,7 @@ LOSSES: dict[LossName, Loss] = {
     "listmle": listmle,
     "margin": margin,
 }
-#: Losses of the order of the complexes of a batch.
+#: Losses that depend on the order of the complexes of a batch.
 RANKING: frozenset[LossName] = frozenset({"listmle", "margin"})
 
 
@@ -135,16 +135,16 @@ def total_loss(losses: LossMix, outputs: Tensor, target: Tensor, weight: Tensor)
     Parameters
     ----------
     losses
-        Names in `LOSSES` and factors; at least one.
+        Factors by name in `LOSSES`; at least one.
     outputs
-        ``(B, O)`` of a head: the score and, for ``gaussian``, the log-variance.
+        ``(B, O)`` outputs of a head: the score and, for ``gaussian``, the log-variance.
     target, weight
         ``(B,)``: standardised pKd, and weights above 0.
 
     Returns
     -------
     Tensor
-        A scalar.
+        Scalar loss.
 
     Raises
     ------
@@ -157,6 +157,6 @@ def total_loss(losses: LossMix, outputs: Tensor, target: Tensor, weight: Tensor)
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Return the weighted mean; 0, with a graph, of nothing."""
+    """Return the weighted mean; for no values, 0 that is connected to the graph."""
     total = weight.sum()
     return (weight * values).sum() / torch.where(total > 0, total, 1.0)

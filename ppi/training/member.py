@@ -1,4 +1,4 @@
-"""Train one member of an ensemble with Lightning, from the start or from its last checkpoint."""
+"""Train one member of an ensemble with Lightning, from scratch or from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ Strategy = Literal["auto", "ddp", "fsdp"]
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where a run trains.
+    """The hardware of a training run.
 
     Attributes
     ----------
     device
         ``cpu``, ``cuda`` or ``cuda:N``.
     devices, nodes
-        Processes on each machine, and machines.
+        Number of processes on each machine, and number of machines.
     strategy
-        How Lightning runs several: ``ddp`` (``auto``), each with the whole model, or ``fsdp``, each with its
-        share (`ppi.training.sharding`).
+        Strategy of Lightning for several processes: ``ddp`` (``auto``), each with the full model, or
+        ``fsdp``, each with its share (`ppi.training.sharding`).
 
     Raises
     ------
@@ -64,15 +64,17 @@ class Hardware:
                 f"{self.devices} devices and {self.nodes} nodes; there must be at least one of each"
             )
         if ":" in self.device and self.devices > 1:
-            raise SettingsError(f"device {self.device} is one, but {self.devices} devices were asked for")
+            raise SettingsError(
+                f"device {self.device} is a single device, but --devices is {self.devices}; use cuda"
+            )
 
     @property
     def processes(self) -> int:
-        """Of the whole run."""
+        """Number of processes of the run."""
         return self.devices * self.nodes
 
     def trainer_flags(self) -> dict[str, Any]:
-        """Return them as Lightning's trainer takes them."""
+        """Return the arguments of Lightning's trainer."""
         kind, _, index = self.device.partition(":")
         devices: Any = [int(index)] if index else self.devices
         return {
@@ -89,12 +91,12 @@ class Hardware:
 
 
 class Member(NamedTuple):
-    """How the training of a member went.
+    """The result of training a member.
 
     Attributes
     ----------
     log
-        One row an epoch.
+        One row per epoch.
     seed
         Seed of the member.
     """
@@ -104,12 +106,12 @@ class Member(NamedTuple):
 
     @property
     def best(self) -> pd.Series:
-        """The epoch whose weights were kept."""
+        """The epoch whose weights are kept."""
         return self.log.iloc[int(self.log[MONITOR].argmax())]
 
 
 class EpochLog(Callback):
-    """Keeps a row an epoch, in the checkpoint and in a CSV file."""
+    """Records one row per epoch, in the checkpoint and in a CSV file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -144,7 +146,7 @@ class EpochLog(Callback):
 
 
 class ProgressLines(Callback):
-    """Logs how far a member is, every 30 s, where there is no terminal for a bar."""
+    """Logs the progress of a member every 30 s if there is no terminal for a progress bar."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -172,7 +174,7 @@ class ProgressLines(Callback):
 
 
 class _Best(ModelCheckpoint):
-    """Knows its best checkpoint also after the folder was moved."""
+    """A checkpoint callback that finds its best checkpoint even if the folder was moved."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         path = str(Path(str(self.dirpath)) / BEST)
@@ -187,7 +189,7 @@ class _Best(ModelCheckpoint):
 
 @contextmanager
 def _interrupts_as_they_are() -> Iterator[None]:
-    """Let Ctrl-C end a run as it ends any other work; Lightning makes it an exit with status 1."""
+    """Raise KeyboardInterrupt at Ctrl-C, which Lightning would convert to an exit with status 1."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -205,23 +207,23 @@ def train_member(
     hardware: Hardware,
     tensorboard: str | os.PathLike[str] | None = None,
 ) -> Member:
-    """Train until the validation Spearman does not rise any more; `restore_best` brings back the best epoch.
+    """Train until the validation Spearman stops rising; `restore_best` then loads the best epoch.
 
     Parameters
     ----------
     module, data
-        The module to train, and its data.
+        Module to train, and its data.
     folder
-        For checkpoints and the log; where there is a checkpoint, the run goes on from it.
+        Folder for checkpoints and the log; if it has a checkpoint, the run resumes from it.
     hardware
-        Where to train.
+        Hardware to train on.
     tensorboard
-        Folder for TensorBoard's event files.
+        Folder for TensorBoard event files.
 
     Raises
     ------
     TrainingError
-        If the loss is not finite; the last good checkpoint stays in the folder.
+        If the loss is not finite; the last good checkpoint remains in the folder.
     """
     _quiet_lightning()
     settings = module.settings
@@ -245,7 +247,8 @@ def train_member(
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         use_distributed_sampler=False,
-        reload_dataloaders_every_n_epochs=1,  # else every epoch ends after as many batches as the first one
+        # Without this, every epoch would end after as many batches as the first one.
+        reload_dataloaders_every_n_epochs=1,
     )
     if last.exists():
         log.load_state_dict(_callback_state(last))
@@ -260,21 +263,21 @@ def train_member(
 
 
 def restore_best(module: AffinityModule, folder: Path) -> None:
-    """Give a module the weights of its best epoch; those that were not trained stay.
+    """Load the weights of the best epoch into a module; weights that were not trained are unchanged.
 
     Parameters
     ----------
     module
-        Changed in place.
+        Module, which is changed in place.
     folder
-        Folder that `train_member` wrote the checkpoints into.
+        Folder with the checkpoints of `train_member`.
     """
     state = torch.load(folder / BEST, weights_only=True, map_location="cpu")["state_dict"]
     module.load_state_dict(state, strict=False)
 
 
 def _finished(log: EpochLog, max_epochs: int, patience: int) -> bool:
-    """Say whether a run that was stopped had come to its end already."""
+    """Return whether a stopped run had already reached its end."""
     scores = [row[MONITOR] for row in log.rows]
     without_better = len(scores) - 1 - scores.index(max(scores)) if scores else 0
     return len(scores) >= max_epochs or without_better >= patience
@@ -299,7 +302,7 @@ def _tensorboard(folder: str | os.PathLike[str] | None, name: str) -> TensorBoar
 
 def _quiet_lightning() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    # Row numbers come from memory: loader processes would only copy them.
+    # Row numbers are in memory, so loader processes would only copy them.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*exists and is not empty.*")  # a run that is resumed
+    warnings.filterwarnings("ignore", ".*exists and is not empty.*")  # This occurs in a resumed run.
     warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")

@@ -1,4 +1,4 @@
-"""The Lightning module: a head, and on request its backbone, learns standardised pKd."""
+"""The Lightning module that trains a head, and optionally its backbone, on standardised pKd."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ from ppi.training.sharding import shard, whole
 
 MONITOR = "validation_spearman"
 GRADIENT_CLIP = 1.0
-#: In bfloat16 batches are filled up to a multiple of this, for the same reason as lengths in
-#: `heads.kernels.dense`: few shapes.
+#: In bfloat16, batches are padded to a multiple of this to have few shapes, like lengths in
+#: `heads.kernels.dense`.
 FILLED_ROWS = 512
 
 
 class AffinityModule(lightning.LightningModule):
-    """AdamW with warm-up on the losses of an effective batch, which may be computed in pieces.
+    """Training with AdamW and warm-up on the losses of an effective batch, which may be computed in pieces.
 
-    A batch is a list of row numbers. Its residues are gathered from the embeddings, or embedded anew where
-    the backbone is trained.
+    A batch is a list of row numbers. Its residues are gathered from the embeddings, or embedded in each step
+    if the backbone is trained.
 
     Parameters
     ----------
     head
-        The head to train.
+        Head to train.
     embeddings
-        Embeddings of the units of all examples; `LiveUnits` where the backbone is trained.
+        Embeddings of the units of all examples; `LiveUnits` if the backbone is trained.
     train, validation
-        The examples.
+        Training and validation examples.
     settings
         Settings of the run.
     steps
-        Optimiser steps of the whole run, for the schedule.
+        Number of optimiser steps of the run, for the schedule.
     seed
-        Seed of dropout, which is set anew in each epoch, so that a resumed run goes on as if it had not been
-        interrupted.
+        Seed of dropout. It is set again in each epoch, so that a resumed run gives the same result as an
+        uninterrupted one.
     """
 
     def __init__(
@@ -73,10 +73,10 @@ class AffinityModule(lightning.LightningModule):
         self.settings, self.steps, self.seed = settings, steps, seed
         self.backbone = embeddings.backbone if isinstance(embeddings, LiveUnits) else None
         if self.backbone is not None:
-            self.backbone.train()  # for the dropout of adapters
-        # The loss of a batch is summed over its pieces, with a step of the optimiser after the last.
+            self.backbone.train()  # This enables the dropout of adapters.
+        # The gradient of a batch is summed over its pieces, and the optimiser steps after the last one.
         self.automatic_optimization = False
-        # A checkpoint holds what is trained, not a backbone that stays as it is.
+        # A checkpoint contains what is trained, not a frozen backbone.
         self.strict_loading = False
         self._trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         self._predicted: list[tuple[np.ndarray, np.ndarray]] = []
@@ -87,7 +87,8 @@ class AffinityModule(lightning.LightningModule):
         return head_outputs(self.head, batch, low=self.settings.head_precision == "bfloat16")
 
     def on_train_batch_start(self, rows: list[int], index: int) -> None:
-        # Not at the start of an epoch: Lightning leaves that out for the first one of a resumed run.
+        # This is not in the hook at the start of an epoch, which Lightning skips for the first one of a
+        # resumed run.
         if index == 0:
             rank = [self.global_rank] if self.global_rank else []
             state = np.random.SeedSequence([self.seed, self.current_epoch, *rank]).generate_state(1)
@@ -101,8 +102,8 @@ class AffinityModule(lightning.LightningModule):
         if not math.isfinite(loss + norm):
             what = "a gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
             raise TrainingError(
-                f"{what} in batch {index + 1} of epoch {self.current_epoch + 1}; to begin anew with a lower "
-                "learning rate may help"
+                f"{what} in batch {index + 1} of epoch {self.current_epoch + 1}; start a new run with a "
+                "lower learning rate"
             )
         optimizer.step()
         self.lr_schedulers().step()
@@ -110,7 +111,7 @@ class AffinityModule(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         for _ in range(self._missing(int(sum(self.trainer.num_val_batches)))):
-            self(self.validation, [0])  # only to compute as often as the others
+            self(self.validation, [0])  # This process only computes as often as the others.
 
     def validation_step(self, rows: list[int], index: int) -> None:
         score = self(self.validation, rows)[:, 0].cpu().numpy()
@@ -125,7 +126,7 @@ class AffinityModule(lightning.LightningModule):
 
     def configure_model(self) -> None:
         if self.device_mesh is not None:
-            assert isinstance(self.backbone, PackedEncoder)  # a frozen one is refused before
+            assert isinstance(self.backbone, PackedEncoder)  # A frozen backbone is rejected before.
             shard(self.backbone, self.head, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> dict[str, object]:
@@ -154,15 +155,15 @@ class AffinityModule(lightning.LightningModule):
         pieces = list(micro_batches(examples.lengths, rows, self.settings.micro_budget))
         missing = self._missing(len(pieces))
         if len(pieces) + missing > 1 and RANKING & self.settings.losses.keys():
-            # A ranking needs all scores at once: each piece is computed again when its gradient is known.
-            # From the tensor it knows on which device dropout draws, to draw the same again.
+            # A ranking loss needs all scores at once, so each piece is computed again when its gradient is
+            # known. The tensor tells the checkpoint the device of dropout, to repeat the same draws.
             place = torch.empty(0, device=self.device)
             found = [
                 checkpoint(lambda _, piece: self._scored(piece), place, piece, use_reentrant=False)
                 for piece in pieces + pieces[:1] * missing
             ]
             scored = [row for piece in pieces for row in piece]
-            # Those beyond `scored` are there to be computed, and weigh nothing.
+            # Outputs beyond `scored` are only computed, with zero weight.
             every = torch.cat([outputs for outputs, _ in found])
             shares = [*(self._share(piece, rows) for piece in pieces), *[0.0] * missing]
             auxiliary = sum(share * added for share, (_, added) in zip(shares, found, strict=True))
@@ -177,7 +178,7 @@ class AffinityModule(lightning.LightningModule):
         return loss
 
     def _scored(self, rows: list[int]) -> tuple[Tensor, Tensor]:
-        """Return the ``(B, O)`` outputs for some rows of training, and what mixers add to their loss."""
+        """Return the ``(B, O)`` outputs for some training rows, and the auxiliary loss of the mixers."""
         outputs = self(self.examples, rows)
         return outputs, auxiliary_loss(self.head, outputs)
 
@@ -187,13 +188,17 @@ class AffinityModule(lightning.LightningModule):
         return float(weight[piece].sum() / weight[rows].sum())
 
     def _missing(self, computed: int) -> int:
-        """Return how many computations this process has less than others, where all must have as many."""
+        """Return how many computations this process has to add, because all processes need the same
+        number.
+        """
         if self.device_mesh is None:
             return 0
         return max(self._of_all_ranks(computed)) - computed
 
     def _synchronised(self, last: bool) -> AbstractContextManager[None]:
-        """Let processes, which may have different numbers of pieces, meet once a step: after their last."""
+        """Synchronise the processes, which may have different numbers of pieces, once per step after the last
+        one.
+        """
         strategy = self.trainer.strategy
         if last or not hasattr(strategy, "block_backward_sync"):
             return nullcontext()
@@ -222,25 +227,25 @@ class AffinityModule(lightning.LightningModule):
 
 
 def head_outputs(head: Head, batch: RaggedBatch, *, low: bool) -> Tensor:
-    """Return ``(B, O)`` float32; where `low`, embeddings and what is made of them are bfloat16."""
+    """Return ``(B, O)`` float32; if `low`, the embeddings and the computation are in bfloat16."""
     if not low:
         return head.all_outputs(batch)
-    batch = batch.with_values(batch.values.bfloat16())  # once, not for each layer that takes them
+    batch = batch.with_values(batch.values.bfloat16())  # The cast is done once, not in each layer.
     with torch.autocast(batch.values.device.type, torch.bfloat16):
         return head.all_outputs(batch.filled(FILLED_ROWS)).float()[: len(batch)]
 
 
 def auxiliary_loss(head: Head, outputs: Tensor) -> Tensor:
-    """Return what the mixers of a head add to the loss of its last `outputs`, in float32; 0 for nothing."""
+    """Return the sum of the auxiliary losses of a head's mixers for its last `outputs`, in float32."""
     mixers = (part for part in head.modules() if isinstance(part, Mixer))
     losses = [loss.float() for mixer in mixers if (loss := mixer.auxiliary_loss()) is not None]
     return torch.stack(losses).sum() if losses else outputs.new_zeros(())
 
 
 def rate_factor(step: int, warmup: int, steps: int, schedule: Schedule) -> float:
-    """Return the factor of the learning rate: linear to 1 over `warmup` steps, then as the schedule says.
+    """Return the factor of the learning rate: linear to 1 over `warmup` steps, then by the schedule.
 
-    A cosine ends with 0 at `steps`.
+    The cosine schedule reaches 0 at `steps`.
     """
     if step < warmup:
         return (step + 1) / warmup

@@ -1,4 +1,4 @@
-"""Fit the read-out of a model to what its head pools of the training complexes."""
+"""Fit the read-out of a model to the pooled vectors of the training complexes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ppi.prediction.engine import pooled_vectors
 from ppi.training.data import row_groups, row_weights
 from ppi.training.settings import TrainSettings
 
-#: Wrong partners of each true pair.
+#: Number of wrong partners per true pair.
 _WRONG = 4
 
 
@@ -33,25 +33,25 @@ def fit_readout(
     device: str,
     store: str | os.PathLike[str] | None,
 ) -> None:
-    """Fit the read-out of a model that has one; the network of its head is dropped.
+    """Fit the read-out of a model that has one, and remove the network of its head.
 
     Parameters
     ----------
     model
-        The model; its head is trained or has nothing to learn. It is changed and moved to the device.
+        Model whose head is trained or has no parameters. It is changed and moved to the device.
     part
         Training complexes.
     labels
-        ``(N,)`` their pKd.
+        ``(N,)`` pKd of the training complexes.
     settings
-        Settings of the run; `balance` names the groups whose complexes share a weight.
+        Settings of the run; `balance` is the column of the groups whose complexes share a weight.
     device, store
         See `ppi.prediction.engine.predict_members`.
 
     Raises
     ------
     ppi.errors.PpiError
-        If a complex is over the backbone's limit, or the groups that the settings name are not known.
+        If a complex is over the backbone's limit, or the column of the groups is missing.
     """
     assert model.readout is not None
     model.head.drop_read_out()
@@ -77,14 +77,14 @@ def fit_readout(
 
 
 def partner_pairs(part: ComplexTable, *, seed: int) -> tuple[list[Complex], list[Complex]]:
-    """Return pairs that bind, one a PDB entry, and for each of them some that were put together at random.
+    """Return one true pair per PDB entry, and for each of them some randomly paired sides.
 
     Parameters
     ----------
     part
         Training complexes.
     seed
-        Of the draw; see `ppi.evaluation.partners.draw_partners`.
+        Seed of the draw; see `ppi.evaluation.partners.draw_partners`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One training run: from a table of complexes to a model folder."""
+"""Run a training, from a table of complexes to a model folder."""
 
 from __future__ import annotations
 
@@ -68,54 +68,54 @@ def train(
 ) -> TrainedModel:
     """Train an ensemble of heads over a backbone, or a backbone and its head, and write the model folder.
 
-    While it trains, checkpoints and logs lie beside the model folder, in ``OUTPUT.unfinished``.
+    During training, checkpoints and logs are in ``OUTPUT.unfinished`` beside the model folder.
 
     Parameters
     ----------
     data
-        Table with pKd; the data set that ships in the package by default.
+        Table with pKd; by default the bundled data set.
     output
         Model folder to write.
     split
-        Column of the table or CSV that has ``train`` and ``validation``; see
-        `ppi.datasets.split_dataset`, which also leaves out bounds.
+        Column of the table, or CSV, with ``train`` and ``validation``; see `ppi.datasets.split_dataset`,
+        which also excludes pKd values that are only bounds.
     settings
         Settings of the run; `TrainSettings` describes the defaults.
     resume
-        Go on with an unfinished run of the same settings and data, from its last epoch, to the same result.
+        Resume an unfinished run of the same settings and data from its last epoch; the result is the same as
+        without the interruption.
     validation_identity
-        ``(N,)`` highest identity of each validation complex to a training chain, 0 to 1, where it is known
-        already; else it is searched for.
+        ``(N,)`` highest identity of each validation complex to a training chain, 0 to 1, if it is already
+        known; by default it is searched for.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     devices, nodes, strategy
-        Processes on each machine, machines, and how Lightning runs them; see `ppi.training.member.Hardware`.
+        Number of processes on each machine, number of machines, and strategy of Lightning; see
+        `ppi.training.member.Hardware`.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     tensorboard
-        Folder for TensorBoard's event files.
+        Folder for TensorBoard event files.
 
     Returns
     -------
     TrainedModel
-        The same as `ppi.load_model` reads from the folder.
+        The model, as `ppi.load_model` reads it from the folder.
 
     Raises
     ------
     ppi.errors.PpiError
         If the data or the settings are wrong, the folder is not empty, or the loss is not finite.
     data_curation.errors.OutputError, data_curation.errors.MMseqsError
-        If the folder cannot be written, or MMseqs2 is absent; both are found before the training starts.
+        If the folder cannot be written, or MMseqs2 is absent; both are checked before the training starts.
     """
     settings = settings or TrainSettings()
     target = _new_folder(output)
     hardware = Hardware(choose_device(device), devices, nodes, strategy)
     if strategy == "fsdp" and settings.model.tuning.frozen:
-        raise SettingsError(
-            "strategy fsdp shares out a backbone that is trained, but this one is frozen; use ddp"
-        )
+        raise SettingsError("strategy fsdp needs a backbone that is trained, but this one is frozen; use ddp")
     if validation_identity is None:
-        mmseqs_version()  # raises now, and not after the training, if MMseqs2 is absent
+        mmseqs_version()  # This raises before the training if MMseqs2 is absent.
     whole = open_dataset(data)
     table = split_dataset(whole, split)
     train_part, validation_part = table.part("train"), table.part("validation")
@@ -123,16 +123,17 @@ def train(
     _check_validation(table, validation_part)
     if hardware.processes > len(validation_part):
         raise SettingsError(
-            f"{hardware.processes} processes, but {len(validation_part)} validation complexes: each needs one"
+            f"there are {hardware.processes} processes, but only {len(validation_part)} validation "
+            "complexes; each process needs at least one, so use fewer devices"
         )
     groups, draws = row_groups(train_part, settings)
     if settings.model.partner_score:
-        partner_pairs(train_part, seed=settings.seed)  # raises now, not after the training
+        partner_pairs(train_part, seed=settings.seed)  # This raises before the training.
     weights = row_weights(train_part)
     config = _scaled(settings, labels, draws)
     trained: TrainedModel | None = None
     with Workspace(target, resume=resume) as workspace:
-        _new_folder(output)  # another run may have written it since
+        _new_folder(output)  # Another run may have written the folder in the meantime.
         model = AffinityModel(config, seed=settings.seed, trainable=True)
         examples = make_examples(model, train_part, labels, truncate=settings.truncate)
         examples = examples._replace(weight=weights, group=groups)
@@ -166,41 +167,41 @@ def train(
 def _new_folder(output: str | os.PathLike[str]) -> Path:
     target = check_writable_folder(output)
     if target.exists() and any(target.iterdir()):
-        raise TrainingError(f"{output}: the folder is not empty; choose another one, or delete it")
+        raise TrainingError(f"{output}: the folder is not empty; choose another folder, or delete this one")
     return target
 
 
 def scale_to_labels(model: AffinityModel, predicted: np.ndarray, labels: np.ndarray) -> None:
-    """Give scores that were only ranked the scale of pKd: a line fitted by least squares, member by member.
+    """Scale scores that were trained only by ranking to pKd, with a least-squares line for each member.
 
     Parameters
     ----------
     model
-        Changed in place.
+        Model, which is changed in place.
     predicted
-        ``(M, N)``, what its members say of complexes.
+        ``(M, N)`` scores of the complexes by each member.
     labels
-        ``(N,)`` pKd of these.
+        ``(N,)`` pKd of the complexes.
 
     Raises
     ------
     TrainingError
-        If a member ranks them at random or the wrong way round.
+        If the scores of a member do not increase with the labels.
     """
     mean, std = model.config.label_mean, model.config.label_std
     for number, scores in enumerate(predicted):
         slope, intercept = np.polyfit(scores, labels, 1) if np.ptp(scores) > 0 else (0.0, 0.0)
         if slope <= 0:
             raise TrainingError(
-                f"member {number + 1} does not rank its own training complexes; a loss of values (mse, "
-                "huber or gaussian) beside the ranking may help"
+                f"member {number + 1} does not rank its own training complexes; add a regression loss (mse, "
+                "huber or gaussian) to the ranking loss"
             )
         head = cast(Head, model.heads[number])
         head.rescale(float(slope), float((slope * mean + intercept - mean) / std))
 
 
 def _check_validation(table: ComplexTable, validation_part: ComplexTable) -> None:
-    """Raise if there are too few validation groups for an interval; say which ratios of a split give them."""
+    """Raise if there are too few validation groups for an interval; the message suggests split ratios."""
     targets = validation_part.targets()
     try:
         check_groups(targets)
@@ -212,7 +213,7 @@ def _check_validation(table: ComplexTable, validation_part: ComplexTable) -> Non
 def _labels(part: ComplexTable, what: str) -> np.ndarray:
     labels = part.measured_pkd(what)
     if np.ptp(labels) == 0:
-        raise InputError(f"all {len(labels)} {what} complexes have the same pKd: there is nothing to rank")
+        raise InputError(f"all {len(labels)} {what} complexes have the same pKd, so there is nothing to rank")
     return labels
 
 
@@ -222,14 +223,14 @@ def _label_scale(labels: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
 
 
 def _scaled(settings: TrainSettings, labels: np.ndarray, draws: np.ndarray) -> ModelConfig:
-    """Return the configuration of the model with what training finds out."""
+    """Return the configuration of the model with the values that training determines."""
     mean, std = _label_scale(labels, draws)
     found = {"heteroscedastic": "gaussian" in settings.losses, "label_mean": mean, "label_std": std}
     return settings.model.model_copy(update=found)
 
 
 class _Task(NamedTuple):
-    """What every member of a run is trained on, how, and where its checkpoints lie."""
+    """The common inputs of all members of a run: data, settings, hardware and checkpoints."""
 
     settings: TrainSettings
     train: Examples
@@ -253,7 +254,7 @@ class _Task(NamedTuple):
         return member
 
     def restore_best(self, model: AffinityModel) -> None:
-        """Give the only head and the tuned backbone of a model the weights of the best epoch."""
+        """Load the weights of the best epoch into the only head and the tuned backbone of a model."""
         live = LiveUnits(model.backbone)
         head = cast(Head, model.heads[0])
         module = AffinityModule(head, live, self.train, self.validation, self.settings, 1, self.settings.seed)
@@ -262,7 +263,7 @@ class _Task(NamedTuple):
 
 def _train_members(model: AffinityModel, task: _Task, store: FolderPath) -> list[Member]:
     if model.readout is not None and not model.head.learns_to_represent() and model.config.tuning.frozen:
-        return []  # the read-out is all that learns
+        return []  # Only the read-out is fitted.
     units = [unit for part in (task.train, task.validation) for item in part.encoded for unit in item.units]
     members = []
     with _embeddings(model, units, task, store) as embeddings:
@@ -283,8 +284,8 @@ def _train_members(model: AffinityModel, task: _Task, store: FolderPath) -> list
 
 
 def _finished(model: AffinityModel, task: _Task) -> AffinityModel:
-    """Return the trained model as loading its saved form gives it."""
-    if task.hardware.strategy == "fsdp":  # this process has only its share of the trained weights
+    """Return the trained model in the form in which it will be loaded."""
+    if task.hardware.strategy == "fsdp":  # This process has only its share of the trained weights.
         model = AffinityModel(model.config, trainable=True)
         task.restore_best(model)
     model.finish_training()
@@ -298,7 +299,7 @@ def _embeddings(
     config = model.config
     if config.tuning.frozen:
         with open_embeddings(model.backbone, units, store=store, device=task.hardware.device) as embeddings:
-            model.backbone.cpu()  # its work is done
+            model.backbone.cpu()  # The backbone is no longer needed on the device.
             yield embeddings
     else:
         yield LiveUnits(model.backbone, native_dtype(config.precision))

@@ -1,4 +1,4 @@
-"""Which complexes an optimiser step sees, and in which pieces they go through the model."""
+"""Sampling of the complexes of an optimiser step, and their division into pieces."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from ppi.embedding.batching import budget_batches
 
 
 class BalancedBatches(Sampler[list[int]]):
-    """Shuffled batches of one epoch: at most `per_group` rows of each group, drawn anew in each epoch.
+    """Shuffled batches of one epoch: at most `per_group` rows of each group, drawn again in each epoch.
 
-    The heads take ragged batches, so batches need not hold complexes of one length: they are random. The
-    epoch is set from outside, as Lightning does it, and decides the batches together with the seed, so
-    that a resumed run draws those that it would have drawn.
+    The heads take ragged batches, so complexes of different lengths are batched at random. Lightning sets the
+    epoch, which determines the batches together with the seed, so that a resumed run draws the same batches.
 
     Parameters
     ----------
     lengths
-        Residues of each row.
+        Number of residues of each row.
     group
         Group of each row.
     per_group
-        Most rows of a group in an epoch.
+        Maximum number of rows of a group in an epoch.
     budget
-        Most residues in a batch of more than `at_least` rows.
+        Maximum number of residues in a batch of more than `at_least` rows.
     seed
         Seed of the draw and of the order.
     at_least
-        Fewest rows in a batch, as far as there are that many.
+        Minimum number of rows in a batch, if there are that many.
     rank, world_size
-        Number of the process that takes the batches, and of all processes. They share those of the epoch in
-        turn; where these run out the first come again, so that all processes have as many.
+        Index of this process, and number of processes. They take the batches of the epoch in turn; the first
+        batches are repeated if necessary, so that all processes have the same number.
     """
 
     def __init__(
@@ -58,15 +57,16 @@ class BalancedBatches(Sampler[list[int]]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
-        # Made at the first step: Lightning makes the iterator of a resumed run before it sets the epoch.
+        # The batches are made at the first step, because Lightning makes the iterator of a resumed run before
+        # it sets the epoch.
         yield from self.batches(self.epoch)
 
     def __len__(self) -> int:
-        """Return how many batches this process has in the chosen epoch; epochs may differ."""
+        """Return the number of batches of this process in the chosen epoch; epochs may differ."""
         return len(self.batches(self.epoch))
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """Return the batches that this process has in an epoch."""
+        """Return the batches of this process in an epoch."""
         order = self._drawn(np.random.default_rng([self.seed, epoch])).tolist()
         everyone = list(budget_batches(self.lengths, self.budget, order, at_least=self.at_least))
         share = -(-len(everyone) // self.world_size)
@@ -82,16 +82,16 @@ class BalancedBatches(Sampler[list[int]]):
 
 
 def micro_batches(lengths: Sequence[int], rows: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Cut the rows of an effective batch, in their order, into pieces that go through the model one by one.
+    """Divide the rows of an effective batch, in order, into pieces that are computed one by one.
 
     Parameters
     ----------
     lengths
-        Residues of each row of the table.
+        Number of residues of each row of the table.
     rows
         Rows of the effective batch.
     budget
-        Most residues in a piece; a longer row is a piece of its own.
+        Maximum number of residues in a piece; a longer row is a separate piece.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""The settings of one training run: defaults, then a YAML file, then flags."""
+"""The settings of a training run: defaults, overridden by a YAML file, overridden by flags."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from ppi.training.loss_names import LossName
 
 Schedule = Literal["cosine", "constant"]
 
-#: Residues whose states in a small language model and their gradients fit the memory of a laptop.
+#: Number of residues at which a small language model with gradients fits in the memory of a laptop.
 _TUNED_MICRO_RESIDUES = 4096
 
 
 def check_losses(losses: dict[str, float]) -> dict[str, float]:
-    """Return losses that are all known."""
+    """Return the losses if all names are known."""
     known = get_args(LossName)
     for name in losses:
         if name not in known:
@@ -43,46 +43,46 @@ def check_losses(losses: dict[str, float]) -> dict[str, float]:
 class TrainSettings(BaseModel):
     """Settings of a training run.
 
-    The settings of the model, `model`, may also be given beside the others, without the ``model``:
-    ``TrainSettings(head="hp", seed=1)``, flags, and YAML files do so.
+    The settings of the model, `model`, may also be given directly, as in ``TrainSettings(head="hp",
+    seed=1)``, in flags and in YAML files.
 
     Parameters
     ----------
     model
-        The model to train.
+        Settings of the model to train.
     head_precision
-        Precision in which the head computes in training; its weights are float32. On a CPU that multiplies
-        it natively bfloat16 halves the time over a language model, and gains nothing over the 48 residue
-        descriptors.
+        Precision in which the head computes in training; its weights are float32. On a CPU with native
+        bfloat16 products, bfloat16 halves the time with a language model, and saves nothing with the 48
+        residue descriptors.
     truncate
-        Shorten complexes over the backbone's limit, and say so, instead of refusing them.
+        Shorten complexes over the backbone's limit, with a warning, instead of raising an error.
     losses
-        Loss to minimise: a weighted sum of mse, huber, gaussian (which predicts the noise, too), listmle and
+        Loss to minimise: a weighted sum of mse, huber, gaussian (which also predicts the noise), listmle and
         margin (which rank), such as --losses.mse 1 --losses.listmle 0.5.
     seed
         Seed of the first member.
     balance
-        Draw rows by group, so that no mutation series outweighs the rest: not at all, by PDB entry, or
-        by sequence cluster; needs a column `pdb` or `cluster`.
+        Draw rows by group (none, PDB entry or sequence cluster), so that no mutation series outweighs the
+        rest; needs a column `pdb` or `cluster`.
     per_group
-        Most rows of one group in one epoch, where rows are balanced.
+        Maximum number of rows of one group in one epoch, if rows are balanced.
     max_epochs
-        Epochs at most.
+        Maximum number of epochs.
     patience
         Stop after this many epochs without a better validation Spearman.
     learning_rate
-        Peak rate of AdamW for the head.
+        Peak learning rate of AdamW for the head.
     weight_decay
         Weight decay of AdamW.
     warmup_fraction
-        Part of all steps over which the rate rises.
+        Fraction of all steps over which the learning rate rises.
     schedule
-        Course of the rate afterwards: cosine takes it down to zero, constant leaves it.
+        Learning rate after the warm-up: cosine decays to zero, constant does not change.
     batch_residues
-        Residues in the batch of one optimiser step.
+        Number of residues in the batch of one optimiser step.
     micro_residues
-        Residues that go through the model at once, where a batch is computed in pieces; by default 4,096
-        where the backbone is trained, else the whole batch.
+        Number of residues that are computed at once; a larger batch is computed in pieces. By default 4,096
+        if the backbone is trained, else the full batch.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -108,7 +108,7 @@ class TrainSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _model_inside(cls, given: Any) -> Any:
-        """Put the settings of the model that stand beside the others into `model`."""
+        """Move settings of the model that were given directly into `model`."""
         if not isinstance(given, Mapping):
             return given
         beside = {name: value for name, value in given.items() if name in ModelConfig.model_fields}
@@ -125,35 +125,35 @@ class TrainSettings(BaseModel):
     def _chosen_only(cls, model: ModelConfig) -> ModelConfig:
         for name in sorted(model.model_fields_set & ModelConfig.found_by_training()):
             if getattr(model, name) != ModelConfig.model_fields[name].default:
-                raise ValueError(f"{name} is found by training and cannot be set")
+                raise ValueError(f"{name} is determined by training and cannot be set; remove it")
         return model
 
     @property
     def micro_budget(self) -> int:
-        """Residues that go through the model at once."""
+        """Number of residues that are computed at once."""
         frozen = self.model.tuning.frozen
         largest = self.batch_residues if frozen else min(self.batch_residues, _TUNED_MICRO_RESIDUES)
         return self.micro_residues or largest
 
     def flat(self) -> dict[str, Any]:
-        """Return all settings as YAML files have them: those of the model beside the others."""
+        """Return all settings as in YAML files, with those of the model on the top level."""
         content = self.model_dump(mode="json")
         model = content.pop("model")
         return {name: model[name] for name in model if name not in ModelConfig.found_by_training()} | content
 
 
 def setting_names() -> list[str]:
-    """Return the names of all settings, those of the model beside the others."""
+    """Return the names of all settings, with those of the model on the top level."""
     return list(TrainSettings().flat())
 
 
 def flattened(content: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return a mapping of settings in which those of a section ``model`` stand beside the others.
+    """Return a mapping of settings with those of a section ``model`` on the top level.
 
     Raises
     ------
     SettingsError
-        If a setting is given both in the section and beside it; the message begins with `where`.
+        If a setting is both in the section and on the top level; the message begins with `where`.
     """
     inside = content.get("model")
     if not isinstance(inside, Mapping):
@@ -168,14 +168,14 @@ def flattened(content: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _refuse_twice(beside: Mapping[str, Any], inside: Mapping[str, Any]) -> None:
     for name in sorted(beside.keys() & inside.keys()):
-        raise ValueError(f"{name} is given twice, inside model and beside it; remove one of the two")
+        raise ValueError(f"{name} is given twice, inside model and on the top level; remove one of the two")
 
 
 def settings_from_yaml(path: str | os.PathLike[str], overrides: dict[str, Any]) -> TrainSettings:
-    """Read settings from YAML; `overrides` win.
+    """Read settings from YAML; `overrides` take precedence.
 
-    Settings of the model may stand in a section ``model`` or beside the others, in both. Mappings inside are
-    joined key by key, but `losses` are replaced: a mix is chosen as one.
+    In both, settings of the model may be in a section ``model`` or on the top level. Nested mappings are
+    merged key by key, but `losses` are replaced as a unit.
 
     Raises
     ------
@@ -189,19 +189,18 @@ def settings_from_yaml(path: str | os.PathLike[str], overrides: dict[str, Any]) 
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise SettingsError(f"{path}: it does not hold a mapping of settings, such as `head: hp`")
+        raise SettingsError(f"{path}: the file is not a mapping of settings, such as `head: hp`")
     where = str(path)
     return checked_settings(_merged(flattened(content, where), flattened(overrides, "flags")), where)
 
 
 def checked_settings(content: Mapping[str, Any], where: str) -> TrainSettings:
-    """Return settings from a mapping.
+    """Return validated settings from a mapping.
 
     Raises
     ------
     SettingsError
-        If a key is not known (the message names the nearest) or a value is not possible; it begins with
-        `where`.
+        If a key is unknown (the message has the nearest name) or a value is invalid; it begins with `where`.
     """
     try:
         return TrainSettings.model_validate(content)
@@ -223,7 +222,7 @@ def _nearest_key(place: list[str]) -> str:
 
 
 def _merged(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping in which `overrides` win, key by key also in the mappings inside, but for `losses`."""
+    """Return a mapping in which `overrides` take precedence, also inside nested mappings except `losses`."""
     merged = dict(content)
     for key, value in overrides.items():
         inside = merged.get(key)

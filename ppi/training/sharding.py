@@ -1,4 +1,4 @@
-"""A model in pieces: each process of a run holds its share of what is trained (FSDP)."""
+"""Sharded training (FSDP): each process of a run has its share of what is trained."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ppi.backbones.encoder import PackedEncoder
 
 
 def shard(backbone: PackedEncoder, head: Head, mesh: DeviceMesh) -> None:
-    """Leave on each process its share of parameters, gradients and state of the optimiser.
+    """Shard parameters, gradients and the state of the optimiser between the processes.
 
-    A block of the backbone is put together where it is computed, forwards and backwards, and taken apart
-    again; so are the rest of the backbone, and the head. All processes must compute equally often.
+    Each block of the backbone is gathered for its forward and backward computation and freed again; so are
+    the rest of the backbone, and the head. All processes must compute equally often.
     """
     for block in backbone.blocks:
-        # A block is not called itself, but its layers are, which makes them a group all the same.
+        # Not the block itself but its layers are called, which still makes them a group.
         fully_shard([layer for layer in block.modules() if _has_own(layer)], mesh=mesh)
     for part, method in ((backbone, "embed"), (head, "all_outputs")):
         fully_shard(part, mesh=mesh)
@@ -27,7 +27,7 @@ def shard(backbone: PackedEncoder, head: Head, mesh: DeviceMesh) -> None:
 
 
 def whole(value: Tensor) -> Tensor:
-    """Return what the pieces of a tensor make together, which all processes must ask for."""
+    """Return the full tensor from its shards; all processes must call this."""
     return value.full_tensor() if isinstance(value, DTensor) else value
 
 

@@ -1,4 +1,4 @@
-"""The folder of an unfinished run: what it was asked to do, and the last checkpoint of each member."""
+"""The folder of an unfinished run, with its request and the last checkpoint of each member."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REQUEST, _LOCK = "run.json", "lock"
 
 
 class Workspace:
-    """A folder beside the model folder that is being made; it is deleted once that is written.
+    """A folder beside the new model folder; it is deleted when the model folder is written.
 
     Inside a ``with`` block it is locked, so that no second run writes the same model. The operating system
     frees the lock when the process ends, however it ends.
@@ -31,14 +31,14 @@ class Workspace:
     output
         The model folder.
     resume
-        Go on with what is there.
+        Continue an unfinished run.
     """
 
     def __init__(self, output: Path, *, resume: bool) -> None:
         self.output, self.resume = output, resume
         self.folder = output.parent / f"{output.name}.unfinished"
         self._lock = FileLock(self.folder / _LOCK)
-        # The other processes of a run share the lock of the first.
+        # The other processes of a run share the lock of the first one.
         self._first = rank_zero_only.rank == 0
 
     def __enter__(self) -> Workspace:
@@ -61,46 +61,47 @@ class Workspace:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Free the lock; a folder that holds nothing else is deleted."""
+        """Release the lock, and delete the folder if it is otherwise empty."""
         if self._first and self.folder.exists() and [self.folder / _LOCK] == list(self.folder.iterdir()):
             self.remove()
         self._lock.release()
 
     def begin(self, request: Mapping[str, Any]) -> None:
-        """Check that the checkpoints that are there are of this run, and write what it is asked to do.
+        """Check that existing checkpoints belong to this run, and write its request.
 
         Parameters
         ----------
         request
-            What decides the result: settings, data, backbone. A run is resumed only for the same.
+            Settings, data and backbone, which determine the result; only a run with the same request is
+            resumed.
 
         Raises
         ------
         TrainingError
-            If checkpoints of another run are there, or of this one and `resume` is off.
+            If there are checkpoints of another run, or of this one and `resume` is off.
         """
         asked: dict[str, Any] = json.loads(json.dumps(request))
         if any(self.folder.glob(f"*/{LAST}")):
             if not self.resume:
                 raise TrainingError(
-                    f"{self.folder}: an unfinished run is there; --resume goes on with it, or delete "
-                    "the folder"
+                    f"{self.folder}: there is an unfinished run; continue it with --resume, or delete the "
+                    "folder"
                 )
             self._check(asked)
         elif self.resume and self._first:
-            _LOG.info("there is no unfinished run at %s: starting anew", self.folder)
+            _LOG.info("there is no unfinished run at %s; starting a new one", self.folder)
         if self._first:
             with atomic_file(self.folder / _REQUEST) as temporary:
                 temporary.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
 
     def member(self, number: int) -> Path:
-        """Return the folder of a member, made if it is not there."""
+        """Return the folder of a member; it is created if it does not exist."""
         folder = self.folder / f"member-{number}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def remove(self) -> None:
-        """Delete the folder, the lock last, and free the lock."""
+        """Delete the folder, the lock last, and release the lock."""
         for entry in self.folder.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)
@@ -120,9 +121,8 @@ class Workspace:
         for name in {**there, **here}:
             if there.get(name) != here.get(name):
                 raise TrainingError(
-                    f"{self.folder}: the unfinished run there has {name} {there.get(name)!r}, this one "
-                    f"{here.get(name)!r}; "
-                    "run it as it was begun, or delete the folder"
+                    f"{self.folder}: the unfinished run has {name} {there.get(name)!r}, but this one has "
+                    f"{here.get(name)!r}; use the same settings and data, or delete the folder"
                 )
 
 

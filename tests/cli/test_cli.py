@@ -43,6 +43,17 @@ def start(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def test_an_interruption_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ppi.prediction.predictor.load_model", interrupt)
+    assert run("predict", EXAMPLES / "barnase_barstar.fasta") == 130
+    assert capsys.readouterr().err == "ppi: error: interrupted\n"
+
+
 @pytest.mark.parametrize("name", ["barnase_barstar", "hyhel10_lysozyme", "hgh_receptor"])
 def test_shipped_model_predicts_the_examples(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
@@ -192,7 +203,7 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (["predict", "absent.fasta"], 1, "absent.fasta: no such file"),
         (["predict"], 1, "either files of complexes, or both --ligand and --receptor"),
         (["predict", "x.fasta", "--ligand", "y.fasta"], 1, "either files"),
-        (["predict", "x.fasta", "--output", "out.xlsx"], 1, "unknown suffix '.xlsx'"),
+        (["predict", "x.fasta", "--output", "out.docx"], 1, "unknown suffix '.docx'"),
         (["predict", "x.fasta", "--output", "pyproject.toml/out.csv"], 1, "is a file, not a folder"),
         (["predict", REPOSITORY / "docs"], 1, "the folder has no FASTA, CSV, TSV, XLSX or Parquet file"),
         (["predict", "--ligand", EXAMPLES, "--receptor", EXAMPLES], 1, "this is a folder; give a file"),
@@ -208,8 +219,8 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (["train", "--output", "x", "--config", "absent.yaml"], 1, "absent.yaml: no such file"),
         (["train"], 2, "--output"),
         (["train", "--output", "x", "--backbone", "esm2-8"], 1, "'esm2-8'; did you mean esm2-8m"),
-        (["embed"], 1, "give complexes to embed, or --list or --prune"),
-        (["embed", "x.csv", "--output", "x.txt"], 1, "unknown suffix '.txt'; .npz, .h5, .parquet"),
+        (["embed"], 1, "give complexes to embed, --list or --prune"),
+        (["embed", "x.csv", "--output", "x.txt"], 1, "unknown suffix '.txt'; use one of .npz, .h5, .parquet"),
         (["embed", "absent.csv"], 1, "absent.csv: no such file"),
         (["embed", "--prune", "absent"], 1, "no store 'absent'"),
         (["embed", "x.csv", "--device", "cpu,tpu"], 1, "device 'tpu'"),
@@ -432,7 +443,7 @@ def test_embed_says_what_it_shortened(tmp_path: Path, capsys: pytest.CaptureFixt
     table.write_text(f"id,ligand,receptor\nlong,{'MKVLA' * 2001},GGS\nshort,MKV,GGS\n")
     words = ("embed", table, "--backbone", "residue", "--store", tmp_path / "store")
     assert run(*words) == 1
-    assert "'long' has a chain of 10005 residues, the backbone takes 10000" in capsys.readouterr().err
+    assert "'long' has a chain of 10005 residues, but the backbone takes 10000" in capsys.readouterr().err
     assert run(*words, "--truncate") == 0
     assert "ppi: warning: 1 complex(es) were shortened: long\n" in capsys.readouterr().err
 

@@ -202,7 +202,7 @@ def test_folds_of_other_settings_or_data_are_refused(
     assert not (tmp_path / "none").exists()
     (tmp_path / "mine" / "fold-1").mkdir(parents=True)
     (tmp_path / "mine" / "fold-1" / "notes.txt").write_text("mine")
-    with pytest.raises(TrainingError, match=r"fold-1: the folder holds other files and no task.json"):
+    with pytest.raises(TrainingError, match=r"fold-1: the folder has other files and no task.json"):
         cross_validate(SETTINGS, data=path, work=tmp_path / "mine")
 
 

@@ -33,7 +33,7 @@ def predictor() -> ppi.Predictor:
 def test_golden_predictions_of_the_shipped_model(predictor: ppi.Predictor) -> None:
     table = predictor.predict(EXAMPLES).set_index("id")
     # They start from measured neighbours; 14.0, 9.05 and 10.52 were measured for the nearest.
-    golden = {"barnase_barstar": 13.875, "hgh_receptor": 9.166, "hyhel10_lysozyme": 10.468}
+    golden = {"barnase_barstar": 13.857, "hgh_receptor": 9.176, "hyhel10_lysozyme": 10.459}
     assert table["pkd"].to_dict() == pytest.approx(golden, abs=5e-3 if _bfloat16() else 5e-2)
     assert table.loc["barnase_barstar", ["nearest_complex", "nearest_pkd"]].tolist() == ["1BRS_A_D", 14.0]
     assert (table["anchors"] > 50).all()

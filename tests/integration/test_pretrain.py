@@ -147,15 +147,15 @@ def test_a_run_is_not_resumed_with_other_settings_or_another_corpus(
 ) -> None:
     short = dataclasses.replace(TINY, steps=2)
     go(tmp_path / "run", short)
-    with pytest.raises(SettingsError, match="holds a run; --resume goes on"):
+    with pytest.raises(SettingsError, match="contains a run; continue it with --resume"):
         go(tmp_path / "run", short)
     with pytest.raises(
-        SettingsError, match=r"differs: learning_rate \(0.005 there, 0.1 here\), steps \(2 there"
+        SettingsError, match=r"these differ: learning_rate \(0.005 there, 0.1 here\), steps \(2 there"
     ):
         go(tmp_path / "run", dataclasses.replace(TINY, learning_rate=0.1), resume=True)
     other = tmp_path / "other.txt"
     other.write_text(corpus.read_text().replace("W", "Y"))
-    with pytest.raises(SettingsError, match=r"differs: corpus \('"):
+    with pytest.raises(SettingsError, match=r"these differ: corpus \('"):
         pretrain(
             [other],
             output=tmp_path / "run",
@@ -178,11 +178,11 @@ def test_a_stable_checkpoint_prolongs_a_run_as_if_it_had_been_longer(tmp_path: P
         load_file(tmp_path / name / "checkpoint.safetensors") for name in ("prolonged", "long")
     )
     assert all(torch.equal(whole[name], prolonged[name]) for name in whole)
-    with pytest.raises(SettingsError, match="after the rate had begun to fall"):
+    with pytest.raises(SettingsError, match="after the learning rate had begun to fall"):
         go(tmp_path / "no", long, decay_from=tmp_path / "short" / "checkpoint.safetensors")
-    with pytest.raises(SettingsError, match=r"differs: width \(32 there, 64 here\)"):
+    with pytest.raises(SettingsError, match=r"these differ: width \(32 there, 64 here\)"):
         go(tmp_path / "no", dataclasses.replace(long, width=64), decay_from=stable)
-    with pytest.raises(SettingsError, match=r"differs: optimizer \('muon' there, 'adamw' here\)"):
+    with pytest.raises(SettingsError, match=r"these differ: optimizer \('muon' there, 'adamw' here\)"):
         go(tmp_path / "no", dataclasses.replace(long, optimizer="adamw"), decay_from=stable)
     with pytest.raises(SettingsError, match="already past the end"):
         go(tmp_path / "no", dataclasses.replace(long, steps=20), decay_from=stable)
@@ -239,7 +239,10 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_run(
         warnings.simplefilter("always")
         go(tmp_path / "run", checkpoint_minutes=0)
     said = [str(one.message) for one in caught if issubclass(one.category, PpiWarning)]
-    assert any("No space left on device; the run goes on, the last checkpoint stays" in line for line in said)
+    assert any(
+        "No space left on device; the run continues, and the previous checkpoint remains" in line
+        for line in said
+    )
     assert read_checkpoint(tmp_path / "run" / "checkpoint.safetensors")[1].step == 3
     assert not list((tmp_path / "run").glob(".partial*"))
 
@@ -260,7 +263,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
 
     monkeypatch.setattr(Learner, "backward", broken)
     with pytest.raises(
-        TrainingError, match=r"step 7: loss .*finite. .*checkpoint.safetensors holds the last"
+        TrainingError, match=r"step 7: loss .*finite. .*the last checkpoint is .*checkpoint.safetensors"
     ):
         go(tmp_path / "run", checkpoint_minutes=0)
     tensors, state, _ = read_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
@@ -272,7 +275,7 @@ def test_a_run_ends_by_tokens_and_by_time(tmp_path: Path, go: Any) -> None:
     assert go(tmp_path / "a", dataclasses.replace(TINY, steps=None, tokens=1000)).state.tokens == 1024
     done = go(tmp_path / "b", dataclasses.replace(TINY, steps=None, minutes=0.01))
     assert 0.6 <= done.state.seconds < 5
-    with pytest.raises(SettingsError, match="say when to stop"):
+    with pytest.raises(SettingsError, match="the run has no end"):
         go(tmp_path / "c", dataclasses.replace(TINY, steps=None))
 
 
@@ -333,4 +336,4 @@ def test_verb_and_script_are_the_same_door(
     with pytest.raises(SystemExit) as ended:
         main(["pretrain", *words, "--output", str(tmp_path / "verb")])
     assert ended.value.code == 1
-    assert "holds a run; --resume goes on with it" in capsys.readouterr().err.splitlines()[-1]
+    assert "contains a run; continue it with --resume" in capsys.readouterr().err.splitlines()[-1]

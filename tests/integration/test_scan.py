@@ -90,6 +90,19 @@ def test_the_best_estimate_is_the_difference_of_two_predictions(
     )
 
 
+def test_the_order_of_sides_and_chains_makes_no_difference(predictor: ppi.Predictor) -> None:
+    item = read_inputs(REPOSITORY / "examples" / "hyhel10_lysozyme.fasta").complexes[0]
+    other = ppi.Complex("other", item.receptor, item.ligand[::-1])
+    first = predictor.scan(item, sites=("ligand:1:50-53", "ligand:2:91", "receptor:1:96-97")).table
+    second = predictor.scan(other, sites=("receptor:2:50-53", "receptor:1:91", "ligand:1:96-97")).table
+    key = ["wild_residue", "position", "mutant_residue"]
+    first, second = (table.sort_values(key, ignore_index=True) for table in (first, second))
+    assert first[key].equals(second[key])
+    assert first["measured_ddg"].notna().sum() > 5
+    for column in ("ddg_kcal_mol", "ddg_lower", "ddg_from_sequence", "interface", "measured_ddg"):
+        assert second[column].to_numpy() == pytest.approx(first[column].to_numpy(), abs=0.02, nan_ok=True)
+
+
 def test_without_measured_complexes_ddg_is_that_of_the_model_of_effects(
     predictor: ppi.Predictor, wild: ppi.Complex
 ) -> None:
@@ -219,11 +232,13 @@ def test_several_complexes_and_formats(tmp_path: Path, capsys: pytest.CaptureFix
         ([BARNASE, "--mutants", "ligand:1:H101A"], "(neighbours 99:D 100:H [101:Y] 102:Q 103:T)"),
         (
             [BARNASE, "--sites", "ligand:1:109"],
-            "109 is no position of the ligand chain 1; it has 108 residues",
+            "109 is no position of ligand chain 1; it has 108 residues",
         ),
         ([BARNASE, "--sites", "ligand", "--pairs"], "double mutants; at most 50,000"),
         ([BARNASE, "--dms-viz", "x.json"], "give it with --structure"),
         ([BARNASE, "--output", "x.txt"], "unknown suffix '.txt'"),
+        ([BARNASE, "--dms-viz", "x.json", "--structure", "x.cif"], "dms-viz takes structures in PDB format"),
+        ([BARNASE, "--mutants", "A:102A"], "H:101:Y:A (name of a chain, position in it"),
         ([BARNASE, "--structure", "absent.pdb"], "absent.pdb: no such file"),
         ([BARNASE, "--html", "x", "--png", "x"], "two outputs have one name"),
         ([BARNASE, "--output", BARNASE], "unknown suffix '.fasta'"),
@@ -252,6 +267,31 @@ def test_nothing_is_written_where_a_figure_cannot_be_made(
     assert "ligand:1:R57A+receptor:1:D39A" in (tmp_path / "a.html").read_text()
 
 
+def test_given_mutants_and_pairs_are_in_the_summary_and_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "a.html"
+    mutants = ["--mutants", "ligand:1:I53A+ligand:1:N56A", "--mutants", "ligand:1:D52A"]
+    assert run("scan", BARNASE, *mutants, "--html", page) == 0
+    found = capsys.readouterr().out
+    assert re.search(r"^  ligand:1:I53A\+ligand:1:N56A +\d\.\d\d +\(-?\d\.\d\d to \d\.\d\d\)$", found, re.M)
+    assert re.search(r"^  ligand:1:D52A +-0\.\d\d +\(.*\) +measured -0\.73$", found, re.M)
+    assert "barnase_barstar: 2 mutants, 1 beyond" in found
+    assert "ligand:1:I53A+ligand:1:N56A" in page.read_text()
+    assert run("scan", BARNASE, "--sites", "ligand:1:52-57", "--pairs", "--alanine") == 0
+    found = capsys.readouterr().out
+    assert "Mutants that weaken binding most" in found
+    assert "ligand:1:N56A+ligand:1:R57A" in found
+
+
+def test_what_is_odd_about_the_wild_type_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "in.csv"
+    table.write_text("id,ligand,receptor\na,XXXXXX,GGKLPDN\n")
+    assert run("scan", table, "--alanine", "--html", tmp_path / "a.html") == 0
+    assert "Warning: ligand is nothing but X." in capsys.readouterr().out
+    assert "ligand is nothing but X" in (tmp_path / "a.html").read_text()
+
+
 def test_a_model_of_effects_without_an_interval_leaves_it_empty(wild: ppi.Complex) -> None:
     with ppi.Predictor(device="cpu") as predictor:
         effects = predictor.effects
@@ -268,6 +308,28 @@ def test_names_of_chains_come_from_records_and_tables(tmp_path: Path, predictor:
     assert table["chain_name"].tolist() == ["L", "Y"]
     assert table["mutant"].tolist() == ["ligand:2:Y50A", "receptor:1:K97A"]
     frame = pd.DataFrame(
-        {"id": ["x"], "ligand": ["MKV:WKL"], "receptor": ["GGS"], "ligand_chain_names": ["P,Q"]}
+        {"id": ["x"], "ligand": ["MKV:WKL"], "receptor": ["GGS"], "ligand_chain_names": ["P, Q"]}
     )
-    assert predictor.scan(frame, mutants="Q:1:W:A").table["chain"].tolist() == [2]
+    frame["receptor_chain_names"] = 1
+    file = tmp_path / "named.csv"
+    frame.to_csv(file, index=False)
+    for source in (frame, file):
+        found = predictor.scan(source, mutants=("Q:1:W:A", "1:3:S:A")).table
+        assert found["mutant"].tolist() == ["ligand:2:W1A", "receptor:1:S3A"]
+
+
+def test_a_structure_says_where_residues_lie(predictor: ppi.Predictor, tmp_path: Path) -> None:
+    wild = ppi.Complex("pair", ("AQWINTFD",), ("KLPDNFIT",))
+    path = write_structure(tmp_path, "made", "1abc", {"A": wild.ligand[0], "B": wild.receptor[0]})
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(f"{line[:38]}{4:8.3f}{line[46:]}" if line[21] == "B" else line for line in lines))
+    (plain,) = predictor.scan([wild], alanine=True).complexes
+    (located,) = predictor.scan([wild], alanine=True, structure=path).complexes
+    assert not plain.located
+    assert located.located
+    assert set(located.table["interface"]) == {1.0}
+    assert not np.allclose(plain.table["ddg_kcal_mol"], located.table["ddg_kcal_mol"])
+    interval = predictor.effects.parts.structure_interval
+    assert interval is not None
+    half_width = (located.table["ddg_upper"] - located.table["ddg_lower"]) / 2
+    assert np.allclose(half_width, interval.new_single)

@@ -6,12 +6,15 @@ import random as standard_random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import REPOSITORY, random_chain
 
 import ppi
@@ -23,8 +26,8 @@ from ppi.io.sides import Side
 from ppi.io.tables import read_complexes
 from ppi.prediction.screening import run as run_module
 from ppi.prediction.screening import targets as targets_module
-from ppi.prediction.screening.columns import COLUMNS
-from ppi.prediction.screening.scoring import pair_of
+from ppi.prediction.screening.output import COLUMNS
+from ppi.prediction.screening.scoring import JoiningScorer, pair_of
 from ppi.prediction.screening.settings import ScreenSettings
 
 #: Lets a screen be killed between many blocks.
@@ -160,6 +163,17 @@ def test_each_side_goes_through_the_backbone_once(
     predictor.screen(*sides)
     chains = {(chain,) for side in [*sides[0], *sides[1]] for chain in side.chains}
     assert sorted(computed) == sorted(chains)
+
+
+@pytest.mark.parametrize("per", ["receptor", "ligand"])
+def test_how_pairs_are_shared_out_does_not_matter(
+    per: str, shipped: ppi.Predictor, sides: tuple[list[Side], list[Side]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ScreenSettings(per=per)  # type: ignore[arg-type]
+    expected = shipped.screen(*sides, settings=settings)
+    assert (expected["anchors"] > 0).sum() >= 3
+    monkeypatch.setattr(JoiningScorer, "at_once", 4)  # parts begin and end inside targets
+    pd.testing.assert_frame_equal(shipped.screen(*sides, settings=settings, workers=3), expected, rtol=1e-9)
 
 
 def test_a_list_of_pairs_gives_the_same_numbers(
@@ -298,6 +312,46 @@ def test_an_output_that_exists_is_not_touched(
     assert "exists and is left as it is" in capsys.readouterr().err
 
 
+def test_an_output_that_appears_meanwhile_is_not_replaced(
+    small: ppi.Predictor, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, write = tmp_path / "out.csv", run_module.write_part
+
+    def another(frame: pd.DataFrame, path: Path) -> None:
+        write(frame, path)
+        output.write_text("mine")
+
+    monkeypatch.setattr(run_module, "write_part", another)
+    with pytest.raises(OutputError, match="exists and is left as it is"):
+        small.screening(*files).write(output)
+    assert output.read_text() == "mine"
+    output.unlink()
+    assert small.screening(*files).write(output, resume=True).rows == 66
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_screens_beside_each_other_give_the_threads_back(
+    small: ppi.Predictor, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, both = [torch.get_num_threads()], threading.Barrier(2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    threads[0] = 8
+
+    def advance(_: int) -> None:
+        both.wait(30)
+
+    def screen() -> None:
+        screening = small.screening(*files, workers=2)
+        screener = screening._screener(screening._prepare())
+        screener.table((0,), advance)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(screen), pool.submit(screen)]:
+            done.result()
+    assert threads == [8, 4, 4, 8]
+
+
 def test_a_full_disk_gives_one_line(small: ppi.Predictor, files: list[Path], tmp_path: Path) -> None:
     write, output = Path.write_text, tmp_path / "out.csv"
 
@@ -335,6 +389,14 @@ def test_the_estimate_alone_writes_nothing(
     assert "11 ligands and 6 receptors in 66 pairs: about " in text
     assert "of disk for at most 66 rows" in text
     assert not list(tmp_path.iterdir())
+
+
+def test_the_estimate_names_a_wrong_suffix_before_anything_is_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        main(["screen", "absent.fasta", "absent.fasta", "--output", "out.xlsx", "--estimate"])
+    assert "out.xlsx: unknown suffix '.xlsx'; give .csv, .tsv, .parquet" in capsys.readouterr().err
 
 
 def test_a_screen_that_takes_too_long_is_refused_before_it_starts(

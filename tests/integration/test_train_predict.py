@@ -223,7 +223,7 @@ def test_table_without_split_or_group(tmp_path: Path, table: pd.DataFrame) -> No
     with pytest.raises(InputError, match="no column split or split_strict"):
         ppi.train(tmp_path / "t.csv", output=tmp_path / "m")
     table.drop(columns="pdb").to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(InputError, match="no column 'pdb', which --balance pdb needs; --balance none"):
+    with pytest.raises(InputError, match="no column 'pdb', which --balance pdb needs; use --balance none"):
         ppi.train(tmp_path / "t.csv", output=tmp_path / "m", settings=TrainSettings(balance="pdb"))
 
 

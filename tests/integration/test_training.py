@@ -107,10 +107,10 @@ def test_a_running_training_is_refused_and_a_killed_one_has_its_epochs(
     assert process.returncode == -signal.SIGKILL
     assert 1 <= len(pd.read_csv(checkpoint.parent / "training.csv")) < 4000
     # The lock has ended with the process; what it had done waits for the same settings.
-    with pytest.raises(TrainingError, match="an unfinished run is there"):
+    with pytest.raises(TrainingError, match="there is an unfinished run"):
         ppi.train(table_path, output=tmp_path / "m")
     other = TrainSettings(head="hp", mixer="none", max_epochs=5, patience=4000)
-    with pytest.raises(TrainingError, match="has settings.max_epochs 4000, this one 5"):
+    with pytest.raises(TrainingError, match="has settings.max_epochs 4000, but this one has 5"):
         ppi.train(table_path, output=tmp_path / "m", settings=other, resume=True)
 
 
@@ -122,9 +122,9 @@ def test_an_unfinished_run_is_not_overwritten(
         kill_at(patch, 12)
         with pytest.raises(KilledError):
             ppi.train(table_path, output=tmp_path / "m", settings=settings)
-    with pytest.raises(TrainingError, match="unfinished run is there; --resume"):
+    with pytest.raises(TrainingError, match="there is an unfinished run; continue it with --resume"):
         ppi.train(table_path, output=tmp_path / "m", settings=settings)
-    with pytest.raises(TrainingError, match=r"has settings.learning_rate 0.0005, this one 0.1"):
+    with pytest.raises(TrainingError, match=r"has settings.learning_rate 0.0005, but this one has 0.1"):
         other = settings.model_copy(update={"learning_rate": 0.1})
         ppi.train(table_path, output=tmp_path / "m", settings=other, resume=True)
 
@@ -401,7 +401,7 @@ def test_progress_is_logged(
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     caplog.set_level(logging.INFO, logger="ppi")
     ppi.train(table_path, output=tmp_path / "m", settings=TrainSettings(**SMALL, max_epochs=2), resume=True)
-    assert f"there is no unfinished run at {tmp_path / 'm'}.unfinished: starting anew" in caplog.messages
+    assert f"there is no unfinished run at {tmp_path / 'm'}.unfinished; starting a new one" in caplog.messages
     lines = [line for line in caplog.messages if line.startswith("seed 0: epoch ")]
     assert lines[0].startswith("seed 0: epoch 1 of at most 2, batch 1 of ")
     assert lines[0].endswith("last validation Spearman not known yet")
@@ -417,7 +417,10 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path, table_path: Path)
 
 @pytest.mark.parametrize(
     ("hardware", "message"),
-    [({"device": "cuda:1", "devices": 2}, "is one, but 2"), ({"devices": 0}, "at least one of each")],
+    [
+        ({"device": "cuda:1", "devices": 2}, "is a single device, but --devices is 2"),
+        ({"devices": 0}, "at least one of each"),
+    ],
 )
 def test_unfit_hardware(hardware: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import random_chain
 
 from ppi.complexes import Complex
 from ppi.effects.mutations import Mutation, apply_mutations
 from ppi.prediction.anchoring import Anchors, anchored_quantile
 from ppi.prediction.neighbours import MOST_SUBSTITUTIONS
+from ppi.prediction.predicted_effects import PredictedEffects
 
 LIGAND = "KKAVINGEQIRSISDLHQTLKKELALPEYYGENLDALWDALTG"
 RECEPTOR = "VINTFDGVADYLQTYHKLPDNYITKSEAQALGWVASK"
@@ -226,3 +231,22 @@ def test_a_residue_that_was_not_observed_cannot_be_told_apart() -> None:
     found = Anchors(hidden).differences(WILD, [single(0, "W"), single(3, "D")], PRIOR)
     assert found is not None
     assert np.isnan(found.pkd).tolist() == [True, False]
+
+
+def test_effects_of_one_complex_are_predicted_in_several_threads() -> None:
+    model = SimpleNamespace(
+        parts=SimpleNamespace(config=SimpleNamespace(crowding=0.0)),
+        context=lambda wild: None,
+        effects_in=lambda context, mutations: np.ones(len(mutations)),
+    )
+    effects, random = PredictedEffects(model), np.random.default_rng(0)  # type: ignore[arg-type]
+    wild = Complex("wild", ("A" * 200,), (RECEPTOR,))
+    variants = [Complex("v", (random_chain(random, 200),), (RECEPTOR,)) for _ in range(120)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            found = list(pool.map(lambda variant: effects(wild, [wild, variant]), variants))
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(each[0] == 0 and each[1] < 0 for each in found)

@@ -103,7 +103,7 @@ def test_dropout_works_in_training_only() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"heads": 5}, "the width 48 is no multiple of 5 heads"),
+        ({"heads": 5}, "the width 48 is not a multiple of 5 heads"),
         ({"depth": 0}, "depth of mixer attention is 0; it must be a whole number of at least 1"),
         ({"gate": "row"}, "gate of mixer attention is 'row'; it must be one of none, head, element"),
         ({"dropout": 1}, "it must be a number of at least 0 and below 1"),

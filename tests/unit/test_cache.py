@@ -75,7 +75,7 @@ def test_a_folder_that_cannot_be_written_warns_once_and_is_read(
         return real(path, readonly=True)
 
     monkeypatch.setattr(store_module, "_open", refuse)
-    with pytest.warns(PpiWarning, match="cannot be written to disk, those that are there are used"):
+    with pytest.warns(PpiWarning, match="cannot be written to disk, existing ones are used"):
         cache = cache_of(backbone, tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -46,7 +46,7 @@ def test_wrong_chain_names_complex_side_chain_and_position(chains: tuple[str, ..
 
 
 def test_a_string_is_not_a_tuple_of_chains() -> None:
-    with pytest.raises(InputError, match="the ligand is a string; a tuple of chains was expected"):
+    with pytest.raises(InputError, match="the ligand is a string; give a tuple of chains"):
         Complex("a", "EVQL", ("MKV",))  # type: ignore[arg-type]
 
 

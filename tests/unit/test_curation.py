@@ -246,7 +246,7 @@ def test_the_published_filtered_table_is_enough(rows: pd.DataFrame, tmp_path: Pa
 @pytest.mark.parametrize("value", ["0", "-1e-9", "strong", "inf", "", "5 nM", "35.2"])
 def test_impossible_kd_names_the_line(rows: pd.DataFrame, tmp_path: Path, value: str) -> None:
     table = rows.assign(**{"KD(M)": [*rows["KD(M)"][:3], value, *rows["KD(M)"][4:]]})
-    with pytest.raises(SourceError, match=r"rows\.csv, line 5: KD\(M\) is .*above zero in mol/L"):
+    with pytest.raises(SourceError, match=r"rows\.csv, line 5: KD\(M\) is .*above 0, 1 mol/L at most"):
         curate(Inputs(sequences=written(tmp_path, table)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -274,7 +274,7 @@ def test_nothing_given_nothing_left_and_impossible_length() -> None:
         curate(Inputs())
     with pytest.raises(CurationError, match="no row is left"):
         curate(Inputs(sequences=ROWS), options=replace(MISSING, minimum_chain_length=9999))
-    with pytest.raises(CurationError, match="at least 1"):
+    with pytest.raises(CurationError, match="give 1 or more"):
         curate(Inputs(sequences=ROWS), options=Options(minimum_chain_length=0))
 
 

@@ -39,7 +39,7 @@ def embedded(*arguments: object, **options: object) -> dict[Unit, Tensor]:
 
 def test_out_of_memory_halves_the_budget_and_goes_on() -> None:
     units = [unit for unit in UNITS if len(unit[0]) <= 12]
-    with pytest.warns(PpiWarning, match="out of memory with .* residues in a batch; going on with"):
+    with pytest.warns(PpiWarning, match="out of memory with .* residues in a batch; continuing with"):
         found = embedded(SmallMemory(), units, token_budget=50)
     expected = embedded(TinyRandomBackbone(), units)
     assert found.keys() == expected.keys()
@@ -57,7 +57,7 @@ def test_processes_give_what_one_gives() -> None:
 
 
 def test_a_process_that_cannot_start_is_one_error() -> None:
-    with pytest.raises(BackboneError, match="a process that embeds on one of cpu, cpu ended early"):
+    with pytest.raises(BackboneError, match="a process that embeds on one of cpu, cpu ended unexpectedly"):
         embedded(TinyRandomBackbone(), UNITS, devices=["cpu", "cpu"])
 
 

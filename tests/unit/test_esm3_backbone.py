@@ -249,7 +249,7 @@ def test_module_has_the_published_names(weights: Weights) -> None:
         ({"transformer.norm.weight": None}, "lacks 1 .*transformer.norm.weight"),
         ({"encoder.sasa_embed.weight": torch.zeros(2, 2)}, "another shape for 1 .*encoder.sasa_embed.weight"),
         ({"transformer.blocks.1.attn.out_proj.bias": torch.zeros(2)}, "no tensor .*out_proj.bias"),
-        ({"transformer.norm.weight": torch.zeros(100)}, "a multiple of 64 was expected, not 100"),
+        ({"transformer.norm.weight": torch.zeros(100)}, "the width is 100; it must be a multiple of 64"),
     ],
 )
 def test_foreign_weights_are_refused(
@@ -261,7 +261,7 @@ def test_foreign_weights_are_refused(
 
 
 def test_files_without_tensors_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match="the tensors of ESM3 were expected; list was found"):
+    with pytest.raises(BackboneError, match="the file contains a list; give one with the tensors of ESM3"):
         load(save([1, 2], tmp_path / "list"))
     text = tmp_path / "text.pth"
     text.write_text("nothing")

@@ -91,7 +91,7 @@ def test_baselines_are_a_choice(table_path: Path, tiny_random_model: TrainedMode
     assert found == pytest.approx(rmse(test, np.full(12, train_mean)), abs=0.05)
     only_model = evaluate(tiny_random_model, data=table_path, baselines="none")
     assert list(only_model["scores"]) == ["tiny"]
-    with pytest.raises(InputError, match="baselines is 'some'; one of all, sequence, none"):
+    with pytest.raises(InputError, match="baselines is 'some'; choose one of all, sequence, none"):
         evaluate(tiny_random_model, data=table_path, baselines="some")
 
 
@@ -140,7 +140,7 @@ def test_another_split_than_that_of_the_training_is_said(
 ) -> None:
     named = {"name": table_path.name, "split": "fold:1"}
     model = replace(tiny_random_model, manifest=tiny_random_model.manifest | {"data": named})
-    with pytest.warns(PpiWarning, match="trained on the split fold:1 of .*, and is evaluated on split"):
+    with pytest.warns(PpiWarning, match="trained on the split fold:1 of .*, but is evaluated on split"):
         result = evaluate(model, data=table_path, baselines="none")
     assert "fold:1" in result["warnings"][0]
     elsewhere = replace(model, manifest=model.manifest | {"data": named | {"name": "other.csv"}})
@@ -173,7 +173,7 @@ def test_noise_is_pooled_over_replicates_and_copies_are_told_apart() -> None:
     assert label_noise(columns, 0.4, copies=False) == pytest.approx(0.4 / np.sqrt([2, 4, 1, 1]))
     assert replicate_noise(columns[["pkd_sd"]]) is None
     assert replicate_noise(columns[3:]) is None
-    with pytest.raises(InputError, match="the column n_replicates holds text"):
+    with pytest.raises(InputError, match="the column n_replicates contains text"):
         replicate_noise(columns.assign(n_replicates="two"))
 
 

@@ -184,9 +184,9 @@ def test_foreign_weights_are_refused(tmp_path: Path) -> None:
     [
         ({"model": {}, "args": Namespace(arch="msa_transformer")}, "'msa_transformer' .* not supported"),
         ({"model": {}, "args": Namespace(arch="protein_bert_base")}, "'protein_bert_base' .* not supported"),
-        ({"state_dict": {}, "epoch": 3}, "not a file of fair-esm: .*; state_dict, epoch was found"),
-        ({"model": {}}, "not a file of fair-esm: .*; model was found"),
-        ([1], "not a file of fair-esm: .*; list was found"),
+        ({"state_dict": {}, "epoch": 3}, "not a file of fair-esm: .*, but it has state_dict, epoch"),
+        ({"model": {}}, "not a file of fair-esm: .*, but it has model"),
+        ([1], "not a file of fair-esm: .*, but it has list"),
         ({"model": {}, "cfg": {"model": Namespace()}}, "not the weights of this model"),
     ],
 )
@@ -200,7 +200,7 @@ def test_another_package_of_the_same_name_is_no_traceback(
     published: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "esm.pretrained", ModuleType("esm.pretrained"))
-    with pytest.raises(BackboneError, match="the package fair-esm is needed"):
+    with pytest.raises(BackboneError, match="needs the package fair-esm"):
         load(published[1])
 
 

@@ -42,7 +42,7 @@ def test_compiled_trees_give_the_same_numbers_to_the_last_bit(
     monkeypatch.setattr("sklearn.tree._tree.NODE_DTYPE", np.dtype([("other", "i8")]))
     again = Forest.from_arrays(forest.arrays(), 7)
     np.testing.assert_array_equal(again.by_tree(others), compiled)
-    assert "does not take the trees of the model" in caplog.text
+    assert "cannot use the trees of the model" in caplog.text
 
 
 def test_a_row_on_a_threshold_goes_the_same_way() -> None:
@@ -69,9 +69,9 @@ def test_a_tree_of_one_leaf_predicts_it() -> None:
 @pytest.mark.parametrize(
     ("name", "change", "expected"),
     [
-        ("feature", lambda array: np.full_like(array, 7), "leads out of its tree or asks for no feature"),
-        ("right", lambda array: array + 10_000, "leads out of its tree"),
-        ("right", lambda array: np.zeros_like(array), "leads out of its tree"),
+        ("feature", lambda array: np.full_like(array, 7), "points outside its tree or tests a feature"),
+        ("right", lambda array: array + 10_000, "points outside its tree"),
+        ("right", lambda array: np.zeros_like(array), "points outside its tree"),
         ("number", lambda array: array[:-1], "do not fit each other"),
         ("number", lambda array: array * np.nan, "NaN or infinite"),
         ("starts", lambda array: array[::-1], "do not fit each other"),

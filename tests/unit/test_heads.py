@@ -268,7 +268,7 @@ def test_heads_refuse_a_complex_without_a_side() -> None:
         ("pad", {"network_width": -3}, "is -3; it must be a whole number of at least 1 or none"),
         ("pad", {"heads": 2.5}, "heads of head pad is 2.5; it must be a whole number"),
         ("pad", {"heads": True}, "heads of head pad is True; it must be a whole number"),
-        ("pad", {"heads": 7}, "width 48 is no multiple of 7 attention heads"),
+        ("pad", {"heads": 7}, "width 48 is not a multiple of 7 attention heads"),
         ("ec", {"mixer_options": {"head_ratio": 0}}, "head_ratio of mixer convbert is 0; it must be a whole"),
         ("ec", {"mixer_options": {"kernel": 67}}, "the kernel 67 odd and at most 65"),
         (

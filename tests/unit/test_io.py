@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -59,7 +60,7 @@ def test_gzip_by_name_and_other_suffixes(tmp_path: Path) -> None:
     [
         ("", "the file is empty; accepted forms"),
         (" \n", "the file is empty"),
-        ("MKV\n", "line 1: a header starting with '>'"),
+        ("MKV\n", "line 1: this is before any header"),
         (">a\nMKV\n", "line 1, record '>a': the header has another form; accepted forms"),
         (">a|antigen\nMKV\n", "'antigen' is neither 'ligand' nor 'receptor'"),
         (">|ligand\nMKV\n", "another form"),
@@ -235,10 +236,20 @@ def test_a_folder_is_refreshed_and_keeps_what_else_it_holds(tmp_path: Path) -> N
     }
 
 
+def test_a_workbook_holds_the_table_and_no_formula(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pd.DataFrame({"id": ["=1+1", "b"], "pkd": [7.25, np.nan], "truncated": [True, False]})
+    write_predictions(table, tmp_path / "out.xlsx")
+    # pandas reads the value that a formula has last had: none, if the text were one.
+    pd.testing.assert_frame_equal(pd.read_excel(tmp_path / "out.xlsx"), table)
+    monkeypatch.setattr("ppi.io.predictions._SHEET_ROWS", 2)
+    with pytest.raises(InputError, match=r"holds 1 rows below its header, the table has 2; write \.csv"):
+        write_predictions(table, tmp_path / "out.xlsx")
+
+
 def test_output_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is a folder"), atomic_file(tmp_path):
         pass
-    with pytest.raises(InputError, match=r"unknown suffix '\.xlsx'"):
-        write_predictions(pd.DataFrame(), tmp_path / "out.xlsx")
+    with pytest.raises(InputError, match=r"unknown suffix '\.docx'"):
+        write_predictions(pd.DataFrame(), tmp_path / "out.docx")
     with pytest.raises(OutputError, match="cannot write"), atomic_file("/proc/nowhere/out.csv"):
         pass

@@ -98,7 +98,7 @@ def test_a_log_variance_out_of_range_finds_back(given: float, sign: float) -> No
 
 
 def test_gaussian_needs_two_outputs() -> None:
-    with pytest.raises(ValueError, match="needs 2 outputs .* got 1; a heteroscedastic head"):
+    with pytest.raises(ValueError, match="needs 2 outputs .* there is 1; use a heteroscedastic head"):
         total_loss({"mse": 1.0, "gaussian": 1.0}, torch.zeros(3, 1), torch.zeros(3), torch.ones(3))
 
 

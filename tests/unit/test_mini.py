@@ -57,7 +57,7 @@ def test_it_is_a_backbone_by_name() -> None:
 
 
 def test_it_has_no_revisions() -> None:
-    with pytest.raises(BackboneError, match="ppi-mini ships in the package and has no revisions"):
+    with pytest.raises(BackboneError, match="ppi-mini is bundled and has no revisions"):
         build_backbone("ppi-mini@main")
 
 

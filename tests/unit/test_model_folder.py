@@ -92,7 +92,7 @@ def test_unfit_configurations(folder: Path, changes: dict[str, Any], message: st
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_weights_that_are_not_finite_are_an_error(folder: Path, value: float) -> None:
     replace_weights(folder, lambda tensor: torch.full_like(tensor, value))
-    with pytest.raises(ModelError, match=r"the weights heads\..* hold values that are NaN or infinite"):
+    with pytest.raises(ModelError, match=r"the weights heads\..* have values that are NaN or infinite"):
         load_model(folder)
 
 

@@ -148,5 +148,5 @@ def test_heads_share_out_any_width(dim: int) -> None:
 
 
 def test_more_heads_than_columns_are_refused() -> None:
-    with pytest.raises(ValueError, match="8 pooling heads cannot share out a width of 7; choose at most 7"):
+    with pytest.raises(ValueError, match="8 pooling heads are more than the width of 7; choose at most 7"):
         make("multihead", 7)

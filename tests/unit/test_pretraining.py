@@ -77,14 +77,14 @@ def test_what_is_no_residue_drops_the_line_and_is_counted(tmp_path: Path) -> Non
     read = read_sequences([text(tmp_path / "a.txt", *lines)])
     assert read.sequences == [b"MKVLAW"]
     assert read.dropped == 5
-    assert read.first_dropped == "a.txt, line 2: '-' is no residue"
+    assert read.first_dropped == "a.txt, line 2: '-' is not a residue"
 
 
 def test_unfit_files_are_refused_by_name_and_line(tmp_path: Path) -> None:
     good = text(tmp_path / "good.txt", "MKVLAWDEFG")
     cases = {
         "empty.txt, *the file is empty": "\n\n",
-        "no protein sequence among 2; first: .*line 1: '-'": "--\n12\n",
+        "none of 2 sequences is a protein; first: .*line 1: '-'": "--\n12\n",
         "line 2: a sequence of more than 100,000 residues": "MKV\n" + "A" * 100_001,
         "line 4: a sequence of more than 100,000": ">a\n" + 3 * ("M" * 40_000 + "\n"),
         "100% of the letters are A, C, G, T, U or N": "ACGTNNACGU\n",
@@ -154,7 +154,7 @@ def test_a_larger_corpus_holds_out_what_an_earlier_one_held_out(
         held_out=tmp_path / "b" / "manifest.json",
     )
     assert taken.manifest == made.manifest
-    with pytest.raises(InputError, match=r"corpus of other files: 1 is not among the files given"):
+    with pytest.raises(InputError, match=r"corpus of other files: 1 is not among the given files"):
         prepare_corpus(
             [second],
             tmp_path / "d",
@@ -186,7 +186,7 @@ def test_a_corpus_is_made_once_and_holds_out_whole_clusters(
 
     monkeypatch.setattr("ppi.pretraining.corpus.read_sequences", None)  # nothing is read again
     assert prepare_corpus([file], tmp_path / "made", validation_fraction=0.2, seed=0).key == corpus.key
-    with pytest.raises(SettingsError, match="holds another corpus"):
+    with pytest.raises(SettingsError, match="contains a corpus of other files"):
         prepare_corpus([file], tmp_path / "made", validation_fraction=0.2, seed=1)
 
 
@@ -206,7 +206,7 @@ def test_held_out_sequences_can_be_taken_over(
 
 def test_what_clusters_may_be_absent_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "data_curation.clustering", None)
-    with pytest.raises(InputError, match=r"not here .*--prepared.*--held-out"):
+    with pytest.raises(InputError, match=r"not installed .*--prepared.*--held-out"):
         prepare_corpus([text(tmp_path / "a", "MKVLAW")], tmp_path / "b", validation_fraction=0.2, seed=0)
     assert not (tmp_path / "b").exists()
 
@@ -497,11 +497,11 @@ def test_whichever_end_is_nearest_counts() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 100, "heads": 3}, "--width 100 is not shared evenly by --heads 3"),
+        ({"width": 100, "heads": 3}, "--width 100 is not a multiple of twice --heads 3"),
         ({"batch_tokens": 1000, "micro_tokens": 300}, "--batch-tokens 1000 is not a multiple"),
-        ({"learning_rate": float("nan")}, "--learning-rate nan: a number above 0"),
-        ({"decay_fraction": 1.0}, "--decay-fraction 1.0: a part of 1"),
-        ({"steps": 0}, "--steps 0: at least 1"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan: give a number above 0"),
+        ({"decay_fraction": 1.0}, "--decay-fraction 1.0: give a number below 1"),
+        ({"steps": 0}, "--steps 0: give 1 or more"),
     ],
 )
 def test_impossible_settings_are_named(options: dict[str, float], message: str) -> None:
@@ -525,4 +525,4 @@ def test_a_script_has_the_options_of_the_settings(capsys: pytest.CaptureFixture[
         parser.parse_args(["--decay-shape", "cosine"])
     with pytest.raises(SystemExit):
         parser.parse_args(["--help"])
-    assert "whole clusters of 50 % identity" in " ".join(capsys.readouterr().out.split())
+    assert "in clusters of 50 % identity" in " ".join(capsys.readouterr().out.split())

@@ -139,7 +139,7 @@ def test_several_mutations_are_joined_by_a_plus(plain: tuple[ChainLabels, ...]) 
         ("H:Y94A", r"residue there is E, not Y \(neighbours \[94:E\] 95:V 96:Q\)"),
         ("H:E107A", "chain H has no residue 107; it has 94 to 112, nearest .*103:D"),
         ("Z:E94A", "there is no chain Z; its chains are H, L, Y"),
-        ("H:99:E:A", "99 is no position of the ligand chain 1; it has 15 residues"),
+        ("H:99:E:A", "99 is no position of ligand chain 1; it has 15 residues"),
         ("H:2:E:A", r"residue there is V, not E \(neighbours 1:E \[2:V\] 3:Q 4:L\)"),
         ("ligand:1:Y1A", r"position 1 is E, not Y \(neighbours \[1:E\] 2:V 3:Q\)"),
         ("H:E94E", "the mutant equals the wild type"),
@@ -197,6 +197,17 @@ def test_chains_are_laid_onto_longer_and_mutated_ones(structure: Path) -> None:
     assert (light.name, light.numbers[:5]) == ("L", (None, None, None, None, "1"))
     changed = Complex("changed", (ANTIGEN[:10] + "W" + ANTIGEN[11:],), (LIGHT,))
     assert label_chains(changed, {}, chains)[0].number(11) == "9"
+    unknown = Complex("unknown", ("XXXXX" + ANTIGEN[5:],), (LIGHT,))
+    assert label_chains(unknown, {}, chains)[0].number(6) == "4"
+
+
+def test_a_chain_of_one_residue_takes_no_long_chain(structure: Path) -> None:
+    chains = read_structure(structure)
+    short = Complex("short", (ANTIGEN[0],), (ANTIGEN,))
+    assert label_chains(short, {}, chains)[1].name == "Y"
+    named = Complex("named", (LIGHT,), (LIGHT[:9],))
+    with pytest.raises(InputError, match="ligand chain 1 is not in the structure"):
+        label_chains(named, {"receptor": ("L",)}, chains)
 
 
 def test_a_chain_that_the_structure_lacks_is_refused(structure: Path) -> None:

@@ -17,10 +17,9 @@ from ppi.io.pairs import read_pairs
 from ppi.io.sides import Side, read_sides
 from ppi.prediction.novelty import NoveltyIndex
 from ppi.prediction.screening import targets as targets_module
-from ppi.prediction.screening.columns import COLUMNS
 from ppi.prediction.screening.estimate import Estimate
 from ppi.prediction.screening.familiarity import Familiarity, SideHits
-from ppi.prediction.screening.output import check_output, join_parts, write_part
+from ppi.prediction.screening.output import COLUMNS, check_output, join_parts, write_part
 from ppi.prediction.screening.ranking import ranking
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import Targets
@@ -69,11 +68,13 @@ def test_blocks_hold_complete_targets(per: str, monkeypatch: pytest.MonkeyPatch)
     assert (targets.pairs, targets.rows(2), targets.rows(None)) == (12, 6 if per == "ligand" else 8, 12)
 
 
-def test_listed_pairs_keep_their_order_and_leave_targets_without_any_out() -> None:
-    pairs = np.array([[2, 3], [0, 1], [1, 3], [0, 3]])
+def test_listed_pairs_keep_their_order_and_leave_sides_without_any_out() -> None:
+    pairs = np.array([[2, 3], [0, 1], [2, 1], [0, 3]])
     targets = Targets.listed(LIGANDS, RECEPTORS, "receptor", pairs)
-    assert list(targets.blocks()) == [(1, 3)]
-    assert targets.of(3).tolist() == [2, 1, 0]
+    assert [side.id for side in targets.ligands] == ["l0", "l2"]
+    assert [side.id for side in targets.receptors] == ["r1", "r3"]
+    assert list(targets.blocks()) == [(0, 1)]
+    assert [targets.of(target).tolist() for target in (0, 1)] == [[0, 1], [1, 0]]
     assert (targets.pairs, targets.rows(1)) == (4, 2)
 
 
@@ -94,7 +95,7 @@ def test_sides_are_read_from_fasta_tables_and_mappings(tmp_path: Path) -> None:
         (">a\nAC\n>a\nCD\n", "line 3, record '>a': the id 'a' occurs twice"),
         (">a\nAC1\n", "line 1, record '>a', chain 1, position 3: '1' is not an amino acid"),
         (">a\nAC\n>\nCD\n", "line 3: the header is empty"),
-        ("", "the file is empty"),
+        ("", "the file is empty; give a FASTA file with one record a side"),
     ],
 )
 def test_wrong_sides_give_one_error(text: str, expected: str, tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_pairs_are_read_from_every_kind_of_table(suffix: str, tmp_path: Path) ->
         ),
         ("l0,r0\nl1,NA\n", r"row 2 \(line 3\): 'NA'"),
         ("l0,r0\nl1,\n", r"row 2 \(line 3\): ''"),
-        ("l0,r0\nl1,r0\nl0,r0\n", r"row 3 \(line 4\) give a pair that is there before"),
+        ("l0,r0\nl1,r0\nl0,r0\n", r"row 3 \(line 4\) repeat a pair of an earlier row"),
         ("", "there are no pairs"),
     ],
 )
@@ -138,12 +139,46 @@ def test_wrong_pairs_give_one_error_with_line_and_file(rows: str, expected: str,
         read_pairs(path, LIGANDS, RECEPTORS)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["ACDEF"], "the ligands: number 1 is 'ACDEF'; give sides, or a mapping by id"),
+        ({"a": "ACD", " ": "ACD"}, "ligand ' ': the id is empty"),
+        (pd.DataFrame({"id": ["a", None], "sequence": ["ACD", "ACD"]}), "row 2, id '': the id is empty"),
+        (pd.DataFrame({"id": ["a", "a "], "sequence": ["ACD", "ACD"]}), "the id 'a' occurs twice"),
+        (pd.DataFrame({"id": ["a"], "sequence": [None]}), "the sequence is None; give residues"),
+        ({}, "the ligands: there are no sides"),
+    ],
+)
+def test_wrong_sides_in_memory_give_one_error(given: object, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        read_sides(given, "ligand")  # type: ignore[arg-type]
+
+
+def test_sides_that_were_read_before_keep_what_was_changed_in_them() -> None:
+    once = read_sides({1: "ACDB"}, "ligand")
+    assert once == read_sides(once, "ligand") == [Side("1", ("ACDX",), ("chain 1: B replaced by X",))]
+
+
+@pytest.mark.parametrize("pair", ["ab", ("l0", "r0", "r1")])
+def test_pairs_that_are_no_tuples_of_two_are_refused(pair: object) -> None:
+    with pytest.raises(InputError, match="the pairs: number 2 is .*; give"):
+        read_pairs([("l0", "r0"), pair], LIGANDS, RECEPTORS)  # type: ignore[list-item]
+
+
+def test_an_empty_file_of_pairs_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.touch()
+    with pytest.raises(InputError, match="the file is empty; give a table with columns ligand and receptor"):
+        read_pairs(path, LIGANDS, RECEPTORS)
+
+
 def test_pairs_without_a_column_are_refused() -> None:
     with pytest.raises(InputError, match="there is no column receptor"):
         read_pairs(pd.DataFrame({"ligand": ["l0"]}), LIGANDS, RECEPTORS)
 
 
-@pytest.mark.parametrize("values", [{"per": "both"}, {"top_k": 0}])
+@pytest.mark.parametrize("values", [{"per": "both"}, {"top_k": 0}, {"min_pkd": np.nan}])
 def test_impossible_settings_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match="give"):
         ScreenSettings(**values)  # type: ignore[arg-type]

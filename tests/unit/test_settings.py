@@ -33,7 +33,7 @@ def test_settings_of_the_model_stand_inside_or_beside() -> None:
     assert inside == TrainSettings(**{"head": "hp", "members": 2, "seed": 1})
     assert inside == TrainSettings(**{"model": {"head": "hp"}, "members": 2, "seed": 1})
     assert inside == TrainSettings(**{"model": ModelConfig(head="hp"), "members": 2, "seed": 1})
-    with pytest.raises(ValidationError, match="head is given twice, inside model and beside it"):
+    with pytest.raises(ValidationError, match="head is given twice, inside model and on the top level"):
         TrainSettings(**{"model": {"head": "hp"}, "head": "ec"})
 
 
@@ -85,10 +85,10 @@ def test_flags_win_over_yaml_key_by_key_but_losses_are_replaced(path: Path) -> N
         ({"losses": {"mae": 1}}, "losses: .*unknown loss 'mae'; there are mse, huber"),
         ({"losses": {}}, "losses: "),
         ({"members": 10_000_000}, "members: "),
-        ({"tuning": {"method": "attention-heads"}}, "attention_heads names the heads"),
+        ({"tuning": {"method": "attention-heads"}}, "attention_heads is .*; give the heads to train"),
         ({"tuning": {"method": "full"}, "members": 3}, "members is 3, but members share one backbone"),
-        ({"label_mean": 3.0}, "label_mean is found by training and cannot be set"),
-        (["ec"], "does not hold a mapping of settings"),
+        ({"label_mean": 3.0}, "label_mean is determined by training and cannot be set"),
+        (["ec"], "is not a mapping of settings"),
     ],
 )
 def test_unfit_settings(path: Path, content: Any, message: str) -> None:

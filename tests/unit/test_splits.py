@@ -266,12 +266,12 @@ def test_audit_sees_duplicates_and_swaps(sides: dict[str, Sides]) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ratios": (0.8, 0.1, 0.2)}, "sum 1"),
+        ({"ratios": (0.8, 0.1, 0.2)}, "sum to 1"),
         ({"ratios": (1.0, 0.0, 0.0)}, "above 0"),
-        ({"protocol": "kfold", "folds": 1}, "at least 2"),
+        ({"protocol": "kfold", "folds": 1}, "give 2 or more"),
         ({"min_identity": 30}, "min_identity is 30"),
         ({"coverage": 0}, "coverage is 0"),
-        ({"seed": -1}, "seed is -1; 0 or more"),
+        ({"seed": -1}, "seed is -1; give 0 or more"),
     ],
 )
 def test_wrong_options(table: pd.DataFrame, options: dict[str, object], message: str) -> None:

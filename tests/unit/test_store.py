@@ -119,7 +119,7 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     with filled(tmp_path, TinyRandomBackbone()) as store:
         header = store.folder / "store.json"
     header.write_text(header.read_text().replace('"format_version": 1', '"format_version": 0'))
-    with pytest.raises(StoreError, match=r"the store is of \{'format_version': 0.*prune it"):
+    with pytest.raises(StoreError, match=r"the store belongs to \{'format_version': 0.*prune it"):
         EmbeddingStore(tmp_path, TinyRandomBackbone())
     header.write_text("{")
     with pytest.raises(StoreError, match="store"):
@@ -144,7 +144,7 @@ def test_a_damaged_entry_is_found_said_and_computed_again(tmp_path: Path, damage
     with EmbeddingStore(tmp_path, backbone) as store:
         with pytest.raises(StoreError, match="is damaged"):
             store.rows(UNITS)
-        with pytest.warns(PpiWarning, match=r"1 damaged embedding\(s\), to be computed again"):
+        with pytest.warns(PpiWarning, match=r"1 damaged embedding\(s\), which are computed again"):
             assert fill_store(store, backbone, UNITS, devices=["cpu"]) == 1
         assert torch.equal(store.rows(UNITS), TinyRandomBackbone().embed(UNITS).float())
 
@@ -205,11 +205,11 @@ def test_a_store_that_was_cut_off_is_refused_and_listed(tmp_path: Path) -> None:
         pass
     (data,) = (path for path in tmp_path.glob("*/data.mdb") if path.parent != sound.folder)
     data.write_bytes(data.read_bytes()[:12_288])
-    with pytest.raises(StoreError, match="was cut off; `ppi embed --prune"):
+    with pytest.raises(StoreError, match="is truncated; `ppi embed --prune"):
         EmbeddingStore(tmp_path, TinyRandomBackbone(dim=4096))
     problems = {entry.name: entry.problem for entry in list_stores(tmp_path)}
     assert problems[sound.folder.name] == ""
-    assert "cut off" in problems[data.parent.name]
+    assert "truncated" in problems[data.parent.name]
     assert "cannot be read" in format_stores(tmp_path)
     prune_store(tmp_path, data.parent.name)
     assert [entry.name for entry in list_stores(tmp_path)] == [sound.folder.name]

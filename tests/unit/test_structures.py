@@ -128,7 +128,7 @@ def test_a_modified_form_of_a_residue_is_an_alternate_too(read: Read) -> None:
 
 
 def test_two_residues_of_one_number_are_an_error(read: Read) -> None:
-    with pytest.raises(StructureError, match=r"made.pdb: residue 2 of chain A is there twice"):
+    with pytest.raises(StructureError, match=r"made.pdb: residue 2 of chain A occurs twice"):
         read(residue("ALA", 1, 0), residue("SER", 2, 1), residue("THR", 2, 2))
 
 
@@ -174,13 +174,13 @@ def test_damaged_files_say_where(tmp_path: Path, read: Read) -> None:
     whole = residue("ALA", 1, 0) + residue("GLY", 2, 1)
     with pytest.raises(StructureError, match=r"made.pdb: line 8 .*coordinate"):
         read("HEADER\nREMARK\n", whole[:-35], "\n", whole)
-    with pytest.raises(StructureError, match=r"made.pdb: the file is cut off: line 6"):
+    with pytest.raises(StructureError, match=r"made.pdb: the file is truncated: line 6"):
         read(whole[:-10])
     with pytest.raises(StructureError, match="line 6"):
         read(whole[:-45])
     with pytest.raises(StructureError, match="line 1 "):
         read(whole.replace("   1    ", "   ?    ", 1))
-    with pytest.raises(StructureError, match="no position"):
+    with pytest.raises(StructureError, match="not a valid position"):
         read(whole.replace("   0.000", "     nan", 1))
     with pytest.raises(StructureError, match="is empty"):
         read("\n")
@@ -206,7 +206,7 @@ def test_damaged_gzip_and_mmcif_files_are_named(tmp_path: Path) -> None:
             read_structure(tmp_path / name)
         assert "zip()" not in str(caught.value)
     with pytest.raises(
-        StructureError, match=r"the table _atom_site is cut off: \w+ has \d+ values, \w+ has \d+"
+        StructureError, match=r"the table _atom_site is truncated: \w+ has \d+ values, \w+ has \d+"
     ):
         read_structure(tmp_path / "atoms.cif")
 

@@ -98,7 +98,7 @@ def test_included_cells_say_what_they_are() -> None:
         ({"grid": {"head": ["hp"]}, "exclude": [{"haed": "hp"}]}, "no setting haed; did you mean head?"),
         (
             {"fixed": {"mixer": "none"}, "grid": {"mixer.kernel": [3]}},
-            "mixer is 'none', a mapping",
+            "mixer is 'none', give a mapping",
         ),
     ],
 )
@@ -115,12 +115,12 @@ def test_a_study_that_cannot_be_is_refused(content: dict[str, Any], message: str
         ({"splits": "a", "seeds": [1, 1]}, "seeds: .*1 is listed twice"),
         (
             {"splits": "a", "grid": {"seed": [1]}},
-            "grid: .*seed is no setting to vary .*seeds lists the seeds",
+            "grid: .*seed cannot be varied or fixed here: seeds lists the seeds",
         ),
         ({"splits": "a", "fixed": {"members": 3}}, "fixed: .*members"),
         ({"splits": "a", "grid": {"head": "hp"}}, "grid.head: "),
         ({"splits": "a", "jobs": 0}, "jobs: "),
-        (["splits"], "does not hold a mapping of settings"),
+        (["splits"], "is not a mapping of settings"),
     ],
 )
 def test_unfit_files(tmp_path: Path, content: Any, message: str) -> None:

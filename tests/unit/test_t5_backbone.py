@@ -144,7 +144,7 @@ def test_vocabulary_of_the_checkpoint_comes_first(folder: Path, mark: str) -> No
 
 def test_other_vocabulary_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     tiny_random_t5(tmp_path, vocab_size=256)
-    with pytest.raises(BackboneError, match=r"256 tokens .* tokenizer\.json .* expected"):
+    with pytest.raises(BackboneError, match=r"256 tokens .* tokenizer\.json"):
         build_backbone(str(tmp_path), precision="float32")
 
 

@@ -169,7 +169,7 @@ def test_last_layers_are_the_last_that_are_used(family: Callable[[Source], Packe
         expected = {id(p) for block in backbone.blocks[first : first + 2] for p in block.parameters()}
         expected |= {id(p) for p in backbone.final_norm.parameters()} if norm else set()
         assert {id(parameter) for parameter in trained(backbone).values()} == expected
-    with pytest.raises(SettingsError, match="last_layers: 4 were asked for; .* come from 3 layers"):
+    with pytest.raises(SettingsError, match="last_layers is 4, but .* come from 3 layers"):
         prepare_tuning(tiny_random(family), TuningSettings(method="last-layers", last_layers=4))
 
 
@@ -200,7 +200,7 @@ def test_only_the_chosen_heads_change(family: Callable[[Source], PackedEncoder])
 
 def test_heads_that_are_not_there() -> None:
     for name, layers in (("3", ()), ("0:2", ()), ("2:0", (2,))):
-        with pytest.raises(SettingsError, match=rf"{name} is not there; .* layers, .* with heads 0 to 1"):
+        with pytest.raises(SettingsError, match=rf"{name} does not exist; .* layers, .* with heads 0 to 1"):
             prepare_tuning(
                 tiny_random(esm2, *layers), TuningSettings(method="attention-heads", attention_heads=(name,))
             )
@@ -360,8 +360,8 @@ def test_a_saved_model_gives_the_same(tuning: TuningSettings, tmp_path: Path) ->
         ({"gradient_checkpointing": True}, "a frozen backbone takes no gradient_checkpointing"),
         ({"method": "full", "targets": ("q",)}, "targets is for the method lora, not for full"),
         ({"method": "lora", "last_layers": 2}, "last_layers is for the method last-layers, not for lora"),
-        ({"method": "attention-heads"}, "LAYER:HEAD, such as 5:0, .* nothing was given"),
-        ({"method": "attention-heads", "attention_heads": ("1:2", "a")}, "'a' was given"),
+        ({"method": "attention-heads"}, "attention_heads is empty; .* LAYER:HEAD, such as 5:0"),
+        ({"method": "attention-heads", "attention_heads": ("1:2", "a")}, "attention_heads is 'a'"),
     ],
 )
 def test_settings_that_do_not_go_together(settings: dict[str, object], message: str) -> None:

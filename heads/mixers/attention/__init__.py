@@ -1,1 +1,1 @@
-"""Attentions: the part in which the variants of the mixer ``attention`` differ."""
+"""Attention variants of the mixer ``attention``."""

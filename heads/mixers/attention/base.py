@@ -1,4 +1,4 @@
-"""What an attention is."""
+"""The base class of attention variants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from heads.ragged import Segments
 
 
 class Attention(nn.Module, ABC):
-    """What the rows of a segment tell one another, from queries, keys and values.
+    """An attention between the rows of each segment, from queries, keys and values.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ class Attention(nn.Module, ABC):
         return None
 
     def auxiliary_loss(self) -> Tensor | None:
-        """Return what training adds to the loss, of the last forward pass; None for nothing.
+        """Return the term of the last forward pass that training adds to the loss, or None.
 
-        An attention around another one adds what that one returns.
+        An attention that wraps another one includes that one's term.
         """
         return None
 
 
-#: Makes an attention of ``H`` heads of a width ``d``.
+#: Function that makes an attention from the number of heads ``H`` and their width ``d``.
 MakeAttention = Callable[[int, int], Attention]

@@ -1,1 +1,1 @@
-"""Read-outs: from what a head pools to pKd, other than by the head's own network."""
+"""Read-outs, which predict pKd from pooled vectors instead of the head's own network."""

@@ -1,4 +1,4 @@
-"""A read-out of one member that is nothing but a few arrays."""
+"""A read-out of one member whose parameters are a few arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ppi.models.readouts.base import ReadOut
 
 
 class ArrayReadOut(ReadOut):
-    """Keeps what was fitted as named arrays.
+    """A read-out that stores its fitted parameters as named arrays.
 
     Parameters
     ----------

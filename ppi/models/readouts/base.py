@@ -1,4 +1,4 @@
-"""What a read-out is: fitted to what a head pools, saved as arrays."""
+"""The base class of read-outs, which are fitted to pooled vectors and saved as arrays."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _PARTNERS = "partners."
 
 
 class Pooled(NamedTuple):
-    """What a read-out knows of ``N`` complexes.
+    """The inputs of a read-out for ``N`` complexes.
 
     Attributes
     ----------
     vectors
-        ``(N, S, W)`` float32, as `heads.base.Head.pooled` gives them.
+        ``(N, S, W)`` float32 pooled vectors; see `heads.base.Head.pooled`.
     described
-        ``(N, 2, 24)``; see `ppi.models.readouts.descriptors.described_sides`.
+        ``(N, 2, 24)`` descriptors; see `ppi.models.readouts.descriptors.described_sides`.
     """
 
     vectors: np.ndarray
@@ -35,18 +35,18 @@ class Pooled(NamedTuple):
 
 
 class ReadOut(ABC):
-    """From what a head pools to pKd; an exchange of the two pooled sides changes nothing.
+    """A model from pooled vectors to pKd that is invariant to exchanging the two sides.
 
     Parameters
     ----------
     components
-        Most principal components of what is pooled.
+        Maximum number of principal components of the pooled vectors.
     blocks
-        Equal parts of the pooled vector that get as many components each: 3 for the pooling ``statistics``
-        (mean, standard deviation, maximum), times the number of layers.
+        Number of equal parts of the pooled vector, which share the components evenly: 3 for the pooling
+        ``statistics`` (mean, standard deviation, maximum), times the number of layers.
     group_power
-        A training complex weighs one over the size of its group to this power: 0 counts complexes alike,
-        1 counts groups alike.
+        A training complex has the weight 1 / (size of its group) to this power: 0 gives complexes equal
+        weights, 1 gives groups equal weights.
     """
 
     def __init__(
@@ -75,15 +75,15 @@ class ReadOut(ABC):
         Parameters
         ----------
         pooled
-            What the head pools of ``N`` complexes.
+            Inputs of ``N`` complexes.
         labels
-            ``(N,)`` what is to be predicted.
+            ``(N,)`` values to predict.
         weights
-            ``(N,)`` of the complexes, before they share the weight of their group.
+            ``(N,)`` weights of the complexes, before the division by group size.
         group_sizes
-            ``(N,)`` how many of the complexes share the group of each.
+            ``(N,)`` number of complexes in the group of each complex.
         members
-            How many predictions are wanted for each complex; ridge and Gaussian processes give one.
+            Number of predictions per complex; ridge and Gaussian processes give one.
         seed
             Seed of the random numbers.
         """
@@ -92,31 +92,31 @@ class ReadOut(ABC):
         self._fit(self._features.of(*pooled), labels, weights, members, seed)
 
     def fit_partners(self, true: Pooled, wrong: Pooled, *, seed: int) -> None:
-        """Learn to tell pairs that bind from wrong ones; the read-out itself is fitted before.
+        """Learn to distinguish true pairs from wrong ones; `fit` must run before.
 
         Parameters
         ----------
         true, wrong
-            Of pairs that are known to bind, and of sides that were put together at random.
+            Inputs of pairs that are known to bind, and of randomly paired sides.
         seed
             Seed of the random numbers.
         """
         self._partners = fit_partners(self.features.of(*true), self.features.of(*wrong), seed=seed)
 
     def predict(self, pooled: Pooled) -> np.ndarray:
-        """Return ``(M, N)`` float64: what each member says of each complex."""
+        """Return ``(M, N)`` float64: the prediction of each member for each complex."""
         return self._predict(self.features.of(*pooled))
 
     def partner_score(self, pooled: Pooled) -> np.ndarray:
-        """Return ``(N,)``, 0 to 1: whether the two sides look like partners; NaN if that was not learnt."""
+        """Return ``(N,)`` partner scores, 0 to 1; NaN if they were not fitted."""
         return self._partner_score(self.features.of(*pooled))
 
     def of_features(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return `predict` and `partner_score` of ``(N, F)`` features that are there already."""
+        """Return `predict` and `partner_score` for ``(N, F)`` features."""
         return self._predict(features), self._partner_score(features)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all that was fitted, by name."""
+        """Return all fitted arrays by name."""
         partners = {} if self._partners is None else self._partners.arrays()
         named = {_PARTNERS + name: array for name, array in partners.items()}
         return self.features.arrays() | self._arrays() | named
@@ -127,16 +127,16 @@ class ReadOut(ABC):
         Parameters
         ----------
         arrays
-            By name.
+            Arrays by name.
         sides
-            How many vectors the head pools of a complex.
+            Number of pooled vectors per complex.
         members
-            How many predictions a complex gets.
+            Number of predictions per complex.
 
         Raises
         ------
         ModelError
-            If an array is missing, damaged or of another read-out.
+            If an array is missing, damaged or belongs to another read-out.
         """
         features = Features.from_arrays(arrays)
         width = features.width(sides)
@@ -154,7 +154,7 @@ class ReadOut(ABC):
 
     @property
     def features(self) -> Features:
-        """How features are made of what is pooled.
+        """The transformation of pooled vectors to features.
 
         Raises
         ------
@@ -180,11 +180,11 @@ class ReadOut(ABC):
 
     @abstractmethod
     def _arrays(self) -> dict[str, np.ndarray]:
-        """Return what was fitted beside the features."""
+        """Return the fitted arrays except those of the features."""
 
     @abstractmethod
     def _load(self, arrays: Mapping[str, np.ndarray], width: int, members: int) -> None:
-        """Take over what `_arrays` gave, for features of this width."""
+        """Restore from the result of `_arrays`, for features of this width."""
 
 
 def build_readout(name: str, options: Mapping[str, object] | None = None) -> ReadOut:
@@ -193,9 +193,9 @@ def build_readout(name: str, options: Mapping[str, object] | None = None) -> Rea
     Raises
     ------
     ValueError
-        If the name or an option is not known, or an option does not take its value.
+        If the name or an option is unknown, or the value of an option is invalid.
     TypeError
-        If what is listed under the name is no read-out.
+        If the class under the name is not a read-out.
     """
     made = make_part(READOUTS, name, options=options)
     if not isinstance(made, ReadOut):

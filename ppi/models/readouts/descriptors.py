@@ -1,4 +1,4 @@
-"""What the sequences of a side say without any language model."""
+"""Simple sequence descriptors of a side, without a language model."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from ppi.complexes import AMINO_ACIDS, Complex
 
-#: Numbers that describe a side.
+#: Number of descriptors of a side.
 WIDTH = len(AMINO_ACIDS) + 4
 
 
 def described_sides(complexes: Sequence[Complex]) -> np.ndarray:
     """Return ``(N, 2, 24)`` float64, ligand and receptor of each complex.
 
-    Of a side: the fraction of each of the twenty residues, the logarithms of its length and of its shortest
-    and its longest chain, and the number of its chains.
+    The descriptors of a side are the fraction of each of the twenty residues, the logarithms of its length
+    and of its shortest and its longest chain, and the number of its chains.
     """
     known: dict[tuple[str, ...], np.ndarray] = {}
     rows = np.empty((len(complexes), 2, WIDTH))

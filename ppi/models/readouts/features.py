@@ -1,4 +1,4 @@
-"""From the pooled vectors of two sides to the features of a complex, the same whichever side comes first."""
+"""Features of a complex from the pooled vectors of its two sides, invariant to their order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Features:
     Attributes
     ----------
     centre, scale
-        ``(W,)`` float32: what is taken from a column, and what it is then divided by.
+        ``(W,)`` float32: offset that is subtracted from each column, and scale that divides it.
     components
         ``(C, W)`` float32 principal components, each of one block of neighbouring columns and 0 elsewhere.
     """
@@ -36,13 +36,13 @@ class Features:
         Parameters
         ----------
         pooled
-            ``(N, S, W)`` of training complexes.
+            ``(N, S, W)`` pooled vectors of training complexes.
         weights
-            ``(N,)`` of them.
+            ``(N,)`` weights of the complexes.
         components
-            Most components, shared evenly by the blocks.
+            Maximum number of components, shared evenly by the blocks.
         blocks
-            Equal parts of the columns.
+            Number of equal parts of the columns.
 
         Raises
         ------
@@ -61,7 +61,7 @@ class Features:
         weight = np.bincount(places.ravel(), np.repeat(weights, pooled.shape[1]), len(rows))
         centre = np.average(rows, axis=0, weights=weight)
         scale = np.sqrt(np.average((rows - centre) ** 2, axis=0, weights=weight))
-        scale[scale < 1e-6] = 1.0  # a column that never changes says nothing
+        scale[scale < 1e-6] = 1.0  # A constant column has no information.
         parts = np.split((rows - centre) / scale, blocks, axis=1)
         found = block_diag(*(_components(part, components // blocks) for part in parts))
         return cls(*(np.ascontiguousarray(array, dtype=np.float32) for array in (centre, scale, found)))
@@ -89,7 +89,7 @@ class Features:
         return {name: getattr(self, name) for name in _ARRAYS}
 
     def width(self, sides: int) -> int:
-        """Return ``F``, the number of features of a complex whose head pools so many vectors."""
+        """Return ``F``, the number of features of a complex with a given number of pooled vectors."""
         return 2 * WIDTH + len(self.components) * sides
 
     def of(self, pooled: np.ndarray, described: np.ndarray) -> np.ndarray:
@@ -98,9 +98,9 @@ class Features:
         Parameters
         ----------
         pooled
-            ``(N, S, W)`` as `heads.base.Head.pooled` gives them.
+            ``(N, S, W)`` pooled vectors; see `heads.base.Head.pooled`.
         described
-            ``(N, 2, 24)``; see `ppi.models.readouts.descriptors.described_sides`.
+            ``(N, 2, 24)`` descriptors; see `ppi.models.readouts.descriptors.described_sides`.
         """
         return self.join(self.project(pooled), described)
 
@@ -116,12 +116,13 @@ class Features:
             raise ModelError(
                 f"the read-out takes vectors of width {len(self.centre)}; the head pools {pooled.shape[2]}"
             )
-        # One complex at a time: a product of many rows may round differently, and trees would then jump.
+        # Complexes are computed one by one: a product of many rows may round differently, which can change a
+        # tree's path.
         return np.stack([((one - self.centre) / self.scale) @ self.components.T for one in pooled])
 
     @staticmethod
     def join(projected: np.ndarray, described: np.ndarray) -> np.ndarray:
-        """Return ``(N, F)`` float32 features from what `project` gives, and the descriptors; see `of`."""
+        """Return ``(N, F)`` float32 features from the result of `project` and the descriptors; see `of`."""
         symmetric = _symmetric(projected) if projected.shape[1] == 2 else projected[:, 0]
         return np.concatenate([_symmetric(described), symmetric], axis=1, dtype=np.float32)
 
@@ -131,7 +132,7 @@ def _components(rows: np.ndarray, most: int) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     found = PCA(min(most, *rows.shape), svd_solver="randomized", random_state=0).fit(rows)
-    # Columns may depend on each other: what is left for the last components is rounding alone.
+    # Columns may be dependent; then the last components contain only rounding errors.
     kept: np.ndarray = found.components_[found.explained_variance_ > 1e-6 * found.explained_variance_[0]]
     return kept
 

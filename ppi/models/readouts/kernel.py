@@ -8,15 +8,15 @@ import numpy as np
 
 from ppi.models.readouts.arrays import ArrayReadOut
 
-#: Most training complexes whose kernel matrix is solved; of more, so many are drawn.
+#: Maximum number of training complexes in the kernel matrix; if there are more, so many are drawn.
 _MOST = 8000
 
 
 class GaussianProcessReadOut(ArrayReadOut):
     """The posterior mean of a Gaussian process (Rasmussen & Williams 2006).
 
-    Length scale and noise are those of the largest marginal likelihood on a thousand training complexes. A
-    complex that weighs less has that much more noise.
+    Length scale and noise maximise the marginal likelihood on a thousand training complexes. The noise of a
+    complex is inversely proportional to its weight.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class GaussianProcessReadOut(ArrayReadOut):
         centre, scale, known, coefficients, mean = self.fitted
         known = known.astype(np.float64)
         squares = (known**2).sum(axis=1)
-        # One complex at a time, so that a prediction does not depend on the others.
+        # Complexes are computed one by one, so that a prediction does not depend on the others.
         rows = ((row - centre) / scale for row in features)
         similar = (np.exp(-np.maximum(squares + row @ row - 2 * known @ row, 0) / 2) for row in rows)
         return np.array([[one @ coefficients + mean[0] for one in similar]])
@@ -70,7 +70,7 @@ def _similarity(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
 def _hyperparameters(
     known: np.ndarray, labels: np.ndarray, random: np.random.Generator
 ) -> tuple[float, float, float]:
-    """Return signal variance, length scale and noise variance of the largest marginal likelihood."""
+    """Return the signal variance, length scale and noise variance that maximise the marginal likelihood."""
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 

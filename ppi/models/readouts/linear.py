@@ -8,7 +8,7 @@ import numpy as np
 
 from ppi.models.readouts.arrays import ArrayReadOut
 
-#: Penalties of which leave-one-out error chooses.
+#: Candidate penalties; the leave-one-out error chooses.
 _PENALTIES = np.logspace(-1, 4, 11)
 
 
@@ -38,6 +38,7 @@ class RidgeReadOut(ArrayReadOut):
 
     def _predict(self, features: np.ndarray) -> np.ndarray:
         mean, scale, weights, bias = self.fitted
-        # Row by row, not as a product of matrices, so that a prediction does not depend on the other rows.
+        # This is computed row by row, not as a matrix product, so that a prediction does not depend on other
+        # rows.
         predicted: np.ndarray = ((features - mean) / scale * weights).sum(axis=1) + bias
         return predicted[None]

@@ -1,4 +1,4 @@
-"""Names of read-outs: the choices of configuration and command line."""
+"""Names of read-outs: the choices in configurations and on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether two sides are partners at all: trees that tell true pairs from wrong ones."""
+"""The partner score: trees that distinguish true pairs from wrong ones."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _COLUMNS = 0.3
 
 
 def fit_partners(true: np.ndarray, wrong: np.ndarray, *, seed: int) -> Forest:
-    """Fit trees whose prediction is the part of true pairs among pairs like this one.
+    """Fit trees that predict the fraction of true pairs among similar pairs.
 
-    True and wrong pairs weigh alike in all, so that 0.5 says that either is as likely.
+    True and wrong pairs have the same total weight, so that 0.5 means that both are equally likely.
 
     Parameters
     ----------

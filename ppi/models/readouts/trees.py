@@ -14,16 +14,16 @@ from ppi.models.readouts.base import ReadOut
 
 
 class TreeReadOut(ReadOut):
-    """The mean of many trees with random thresholds; the members share out the trees.
+    """The mean of many trees with random thresholds; the trees are divided among the members.
 
     Parameters
     ----------
     trees
-        Trees, of all members together.
+        Total number of trees of all members.
     leaf
-        Fewest training complexes in a leaf.
+        Minimum number of training complexes in a leaf.
     columns
-        Part of the features that each split may choose from.
+        Fraction of the features that each split may choose from.
     options
         See `ReadOut`.
     """

@@ -50,8 +50,7 @@ class Choice:
         cls, sites: str | Sequence[str], mutants: str | Sequence[str], *, alanine: bool, pairs: bool
     ) -> Choice:
         """Return the choice for one text or several of each kind."""
-        listed = ((given,) if isinstance(given, str) else tuple(given) for given in (sites, mutants))
-        where, which = listed
+        where, which = ((given,) if isinstance(given, str) else tuple(given) for given in (sites, mutants))
         return cls(where, alanine, pairs, which)
 
     def __post_init__(self) -> None:

@@ -16,16 +16,21 @@ _TOOLTIPS = {"ddg_lower": "Lower end", "ddg_upper": "Upper end", "interface": "I
 _PDB_SUFFIXES = (".pdb", ".ent", ".pdb.gz", ".ent.gz")
 
 
-def read_pdb_text(path: Path) -> str:
-    """Return the text of a PDB file, which dms-viz takes along with the data.
+def check_pdb(path: Path) -> None:
+    """Raise unless the suffix of a structure is one of PDB files.
 
     Raises
     ------
     InputError
-        If it is a file of another format.
+        If it is another one.
     """
     if not path.name.lower().endswith(_PDB_SUFFIXES):
         raise InputError(f"{path}: dms-viz takes structures in PDB format; give a .pdb file, not mmCIF")
+
+
+def read_pdb_text(path: Path) -> str:
+    """Return the text of a PDB file, which dms-viz takes along with the data; see `check_pdb`."""
+    check_pdb(path)
     data = path.read_bytes()
     return (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("latin-1")
 

@@ -28,7 +28,7 @@ class _Strip:
     def __init__(self, item: ScannedComplex, label: ChainLabels, matrix: np.ndarray, start: int) -> None:
         stop = min(start + _WIDTH, len(label.residues))
         self.label, self.start, self.matrix = label, start, matrix[:, start:stop]
-        self.interface = item.interface_of(label)[start:stop]
+        self.interface = item.interface[label.side, label.chain][start:stop]
         self.title = f"{item.wild.id}, {label}{f' ({label.name})' if label.name else ''}"
 
     def names(self) -> tuple[list[int], list[str]]:

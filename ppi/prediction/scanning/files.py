@@ -30,7 +30,7 @@ def write_scan(
     scan
         What was found.
     output
-        Table: .csv, .tsv, .parquet or .json.
+        Table: .csv, .tsv, .parquet, .json or .xlsx.
     html, png, dms_viz_file
         Page, heat map, and data for dms-viz.
     structure

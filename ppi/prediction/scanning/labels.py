@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
 from data_curation.structures import StructureChain
 from ppi.complexes import UNKNOWN, Complex
 from ppi.effects.mutations import SIDES, Side
@@ -12,8 +14,8 @@ from ppi.errors import InputError
 from ppi.io.tables import CHAIN_NAME_COLUMNS, ComplexTable
 from ppi.prediction.placement import chain_aligner
 
-#: Parts of the shorter of two chains: a chain of a structure is one of the complex if so many of its residues
-#: are the same.
+#: A chain of a structure is one of the complex if so many residues are the same, as a part of the known
+#: residues of the shorter of the two.
 MIN_SAME = 0.9
 
 
@@ -66,7 +68,7 @@ def label_table(
     def names(number: int, side: Side) -> tuple[str, ...]:
         column = CHAIN_NAME_COLUMNS[side]
         cell = table.columns[column].iloc[number] if column in table.columns else ""
-        return tuple(cell.split(",")) if isinstance(cell, str) and cell else ()
+        return tuple(name.strip() for name in str(cell).split(",")) if pd.notna(cell) and cell != "" else ()
 
     return [
         label_chains(item, {side: names(number, side) for side in SIDES}, structure)
@@ -96,7 +98,7 @@ def label_chains(
         If there are not as many names as chains, or a chain is not in the structure.
     """
     labels = tuple(_named(item, names))
-    return labels if structure is None else tuple(_laid(item, labels, structure))
+    return labels if structure is None else _laid(item, labels, structure)
 
 
 def _named(item: Complex, names: Mapping[Side, Sequence[str]]) -> Iterator[ChainLabels]:
@@ -114,29 +116,34 @@ def _named(item: Complex, names: Mapping[Side, Sequence[str]]) -> Iterator[Chain
 
 def _laid(
     item: Complex, labels: Sequence[ChainLabels], structure: Mapping[str, StructureChain]
-) -> Iterator[ChainLabels]:
-    """Lay each chain onto the structure's chain of its name, else onto the most alike that is free."""
-    free = dict(structure)
-    for label in labels:
+) -> tuple[ChainLabels, ...]:
+    """Lay each chain onto the structure's chain of its name, else onto the most alike that is free.
+
+    Long chains come before short ones, which resemble many chains by chance.
+    """
+    free, laid = dict(structure), dict[ChainLabels, ChainLabels]()
+    for label in sorted(labels, key=lambda each: (each.name not in structure, -len(each.residues))):
         order = sorted(free, key=lambda name: (name != label.name, -_sameness(label.residues, free[name])))
         chosen = next((name for name in order if _sameness(label.residues, free[name]) >= MIN_SAME), None)
         if chosen is None:
             found = ", ".join(f"{name} ({_sameness(label.residues, free[name]):.0%})" for name in free)
             raise InputError(
-                f"complex {item.id!r}: the {label} is not in the structure; chains that are left there, and "
-                f"the part of the residues that is the same: {found or 'none'}. At least {MIN_SAME:.0%} must "
-                "be. Give the structure of this complex, or none"
+                f"complex {item.id!r}: {label} is not in the structure; chains that are left there, and the "
+                f"part of the residues that is the same: {found or 'none'}. At least {MIN_SAME:.0%} must be. "
+                "Give the structure of this complex, or none"
             )
         numbers = _numbers(label.residues, free.pop(chosen))
-        yield replace(label, name=chosen, numbers=numbers)
+        laid[label] = replace(label, name=chosen, numbers=numbers)
+    return tuple(laid[label] for label in labels)
 
 
 def _sameness(residues: str, chain: StructureChain) -> float:
-    """Return the part of the shorter chain's residues that are the same, unobserved ones not counted."""
+    """Return the part of the known, observed residues of the shorter chain that are the same."""
     pairs = _aligned(residues, chain.sequence)
     observed = set(chain.positions.values())
     same = sum(residues[own] == chain.sequence[there] != UNKNOWN for own, there in pairs if there in observed)
-    return same / min(len(residues), chain.observed)
+    known = len(residues) - residues.count(UNKNOWN)
+    return same / max(1, min(known, chain.observed - chain.unknown))
 
 
 def _numbers(residues: str, chain: StructureChain) -> tuple[str | None, ...]:

@@ -24,12 +24,15 @@ _SITE_FORMS = (
     "write ligand, ligand:1, ligand:1:102 or ligand:1:95-102 (side, chain and position, counted from 1), "
     "or H, H:100a or H:95-102 (name of a chain and numbers of a structure)"
 )
-#: Between the mutations of one variant.
-_BETWEEN = re.compile(r"\s*[+,]\s*")
+_FORMS = (
+    "write ligand:1:H102A (side, chain counted from 1, wild type, position, mutant), H102A where one chain "
+    "fits, H:Y100aA (name of a chain, wild type, number of a structure, mutant) or H:101:Y:A (name of a "
+    "chain, position in it, wild type, mutant); several are joined by +"
+)
 
 
 def parse_variant(text: str, wild: Complex, labels: Sequence[ChainLabels]) -> tuple[Mutation, ...]:
-    """Read the mutations of a variant, joined by ``+`` or ``,``.
+    """Read the mutations of a variant, joined by ``+``.
 
     Parameters
     ----------
@@ -46,7 +49,7 @@ def parse_variant(text: str, wild: Complex, labels: Sequence[ChainLabels]) -> tu
     InputError
         If a mutation has another form or does not fit, or two change one position.
     """
-    mutations = tuple(sorted(_mutation(part, wild, labels) for part in _BETWEEN.split(text.strip())))
+    mutations = tuple(sorted(_mutation(part.strip(), wild, labels) for part in text.split("+")))
     check_mutations(wild, mutations)
     return mutations
 
@@ -95,7 +98,7 @@ def _mutation(text: str, wild: Complex, labels: Sequence[ChainLabels]) -> Mutati
         position = _by_number(by_number["number"], label, text)
         numbers = [each or "-" for each in label.numbers]
         return _fitting(text, label, position, by_number["wild"], by_number["mutant"], numbers)
-    return parse_mutation(text, wild)
+    return parse_mutation(text, wild, _FORMS)
 
 
 def _fitting(
@@ -163,7 +166,7 @@ def _by_place(text: str, label: ChainLabels, where: str) -> int:
     position = int(text) if text.isdecimal() else 0
     if not 1 <= position <= len(label.residues):
         raise InputError(
-            f"{where!r}: {text} is no position of the {label}; it has {len(label.residues)} residues, "
+            f"{where!r}: {text} is no position of {label}; it has {len(label.residues)} residues, "
             "counted from 1"
         )
     return position

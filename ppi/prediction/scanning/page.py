@@ -18,6 +18,7 @@ from ppi.prediction.scanning.summary import (
     no_gain_sentence,
     site_table,
     strongest_binders,
+    weakest_binders,
 )
 
 _ROWS = 20
@@ -41,11 +42,17 @@ def scan_page(scan: Scan) -> str:
 def _sections(item: ScannedComplex) -> Iterator[str]:
     yield f"<h2>{html.escape(item.wild.id)}</h2>"
     yield f"<p>{html.escape(familiarity_sentence(item))}</p>"
+    if item.prediction["warnings"]:
+        yield f'<p class="warning">{html.escape(item.prediction["warnings"])}</p>'
     sites = site_table(item)
     if len(sites):
         yield html_figure(heat_map_png(item), "png", f"heat map of {item.wild.id}", _CAPTION)
         yield "<h3>Hot spots</h3>"
         yield html_table(_rounded(sites.head(_ROWS)))
+    worse = weakest_binders(item).head(_ROWS)
+    if len(worse):
+        yield "<h3>Mutants that weaken binding most</h3>"
+        yield html_table(_mutants(worse))
     yield "<h3>Best stabilising mutants</h3>"
     better = strongest_binders(item).head(_ROWS)
     for sentence in filter(None, (no_gain_sentence(item), alanine_sentence(better))):

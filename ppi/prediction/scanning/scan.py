@@ -12,7 +12,7 @@ from ppi.complexes import Complex
 from ppi.effects.features import Context
 from ppi.effects.location import LOCATION_NAMES
 from ppi.effects.model import EffectModel
-from ppi.effects.mutations import SIDES, Mutation
+from ppi.effects.mutations import SIDES, Side
 from ppi.io.predictions import KCAL_PER_PKD
 from ppi.prediction.anchoring import AnchoredDifferences
 from ppi.prediction.scanning.choice import Variant
@@ -35,10 +35,12 @@ COLUMNS = {
     "ddg_lower": "lower end of its 90 % interval; empty where the model has none",
     "ddg_upper": "upper end of its 90 % interval",
     "within_noise": "whether the interval contains 0: the change is below the model's noise",
-    "ddg_from_sequence": "ddG by the model of mutation effects alone",
-    "interface": "predicted probability (0 to 1) that the residue is at the interface; the highest one",
+    "ddg_from_sequence": "ddG by the model of mutation effects alone, from sequence and, if it is given, "
+    "from the structure",
+    "interface": "predicted probability (0 to 1) that the residue is at the interface; 0 or 1 by a "
+    "structure; the highest one",
     "pkd": "predicted pKd of the mutant: that of the wild type, less ddG in pKd units",
-    "measured_ddg": "ddG by the training data, where both this mutant and the wild type were measured",
+    "measured_ddg": "measured ddG, where this mutant and the wild type are among the measured neighbours",
     "anchors": "measured complexes that the best estimate starts from; 0 where it is from sequence alone",
 }
 
@@ -56,9 +58,12 @@ class ScannedComplex:
     prediction
         Row of the wild type in the table of predictions; see `ppi.io.predictions.COLUMNS`.
     interface
-        ``(L,)`` predicted probability of the residues of ligand and receptor to be at the interface.
+        ``(L,)`` predicted probability of the residues of each chain, by side and number, to be at the
+        interface.
     known
         Whether it resembles a complex whose measured effects the model of mutation effects has learnt from.
+    located
+        Whether a structure says where its residues lie.
     table
         One row a mutant; see `COLUMNS`.
     """
@@ -66,18 +71,10 @@ class ScannedComplex:
     wild: Complex
     labels: tuple[ChainLabels, ...]
     prediction: pd.Series
-    interface: tuple[np.ndarray, np.ndarray]
+    interface: dict[tuple[Side, int], np.ndarray]
     known: bool
+    located: bool
     table: pd.DataFrame
-
-    def interface_of(self, label: ChainLabels) -> np.ndarray:
-        """Return the ``(length,)`` probabilities of the residues of a chain."""
-        before = sum(
-            len(other.residues)
-            for other in self.labels
-            if other.side == label.side and other.chain < label.chain
-        )
-        return self.interface[SIDES.index(label.side)][before : before + len(label.residues)]
 
     def singles(self) -> pd.DataFrame:
         """Return the rows of single mutants, with integers as `chain` and `position`."""
@@ -113,6 +110,7 @@ def scan_complex(
     quantile: float,
     *,
     known: bool,
+    located: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> ScannedComplex:
     """Put together what is known of the mutants of a complex.
 
@@ -128,10 +126,13 @@ def scan_complex(
         What follows from measured neighbours, if there are any.
     quantile
         Of the errors of anchored predictions in units of their standard deviation.
+    located
+        Where residues lie in a structure; see `ppi.effects.model.EffectModel.context`.
     """
-    context = effects.context(wild)
+    context = effects.context(wild, located)
     from_sequence = effects.ddg_in(context, variants)
-    best, half_width = from_sequence.copy(), _half_width(effects, variants, known)
+    interface = _interface(wild, context)
+    best, half_width = from_sequence.copy(), _half_width(effects, context, variants, known)
     measured: np.ndarray = np.full(len(variants), np.nan)
     anchors = np.zeros(len(variants), dtype=int)
     if anchored is not None:
@@ -146,7 +147,10 @@ def scan_complex(
         "ddg_upper": best + half_width,
         "within_noise": np.isnan(half_width) | (np.abs(best) <= half_width),
         "ddg_from_sequence": from_sequence,
-        "interface": [max(_interface(context, item) for item in variant) for variant in variants],
+        "interface": [
+            max(float(interface[item.side, item.chain][item.position - 1]) for item in variant)
+            for variant in variants
+        ],
         "pkd": float(prediction["pkd"]) - best / KCAL_PER_PKD,
         "measured_ddg": measured,
         "anchors": anchors,
@@ -155,19 +159,26 @@ def scan_complex(
     table = described.assign(**columns)[list(COLUMNS)]
     if all(len(variant) == 1 for variant in variants):
         table = table.astype({"chain": int, "position": int})
-    sides = context.locations[0][:, _INTERFACE], context.locations[1][:, _INTERFACE]
-    return ScannedComplex(wild, labels, prediction, sides, known, table)
+    return ScannedComplex(wild, labels, prediction, interface, known, located is not None, table)
 
 
-def _interface(context: Context, mutation: Mutation) -> float:
-    side = SIDES.index(mutation.side)
-    before = sum(map(len, context.sides[side][: mutation.chain - 1]))
-    return float(context.locations[side][before + mutation.position - 1, _INTERFACE])
+def _interface(wild: Complex, context: Context) -> dict[tuple[Side, int], np.ndarray]:
+    """Return the probabilities of the residues of each chain to be at the interface."""
+    found: dict[tuple[Side, int], np.ndarray] = {}
+    for side, locations in zip(SIDES, context.locations, strict=True):
+        ends = np.cumsum([len(chain) for chain in getattr(wild, side)])
+        for number, part in enumerate(np.split(locations[:, _INTERFACE], ends[:-1]), start=1):
+            found[side, number] = part
+    return found
 
 
-def _half_width(effects: EffectModel, variants: Sequence[Variant], known: bool) -> np.ndarray:
+def _half_width(
+    effects: EffectModel, context: Context, variants: Sequence[Variant], known: bool
+) -> np.ndarray:
     """Return the half widths of what the model of effects says; NaN where it has no interval."""
-    interval = effects.parts.interval
+    parts = effects.parts
+    from_structure = context.from_structure and parts.structure_forest is not None
+    interval = parts.structure_interval if from_structure else parts.interval
     if interval is None:
         return np.full(len(variants), np.nan)
     return interval.half_width(np.array([len(each) for each in variants]), new=not known)

@@ -8,8 +8,8 @@ import pandas as pd
 
 from ppi.prediction.scanning.scan import Scan, ScannedComplex
 
-#: Sites and mutants that a summary shows.
-SHOWN = 5
+#: Sites and mutants that a summary shows; so few mutants are all shown.
+SHOWN, FEW = 5, 10
 
 LIMITS = (
     "ddG is dG(mutant) - dG(wild type) in kcal/mol, positive for weaker binding. Predicted from sequence "
@@ -39,11 +39,15 @@ def familiarity_sentence(item: ScannedComplex) -> str:
     start = (
         f"The mutants start from {anchors} measured complexes around it."
         if anchors
-        else "The mutants are predicted from sequence alone: nothing measured was used. "
+        else f"The mutants are predicted from {_source(item)}: nothing measured was used. "
         f"{'A complex' if item.known else 'No complex'} with measured effects of mutations resembles this one"
         f"{'.' if item.known else ', which makes the intervals wider.'}"
     )
     return f"{wild}{novelty}{near}{pkd}. {start}"
+
+
+def _source(item: ScannedComplex) -> str:
+    return "sequence and structure" if item.located else "sequence alone"
 
 
 def site_table(item: ScannedComplex) -> pd.DataFrame:
@@ -73,6 +77,12 @@ def strongest_binders(item: ScannedComplex) -> pd.DataFrame:
     """Return the mutants that are predicted to bind more strongly than the wild type, the best first."""
     better = item.table[item.table["ddg_kcal_mol"] < 0]
     return better.sort_values("ddg_kcal_mol", kind="stable")
+
+
+def weakest_binders(item: ScannedComplex) -> pd.DataFrame:
+    """Return the mutants that are predicted to bind more weakly than the wild type, the worst first."""
+    worse = item.table[item.table["ddg_kcal_mol"] > 0]
+    return worse.sort_values("ddg_kcal_mol", ascending=False, kind="stable")
 
 
 def site_name(row: pd.Series) -> str:
@@ -120,8 +130,16 @@ def no_gain_sentence(item: ScannedComplex) -> str | None:
 def _lines(item: ScannedComplex) -> Iterator[str]:
     table = item.table
     beyond = int((~table["within_noise"]).sum())
-    yield f"{item.wild.id}: {len(table):,} mutants, {beyond:,} beyond the model's noise"
+    count = "1 mutant" if len(table) == 1 else f"{len(table):,} mutants"
+    yield f"{item.wild.id}: {count}, {beyond:,} beyond the model's noise"
     yield familiarity_sentence(item)
+    if item.prediction["warnings"]:
+        yield f"Warning: {item.prediction['warnings']}."
+    if len(table) <= FEW:
+        yield "ddG in kcal/mol (positive: weaker binding), with 90 % intervals:"
+        yield from _mutant_lines(table)
+        yield from filter(None, [alanine_sentence(strongest_binders(item))])
+        return
     sites = site_table(item).head(SHOWN)
     if len(sites):
         yield "Hot spots, by the mean ddG of a site in kcal/mol (positive: weaker binding):"
@@ -130,12 +148,21 @@ def _lines(item: ScannedComplex) -> Iterator[str]:
                 f"  {site['site']:28s} {site['mean_ddg']:6.2f}   largest {site['largest']} "
                 f"{site['largest_ddg']:.2f}   interface {site['interface']:.2f}"
             )
+    else:
+        yield "Mutants that weaken binding most, with 90 % intervals in kcal/mol (positive: weaker binding):"
+        yield from _mutant_lines(weakest_binders(item).head(SHOWN))
     better = strongest_binders(item).head(SHOWN)
     if len(better):
         yield "Best stabilising mutants, with 90 % intervals:"
-    for _, row in better.iterrows():
+        yield from _mutant_lines(better)
+    yield from filter(None, (no_gain_sentence(item), alanine_sentence(better)))
+
+
+def _mutant_lines(rows: pd.DataFrame) -> Iterator[str]:
+    for _, row in rows.iterrows():
+        measured = row["measured_ddg"]
         yield (
             f"  {mutant_name(row):28s} {row['ddg_kcal_mol']:6.2f}   "
             f"({row['ddg_lower']:.2f} to {row['ddg_upper']:.2f})"
+            f"{f'   measured {measured:.2f}' if measured == measured else ''}"
         )
-    yield from filter(None, (no_gain_sentence(item), alanine_sentence(better)))

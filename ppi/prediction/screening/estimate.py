@@ -82,7 +82,7 @@ class Estimate:
             If it does; the message says what to do.
         """
         over = []
-        if self.seconds > max_hours * 3600:
+        if not self.seconds <= max_hours * 3600:
             over.append(f"longer than --max-hours {max_hours:g}")
         if folder is not None and self.disk_bytes > (free := shutil.disk_usage(folder).free):
             over.append(f"more disk than the {_disk(free)} that are free")
@@ -204,4 +204,4 @@ def _duration(seconds: float) -> str:
     for name, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * size:
             return f"{seconds / size:,.1f} {name}"
-    return f"{seconds:.0f} seconds"
+    return "1 second" if seconds < 1.5 else f"{seconds:.0f} seconds"

@@ -1,7 +1,8 @@
-"""Rows of a screen as files: blocks as parts in a work folder, joined at the end."""
+"""The table of a screen: its columns, and its rows as files, blocks as parts that are joined at the end."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,19 +12,64 @@ import pandas as pd
 from data_curation.errors import OutputError
 from data_curation.files import atomic_file, check_writable_file
 from ppi.errors import InputError
+from ppi.io.predictions import COLUMNS as OF_PREDICTIONS
 from ppi.io.predictions import format_csv
-from ppi.prediction.screening.columns import COLUMNS, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_FROM_PREDICTIONS = (
+    "pkd",
+    "pkd_std",
+    "pkd_lower",
+    "pkd_upper",
+    "kd_molar",
+    "partner_score",
+    "novelty",
+    "ligand_identity",
+    "receptor_identity",
+    "pair_identity",
+    "nearest_complex",
+    "nearest_pkd",
+    "anchors",
+    "warnings",
+    "truncated",
+    "model",
+)
+#: The columns of a screen, in order, and what each holds.
+COLUMNS = {
+    "ligand": "id of the ligand",
+    "receptor": "id of the receptor",
+    "rank": "where the pair stands among all pairs of its target, from 1, by pKd; where pKd is equal, by the "
+    "lower end of the interval; pairs that are equal in both share a rank",
+    "overlapping": "how many other pairs of the target have an interval that overlaps with this one's: by "
+    "their intervals they cannot be told apart",
+    "z_score": "pKd minus the mean of all pairs of the target, over their standard deviation; empty for "
+    "fewer than 10 pairs",
+} | {name: OF_PREDICTIONS[name] for name in _FROM_PREDICTIONS}
+_TEXT = ("ligand", "receptor", "novelty", "nearest_complex", "warnings", "model")
+_COUNTS = ("rank", "overlapping", "anchors")
 _PARQUET, _SEPARATORS = ".parquet", {".csv": ",", ".tsv": "\t"}
 #: Bytes of a row of Parquet, measured: seven numbers hardly shrink, the other columns repeat themselves.
 _PARQUET_ROW = 80.0
-SUFFIXES = (*_SEPARATORS, _PARQUET)
+_SUFFIXES = (*_SEPARATORS, _PARQUET)
 
 
-def check_output(path: Path) -> Path:
+def check_format(path: str | os.PathLike[str]) -> Path:
+    """Return the path of an output in a format that is written, by its suffix.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    output = Path(path)
+    if output.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"{path}: unknown suffix {output.suffix!r}; give {', '.join(_SUFFIXES)}")
+    return output
+
+
+def check_output(path: str | os.PathLike[str]) -> Path:
     """Return the path if a screen can be written there.
 
     Raises
@@ -33,12 +79,24 @@ def check_output(path: Path) -> Path:
     data_curation.errors.OutputError
         If it exists, or cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path}: unknown suffix {path.suffix!r}; {', '.join(SUFFIXES)} are written")
-    target = check_writable_file(path)
-    if target.exists():
+    output = check_format(path)
+    if check_writable_file(output).exists():
         raise OutputError(f"{path} exists and is left as it is; name another output, or remove it")
-    return path
+    return output
+
+
+def schema() -> pa.Schema:
+    """Return the columns as Parquet has them; texts that repeat are stored once."""
+    import pyarrow as pa
+
+    def kind(name: str) -> pa.DataType:
+        if name in _TEXT:
+            return pa.dictionary(pa.int32(), pa.string())
+        if name in _COUNTS:
+            return pa.int32()
+        return pa.bool_() if name == "truncated" else pa.float64()
+
+    return pa.schema([(name, kind(name)) for name in COLUMNS])
 
 
 def write_part(frame: pd.DataFrame, path: Path) -> None:

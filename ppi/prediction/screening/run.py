@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -69,7 +70,7 @@ class Screen:
         filled = [table for table in tables if len(table)]
         return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
-    def write(self, output: Path, *, resume: bool) -> ScreenSummary:
+    def write(self, output: str | os.PathLike[str], *, resume: bool = False) -> ScreenSummary:
         """Write the rows block by block into a file that does not exist yet.
 
         Finished blocks lie in a folder beside it, ``OUTPUT.unfinished``, until all are there.
@@ -89,11 +90,11 @@ class Screen:
         data_curation.errors.OutputError
             If the output exists or cannot be written, or there is an unfinished screen and `resume` is off.
         """
-        check_output(output)
-        work = WorkFolder(output)
+        target = check_output(output)
+        work = WorkFolder(target)
         work.check(resume)
         if not work.path.exists():
-            self._checked(output.suffix.lower(), output)
+            self._checked(target.suffix.lower(), target)
         blocks = 0
         with work.opened(pins_of(self.parts, self.targets, self.settings, self.device)):
             screener = self._screener(work.prepared(self._prepare))
@@ -105,7 +106,7 @@ class Screen:
                     else:
                         write_part(screener.table(block, advance), path)
             rows = work.finish(blocks)
-        return ScreenSummary(self.targets.pairs, rows, str(output))
+        return ScreenSummary(self.targets.pairs, rows, str(target))
 
     def _checked(self, suffix: str, output: Path | None) -> None:
         """Say what the screen will cost, or refuse it."""

@@ -100,7 +100,7 @@ class JoiningScorer(PairScorer):
         By role, ligand first: which of `sides` each ligand and each receptor is.
     """
 
-    at_once = 4096
+    at_once = 2048
 
     def __init__(
         self, model: AffinityModel, sides: PooledSides, numbers: tuple[np.ndarray, np.ndarray]

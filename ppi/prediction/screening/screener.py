@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,25 +17,15 @@ from ppi.models.calibration import FAMILIAR
 from ppi.prediction.anchoring import Anchored
 from ppi.prediction.oddities import oddities_of_side
 from ppi.prediction.screening.anchored import AnchoredPairs
-from ppi.prediction.screening.columns import COLUMNS
 from ppi.prediction.screening.familiarity import Familiarity
+from ppi.prediction.screening.output import COLUMNS
 from ppi.prediction.screening.preparation import Parts, Prepared
 from ppi.prediction.screening.ranking import ranking
-from ppi.prediction.screening.scoring import PairScores
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import Block, Targets
 
 _Columns = dict[str, np.ndarray]
 _NOVELTY = np.array(["familiar", "half-familiar", "new"], dtype=object)
-
-
-class _Job(NamedTuple):
-    """The pairs of one target: numbers of their sides, and what the model says of them."""
-
-    target: int
-    ligands: np.ndarray
-    receptors: np.ndarray
-    scores: PairScores
 
 
 class Screener:
@@ -87,117 +77,135 @@ class Screener:
         advance
             Takes how many more pairs are done.
         """
-        with _shared_threads(self._resources.at_once):
+        with _THREADS.shared(self._resources.at_once):
             return self._table(block, advance)
 
     def _table(self, block: Block, advance: Callable[[int], None]) -> pd.DataFrame:
         ligands, receptors = self._targets.pairs_of(block)
         size = self._scorer.at_once
         parts = [slice(start, start + size) for start in range(0, len(ligands), size)]
-        scores = []
-        found = self._engine.map(
-            lambda part: self._scorer.score(ligands[part], receptors[part]), parts, self._resources
-        )
-        for scored in found:
-            scores.append(scored)
-            advance(len(scored.mean))
-        joined = PairScores(*(np.concatenate(arrays) for arrays in zip(*scores, strict=True)))
-        ends = np.cumsum([self._targets.size(target) for target in block])[:-1]
-        jobs = map(
-            _Job,
-            block,
-            np.split(ligands, ends),
-            np.split(receptors, ends),
-            (
-                PairScores(*arrays)
-                for arrays in zip(*(np.split(array, ends) for array in joined), strict=True)
-            ),
-        )
-        rows = list(self._engine.map(self._of_target, jobs, self._resources))
+        found = []
+        for columns in self._engine.map(
+            lambda part: self._of_pairs(ligands[part], receptors[part]), parts, self._resources
+        ):
+            found.append(columns)
+            advance(len(columns["pkd"]))
+        pairs = {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
+        ends = np.cumsum([self._targets.size(target) for target in block])
+        rows = [self._kept(pairs, slice(*both)) for both in zip([0, *ends[:-1]], ends, strict=True)]
         frame = pd.DataFrame({name: np.concatenate([row[name] for row in rows]) for name in rows[0]})
         frame = frame.assign(kd_molar=kd_from_pkd(frame["pkd"]), model=self._model)
         return frame[list(COLUMNS)]
 
-    def _of_target(self, job: _Job) -> _Columns:
-        found = self._nearest(job)
-        pkd, spread = job.scores.mean.copy(), job.scores.spread.copy()
-        half_width = self._calibration.half_width(spread, found["pair_identity"])
+    def _of_pairs(self, ligands: np.ndarray, receptors: np.ndarray) -> _Columns:
+        """Return the columns that a pair has by itself, for ``(N,)`` pairs, target by target."""
+        scores = self._scorer.score(ligands, receptors)
+        targets, candidates = (
+            (receptors, ligands) if self._targets.per == "receptor" else (ligands, receptors)
+        )
+        starts = np.flatnonzero(np.diff(targets, prepend=-1))
+        runs = [slice(*both) for both in zip(starts, [*starts[1:], len(targets)], strict=True)]
+        nearest = self._nearest(ligands, receptors, runs)
+        pkd, spread = scores.mean.copy(), scores.spread.copy()
+        half_width = self._calibration.half_width(spread, nearest["pair_identity"])
         anchors = np.zeros(len(pkd), dtype=np.int64)
-        for pair, near in self._neighbours(job, found).items():
-            pkd[pair], spread[pair], anchors[pair] = near.pkd, near.std, near.neighbours
-            half_width[pair] = near.std * (self._calibration.anchored_quantile or np.nan)
-        lower, upper = pkd - half_width, pkd + half_width
-        ranked = ranking(pkd, lower, upper)
-        columns = found | {
-            "ligand": self._ids[0][job.ligands],
-            "receptor": self._ids[1][job.receptors],
-            "rank": ranked.rank,
-            "overlapping": ranked.overlapping,
-            "z_score": ranked.z_score,
+        for run in runs:
+            target = int(targets[run.start])
+            for pair, near in self._neighbours(target, candidates, run, scores.mean, nearest):
+                pkd[pair], spread[pair], anchors[pair] = near.pkd, near.std, near.neighbours
+                half_width[pair] = near.std * (self._calibration.anchored_quantile or np.nan)
+        return nearest | {
+            "ligand": self._ids[0][ligands],
+            "receptor": self._ids[1][receptors],
             "pkd": pkd,
             "pkd_std": spread,
-            "pkd_lower": lower,
-            "pkd_upper": upper,
-            "partner_score": job.scores.partner,
+            "pkd_lower": pkd - half_width,
+            "pkd_upper": pkd + half_width,
+            "partner_score": scores.partner,
             "anchors": anchors,
-            "warnings": self._warnings(job),
-            "truncated": job.scores.truncated,
+            "warnings": self._warnings(ligands, receptors, scores.truncated),
+            "truncated": scores.truncated,
         }
+
+    def _kept(self, pairs: _Columns, of_target: slice) -> _Columns:
+        """Return what is kept of the pairs of a target, the best first."""
+        columns = {name: values[of_target] for name, values in pairs.items()}
+        ranked = ranking(columns["pkd"], columns["pkd_lower"], columns["pkd_upper"])
         kept = ranked.order
         if self._settings.min_pkd is not None:
-            kept = kept[pkd[kept] >= self._settings.min_pkd]
+            kept = kept[columns["pkd"][kept] >= self._settings.min_pkd]
         kept = kept[: self._settings.top_k]
+        columns |= {"rank": ranked.rank, "overlapping": ranked.overlapping, "z_score": ranked.z_score}
         return {name: values[kept] for name, values in columns.items()}
 
-    def _nearest(self, job: _Job) -> _Columns:
-        """Return the columns that say what a pair resembles; empty where that is not wanted."""
-        count, hits = len(job.ligands), self._prepared.hits
+    def _nearest(self, ligands: np.ndarray, receptors: np.ndarray, runs: Sequence[slice]) -> _Columns:
+        """Return the columns that say what pairs resemble, in runs of one target each.
+
+        They are empty where that is not wanted.
+        """
+        count, hits = len(ligands), self._prepared.hits
         if self._familiarity is None or hits is None:
             unknown, nothing = np.full(count, np.nan), np.full(count, None, dtype=object)
             names = ("ligand_identity", "receptor_identity", "pair_identity", "nearest_pkd")
             return dict.fromkeys(names, unknown) | dict.fromkeys(("novelty", "nearest_complex"), nothing)
-        ligands, receptors = self._prepared.ligands[job.ligands], self._prepared.receptors[job.receptors]
-        target, candidates = (
-            (receptors[0], ligands) if self._targets.per == "receptor" else (ligands[0], receptors)
-        )
-        nearest = self._familiarity.nearest(int(target), candidates)
-        sides = hits.best[ligands], hits.best[receptors]
-        familiar, half = nearest.identity >= FAMILIAR, np.maximum(*sides) >= FAMILIAR
+        own = self._prepared.ligands[ligands], self._prepared.receptors[receptors]
+        targets, candidates = own[::-1] if self._targets.per == "receptor" else own
+        nearest = [self._familiarity.nearest(int(targets[run.start]), candidates[run]) for run in runs]
+        identity, number = map(np.concatenate, zip(*nearest, strict=True))
+        sides = hits.best[own[0]], hits.best[own[1]]
+        familiar, half = identity >= FAMILIAR, np.maximum(*sides) >= FAMILIAR
         return {
             "novelty": _NOVELTY[np.where(familiar, 0, np.where(half, 1, 2))],
             "ligand_identity": sides[0],
             "receptor_identity": sides[1],
-            "pair_identity": nearest.identity,
+            "pair_identity": identity,
             # Number -1, for none, is the last one.
-            "nearest_complex": self._names[nearest.number],
-            "nearest_pkd": self._measured[nearest.number],
+            "nearest_complex": self._names[number],
+            "nearest_pkd": self._measured[number],
         }
 
-    def _neighbours(self, job: _Job, found: _Columns) -> dict[int, Anchored]:
+    def _neighbours(
+        self, target: int, candidates: np.ndarray, run: slice, prior: np.ndarray, nearest: _Columns
+    ) -> Iterator[tuple[int, Anchored]]:
+        """Yield the pairs in a run of one target that start from measured complexes, and what these say."""
         if self._anchored is None:
-            return {}
-        candidates = job.ligands if self._targets.per == "receptor" else job.receptors
-        return self._anchored.predict(
-            job.target, candidates, job.scores.mean, found["pair_identity"], found["nearest_complex"]
-        )
+            return
+        like = nearest["pair_identity"][run], nearest["nearest_complex"][run]
+        for pair, near in self._anchored.predict(target, candidates[run], prior[run], *like).items():
+            yield run.start + pair, near
 
-    def _warnings(self, job: _Job) -> np.ndarray:
-        ligand, receptor = self._odd[0][job.ligands], self._odd[1][job.receptors]
-        texts = (ligand, receptor, np.where(job.scores.truncated, "shortened", "").astype(object))
+    def _warnings(self, ligands: np.ndarray, receptors: np.ndarray, truncated: np.ndarray) -> np.ndarray:
+        ligand, receptor = self._odd[0][ligands], self._odd[1][receptors]
+        texts = (ligand, receptor, np.where(truncated, "shortened", "").astype(object))
         if not any((text != "").any() for text in texts):
             return ligand
         return _texts("; ".join(filter(None, row)) for row in zip(*texts, strict=True))
 
 
-@contextmanager
-def _shared_threads(workers: int) -> Iterator[None]:
-    """Let the workers share torch's threads: with all of them in each, they would wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, before // workers))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class _TorchThreads:
+    """Torch's threads, which all workers of all screens in this process share."""
+
+    def __init__(self) -> None:
+        self._lock, self._screens, self._all = threading.Lock(), 0, 0
+
+    @contextmanager
+    def shared(self, workers: int) -> Iterator[None]:
+        """Let workers share the threads: with all of them in each, they would wait for each other."""
+        with self._lock:
+            if not self._screens:
+                self._all = torch.get_num_threads()
+            self._screens += 1
+            torch.set_num_threads(max(1, self._all // workers))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._screens -= 1
+                if not self._screens:
+                    torch.set_num_threads(self._all)
+
+
+_THREADS = _TorchThreads()
 
 
 def _odd(sides: Sequence[Side], role: str) -> np.ndarray:

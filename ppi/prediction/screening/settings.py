@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from ppi.errors import SettingsError
 
@@ -40,8 +41,6 @@ class ScreenSettings:
         if self.per not in get_args(Role):
             raise SettingsError(f"per is {self.per!r}; give 'ligand' or 'receptor'")
         if self.top_k is not None and self.top_k < 1:
-            raise SettingsError(f"top_k is {self.top_k}; give 1 or more, or nothing to keep all pairs")
-
-    def record(self) -> dict[str, Any]:
-        """Return the settings as JSON has them."""
-        return asdict(self)
+            raise SettingsError(f"top_k is {self.top_k}; give 1 or more, or None to keep all pairs")
+        if self.min_pkd is not None and not math.isfinite(self.min_pkd):
+            raise SettingsError(f"min_pkd is {self.min_pkd}; give a number, or None to keep all pairs")

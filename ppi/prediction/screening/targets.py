@@ -44,12 +44,23 @@ class Targets:
     def listed(
         cls, ligands: Sequence[Side], receptors: Sequence[Side], per: Role, pairs: np.ndarray
     ) -> Targets:
-        """Take ``(P, 2)`` numbers of ligand and receptor; candidates keep the order of the list."""
-        of_target, candidates = pairs[:, ::-1].T if per == "receptor" else pairs.T
+        """Take ``(P, 2)`` numbers of ligand and receptor; sides without a partner are left out.
+
+        The targets keep the order of their sides, and the candidates of each that of the list.
+        """
+        (used_ligands, ligand), (used_receptors, receptor) = (
+            np.unique(column, return_inverse=True) for column in pairs.T
+        )
+        of_target, candidates = (receptor, ligand) if per == "receptor" else (ligand, receptor)
         order = np.argsort(of_target, kind="stable")
-        count = len(receptors if per == "receptor" else ligands)
-        starts = np.searchsorted(of_target[order], np.arange(count + 1))
-        return cls(ligands, receptors, per, candidates[order], starts)
+        starts = np.searchsorted(of_target[order], np.arange(of_target.max() + 2))
+        return cls(
+            [ligands[number] for number in used_ligands],
+            [receptors[number] for number in used_receptors],
+            per,
+            candidates[order],
+            starts,
+        )
 
     @property
     def targets(self) -> Sequence[Side]:
@@ -87,7 +98,7 @@ class Targets:
         return int(self.starts[target + 1] - self.starts[target])
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the targets that have candidates, in order, in blocks."""
+        """Yield the targets, in order, in blocks."""
         block: list[int] = []
         filled = 0
         for target in range(len(self.targets)):
@@ -95,11 +106,9 @@ class Targets:
             if block and filled + size > BLOCK_PAIRS:
                 yield tuple(block)
                 block, filled = [], 0
-            if size:
-                block.append(target)
-                filled += size
-        if block:
-            yield tuple(block)
+            block.append(target)
+            filled += size
+        yield tuple(block)
 
     def pairs_of(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of ligand and receptor of all pairs of a block, target by target."""

@@ -20,7 +20,7 @@ from data_curation.files import atomic_file
 from ppi.errors import InputError
 from ppi.io.sides import Side
 from ppi.models.files import WEIGHTS_HASH
-from ppi.prediction.screening.output import join_parts
+from ppi.prediction.screening.output import check_output, join_parts
 from ppi.prediction.screening.preparation import Parts, Prepared
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import BLOCK_PAIRS, Targets
@@ -76,13 +76,15 @@ class WorkFolder:
             raise OutputError(f"another process works in {self.path}; wait until it has ended") from error
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
-        with lock:
-            try:
-                self._pin(json.loads(json.dumps(pins)))
-                yield
-            finally:
-                if not (self.path / _SIDES).exists():
-                    shutil.rmtree(self.path, ignore_errors=True)  # nothing is there to continue
+        try:
+            self._pin(json.loads(json.dumps(pins)))
+            yield
+        finally:
+            over = not (self.path / _SIDES).exists()  # nothing is there to continue
+            lock.lock.release()
+            # Only now: a file that is open cannot be removed from every file system.
+            if over:
+                shutil.rmtree(self.path, ignore_errors=True)
 
     def part(self, number: int) -> Path:
         """Return the file of a block."""
@@ -98,11 +100,20 @@ class WorkFolder:
         return prepared
 
     def finish(self, blocks: int) -> int:
-        """Join blocks, numbered from 1, into the output, remove the folder, and return the number of rows."""
+        """Join blocks, numbered from 1, into the output, and return the number of rows.
+
+        Nothing is left to continue, so the folder goes when it is closed.
+
+        Raises
+        ------
+        data_curation.errors.OutputError
+            If the output exists by now, or cannot be written.
+        """
         joined = self.path / f"joined{self.output.suffix}"
         rows = join_parts((self.part(number) for number in range(1, blocks + 1)), joined)
+        check_output(self.output)
         joined.rename(self.output)
-        shutil.rmtree(self.path)
+        (self.path / _SIDES).unlink()
         return rows
 
     def _pin(self, pins: Mapping[str, Any]) -> None:
@@ -140,7 +151,7 @@ def pins_of(parts: Parts, targets: Targets, settings: ScreenSettings, device: st
         "receptors": _digest(_lines(targets.receptors)),
         "pairs": _digest(listed) if listed else "all",
         "block_pairs": BLOCK_PAIRS,
-        **settings.record(),
+        **asdict(settings),
         **{name: packages.get(name) for name in _VERSIONS},
     }
 

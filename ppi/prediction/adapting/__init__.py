@@ -1,0 +1,1 @@
+"""A model of one complex, adapted to its measured variants."""
