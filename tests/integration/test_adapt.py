@@ -212,6 +212,6 @@ def test_bounds_replicates_and_scores_are_said(tmp_path: Path, capsys: pytest.Ca
     card = capsys.readouterr().out
     assert shown in card
     assert "only 3 variants have a measured value" in card
-    assert "Of a score only ranks have a meaning" in card
+    assert "Only the ranks of a score have a meaning" in card
     with pytest.raises(ModelError, match="an adapted model; ppi predict and"):
         ppi.load_model(tmp_path / "model")
