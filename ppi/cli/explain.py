@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from ppi.cli.outputs import checked_outputs
 from ppi.errors import InputError
 
 
@@ -57,23 +58,14 @@ def explain(
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     """
-    from data_curation.files import check_writable_file, refuse_overwriting
     from ppi.io.inputs import files_of
-    from ppi.io.predictions import check_suffix
 
     if not complexes:
         raise InputError("give one or more files of complexes")
     if coloured is not None and structure is None:
         raise InputError("--coloured writes a structure again; give it with --structure")
-    targets = [path for path in (output, html, coloured) if path is not None]
-    if len({path.absolute() for path in targets}) < len(targets):
-        raise InputError("two outputs have one name; give each a file of its own")
-    if output is not None:
-        check_suffix(output)
     sources = [*files_of(complexes), *filter(None, [structure])]
-    for path in targets:
-        check_writable_file(path)
-        refuse_overwriting(path, sources)
+    outputs = checked_outputs(output, (html, coloured), sources)
 
     from ppi.explain.explain import explain as run
     from ppi.explain.files import write_explanations
@@ -89,5 +81,5 @@ def explain(
         found, output=output, html=html, structure=structure, coloured=coloured, colour_by=colour_by
     )
     sys.stdout.write(summary_text(found))
-    for path in targets:
+    for path in outputs:
         print(f"written: {path}", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ppi.cli.outputs import checked_outputs
 from ppi.errors import InputError
 
 
@@ -61,16 +62,13 @@ def predict(
     novelty
         Search for the training complexes that resemble each complex.
     """
-    from data_curation.files import check_writable_file, refuse_overwriting
     from ppi.io.fasta import read_side_pairs
     from ppi.io.inputs import files_of
-    from ppi.io.predictions import check_suffix, format_csv, write_predictions
+    from ppi.io.predictions import format_csv, write_predictions
 
     if bool(complexes) == (ligand is not None) or (ligand is None) != (receptor is None):
         raise InputError("give either files of complexes, or both --ligand and --receptor")
-    if output is not None:
-        check_writable_file(check_suffix(output))
-        refuse_overwriting(output, [*files_of(complexes), *filter(None, (ligand, receptor))])
+    checked_outputs(output, (), [*files_of(complexes), *filter(None, (ligand, receptor))])
 
     from ppi.prediction.predict import predict as run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ppi.cli.outputs import checked_outputs
 from ppi.errors import InputError
 
 
@@ -74,9 +75,7 @@ def scan(
     novelty
         Look for the training complexes that resemble the complex.
     """
-    from data_curation.files import check_writable_file, refuse_overwriting
     from ppi.io.inputs import files_of
-    from ppi.io.predictions import check_suffix
 
     if not complexes:
         raise InputError("give one or more files of complexes")
@@ -86,15 +85,8 @@ def scan(
         if structure is None:
             raise InputError("--dms-viz shows mutants on a structure; give it with --structure")
         check_pdb(structure)
-    targets = [path for path in (output, html, png, dms_viz) if path is not None]
-    if len({path.absolute() for path in targets}) < len(targets):
-        raise InputError("two outputs have one name; give each a file of its own")
-    if output is not None:
-        check_suffix(output)
     sources = [*files_of(complexes), *filter(None, [structure])]
-    for path in targets:
-        check_writable_file(path)
-        refuse_overwriting(path, sources)
+    outputs = checked_outputs(output, (html, png, dms_viz), sources)
 
     from ppi.prediction.predictor import Predictor
     from ppi.prediction.scanning.files import write_scan
@@ -112,5 +104,5 @@ def scan(
         )
     write_scan(found, output=output, html=html, png=png, dms_viz_file=dms_viz, structure=structure)
     sys.stdout.write(summary_text(found))
-    for path in targets:
+    for path in outputs:
         print(f"written: {path}", file=sys.stderr)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ppi.cli.outputs import checked_outputs
+
 
 def suggest(
     model: Path,
@@ -80,14 +82,10 @@ def suggest(
     device
         auto, cpu, cuda or cuda:N.
     """
-    from data_curation.files import check_writable_file, refuse_overwriting
     from ppi.io.inputs import files_of
-    from ppi.io.predictions import check_suffix, write_predictions
+    from ppi.io.predictions import write_predictions
 
-    if output is not None:
-        check_suffix(output)
-        check_writable_file(output)
-        refuse_overwriting(output, [*files_of(complexes), *filter(None, [structure])])
+    checked_outputs(output, (), [*files_of(complexes), *filter(None, [structure])])
 
     from ppi.prediction.suggesting.suggest import suggest as run
     from ppi.prediction.suggesting.summary import summary_text

@@ -30,6 +30,8 @@ from ppi.models.files import (
     MANIFEST_FILE,
     WEIGHTS_FILE,
     WEIGHTS_HASH,
+    check_file_hash,
+    read_json_object,
     read_training_complexes,
     write_complexes,
 )
@@ -152,9 +154,9 @@ def read_parts(folder: Path) -> tuple[EffectParts, dict[str, Any]]:
     ModelError
         If the folder is missing, incomplete, damaged, or of another version.
     """
-    config, manifest = _read_config(folder), _read_json(folder / MANIFEST_FILE)
+    config, manifest = _read_config(folder), read_json_object(folder / MANIFEST_FILE)
     path = folder / WEIGHTS_FILE
-    _check_hash(path, "weights", manifest.get(WEIGHTS_HASH))
+    check_file_hash(path, manifest.get(WEIGHTS_HASH), "weights")
     try:
         tensors = load_file(path)
         projection = Projection(tensors[f"{_PROJECTION}shift"], tensors[f"{_PROJECTION}matrix"])
@@ -183,42 +185,19 @@ def _forest(tensors: Mapping[str, torch.Tensor], prefix: str, config: EffectConf
 def _interval(folder: Path, name: str, recorded: str | None) -> EffectInterval | None:
     if recorded is None:
         return None
-    _check_hash(folder / name, "intervals", recorded)
+    check_file_hash(folder / name, recorded, "intervals")
     return read_interval(folder / name)
 
 
 def _complexes(folder: Path, manifest: Mapping[str, Any]) -> tuple[Complex, ...]:
     if _COMPLEXES_HASH not in manifest:
         return ()
-    _check_hash(folder / COMPLEXES_FILE, "training complexes", manifest[_COMPLEXES_HASH])
+    check_file_hash(folder / COMPLEXES_FILE, manifest[_COMPLEXES_HASH], "training complexes")
     return read_training_complexes(folder)
 
 
-def _check_hash(path: Path, what: str, recorded: str | None) -> None:
-    if not path.is_file():
-        raise ModelError(f"{path.parent}: {path.name} is missing; copy the model folder again")
-    found = sha256_of(path)
-    if found != recorded:
-        raise ModelError(
-            f"{path}: the {what} are damaged or were replaced: their SHA-256 is {found}, but "
-            f"{MANIFEST_FILE} has {recorded}; copy the model folder again"
-        )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(
-            f"{path}: it holds no JSON object; get the model folder again from where it was made"
-        )
-    return content
-
-
 def _read_config(folder: Path) -> EffectConfig:
-    content = _read_json(folder / CONFIG_FILE)
+    content = read_json_object(folder / CONFIG_FILE)
     try:
         location = LocationSettings(**content.pop("location"))
         layers, features = tuple(content.pop("layers")), tuple(content.pop("features"))

@@ -82,13 +82,54 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         If the manifest is not readable JSON, or lacks the identity of the backbone.
     """
     path = folder / MANIFEST_FILE
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or "backbone_identity" not in manifest:
+    manifest = read_json_object(path)
+    if "backbone_identity" not in manifest:
         raise ModelError(f"{path}: the key 'backbone_identity' is missing; was it written by an older ppi?")
     return manifest
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file of a model folder holds.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: it holds no JSON object; copy the model folder again")
+    return content
+
+
+def check_file_hash(path: Path, recorded: str | None, what: str) -> None:
+    """Raise if a file of a model folder is missing, or its SHA-256 differs from that in the manifest.
+
+    Parameters
+    ----------
+    path
+        The file.
+    recorded
+        SHA-256 in the manifest.
+    what
+        What the file holds, in the plural, for the message.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing or the hashes differ.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path.parent}: {path.name} is missing; copy the model folder again")
+    found = sha256_of(path)
+    if found != recorded:
+        raise ModelError(
+            f"{path}: the {what} are damaged or were replaced: their SHA-256 is {found}, but "
+            f"{MANIFEST_FILE} has {recorded}; copy the model folder again"
+        )
 
 
 def check_hash(folder: Path, manifest: dict[str, Any]) -> None:
@@ -99,15 +140,9 @@ def check_hash(folder: Path, manifest: dict[str, Any]) -> None:
     ModelError
         If the hashes differ.
     """
-    expected = manifest.get(WEIGHTS_HASH)
-    if expected is None:
-        return
-    found = sha256_of(folder / WEIGHTS_FILE)
-    if found != expected:
-        raise ModelError(
-            f"{folder / WEIGHTS_FILE}: the weights are damaged or were replaced: their SHA-256 is {found}, "
-            f"but {MANIFEST_FILE} has {expected}; copy the model folder again"
-        )
+    recorded = manifest.get(WEIGHTS_HASH)
+    if recorded is not None:
+        check_file_hash(folder / WEIGHTS_FILE, recorded, "weights")
 
 
 def check_members(folder: Path, config: ModelConfig) -> None:

@@ -22,7 +22,7 @@ from ppi.engines.build import EngineName, build_engine
 from ppi.errors import InputError, PpiWarning
 from ppi.io.inputs import Inputs, read_inputs
 from ppi.io.pairs import PairInputs, read_pairs
-from ppi.io.predictions import COLUMNS, STANDARD_TEMPERATURE, dg_from_pkd, kd_from_pkd
+from ppi.io.predictions import STANDARD_TEMPERATURE
 from ppi.io.sides import SideInputs, read_sides
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
@@ -31,8 +31,7 @@ from ppi.prediction.adapting.model import AdaptedModel
 from ppi.prediction.anchoring import AnchoredDifferences, Anchors
 from ppi.prediction.engine import MemberPredictions, predict_with
 from ppi.prediction.neighbours import MIN_PLACED_IDENTITY
-from ppi.prediction.novelty import MIN_IDENTITY, NearestComplex, NoveltyIndex, pair_identities
-from ppi.prediction.oddities import oddities_of
+from ppi.prediction.novelty import MIN_IDENTITY, NoveltyIndex, pair_identities
 from ppi.prediction.predicted_effects import PredictedEffects
 from ppi.prediction.scanning.choice import Choice, Variant
 from ppi.prediction.scanning.labels import label_table
@@ -42,8 +41,7 @@ from ppi.prediction.screening.preparation import Parts
 from ppi.prediction.screening.run import MAX_HOURS, Screen
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import Targets
-
-_KELVIN = f"give {LOWEST_KELVIN} to {HIGHEST_KELVIN} kelvin"
+from ppi.prediction.table import KELVIN, nearest_columns, prediction_table, temperatures_of
 
 
 class Predictor:
@@ -138,10 +136,10 @@ class Predictor:
             If the input is wrong, or the model gives no finite prediction.
         """
         if not LOWEST_KELVIN <= temperature_kelvin <= HIGHEST_KELVIN:
-            raise InputError(f"the temperature is {temperature_kelvin}; {_KELVIN}")
+            raise InputError(f"the temperature is {temperature_kelvin}; {KELVIN}")
         table = read_inputs(complexes)
         predicted = predict_with(self.model, table.complexes, self.cache, truncate=truncate)
-        return self._table(table, predicted, _temperatures(table, temperature_kelvin))
+        return self._table(table, predicted, temperatures_of(table, temperature_kelvin))
 
     def scan(
         self,
@@ -247,31 +245,9 @@ class Predictor:
             predicted.spread, found["pair_identity"].to_numpy(dtype=np.float64)
         )
         anchored = self._anchored(table.complexes, predicted.mean, found, measured)
-        pkd = anchored["pkd"].fillna(pd.Series(predicted.mean))
-        spread = anchored["std"].fillna(pd.Series(predicted.spread))
-        half_width = anchored["half_width"].fillna(pd.Series(alone))
-        odd = [
-            "; ".join(oddities_of(item) + ["shortened"] * cut)
-            for item, cut in zip(table.complexes, predicted.truncated, strict=True)
-        ]
-        result = pd.DataFrame(
-            {
-                "id": [item.id for item in table.complexes],
-                "pkd": pkd,
-                "pkd_std": spread,
-                "pkd_lower": pkd - half_width,
-                "pkd_upper": pkd + half_width,
-                "kd_molar": kd_from_pkd(pkd),
-                "dg_kcal_mol": dg_from_pkd(pkd, temperatures),
-                "partner_score": predicted.partner,
-                **found,
-                "anchors": anchored["neighbours"],
-                "warnings": odd,
-                "truncated": predicted.truncated,
-                "model": self.trained.name,
-            }
+        return prediction_table(
+            table.complexes, predicted, found, anchored, alone, temperatures, self.trained.name
         )
-        return result[list(COLUMNS)]
 
     def screen(
         self,
@@ -353,7 +329,7 @@ class Predictor:
     def _nearest(self, complexes: list[Complex]) -> pd.DataFrame:
         index = self._index if self.novelty else None
         nearest = [None] * len(complexes) if index is None else index.nearest(complexes)
-        return pd.DataFrame([_nearest_columns(found) for found in nearest])
+        return pd.DataFrame([nearest_columns(found) for found in nearest])
 
     def _differences(
         self, wild: Complex, variants: Sequence[Variant], prior: float, row: pd.Series
@@ -416,31 +392,6 @@ class Predictor:
         return None
 
 
-def _nearest_columns(found: NearestComplex | None) -> dict[str, object]:
-    return {
-        "novelty": None if found is None else found.novelty,
-        "ligand_identity": np.nan if found is None else found.ligand_identity,
-        "receptor_identity": np.nan if found is None else found.receptor_identity,
-        "pair_identity": np.nan if found is None else found.pair_identity,
-        "nearest_complex": None if found is None else found.id,
-        "nearest_pkd": np.nan if found is None or found.pkd is None else found.pkd,
-    }
-
-
 def _laid_onto(row: pd.Series) -> str | None:
     """Return the name of the training complex that a complex may be laid onto."""
     return row["nearest_complex"] if row["pair_identity"] >= MIN_PLACED_IDENTITY else None
-
-
-def _temperatures(table: ComplexTable, default: float) -> pd.Series | float:
-    if "temperature_kelvin" not in table.columns:
-        return default
-    try:
-        given = pd.to_numeric(table.columns["temperature_kelvin"])
-    except (ValueError, TypeError) as error:
-        raise InputError(f"temperature_kelvin: {error}; {_KELVIN}") from error
-    wrong = given.notna() & ~given.between(LOWEST_KELVIN, HIGHEST_KELVIN)
-    if wrong.any():
-        name = table.complexes[int(wrong.to_numpy().argmax())].id
-        raise InputError(f"complex {name!r}: temperature_kelvin is {given[wrong].iloc[0]}; {_KELVIN}")
-    return given.fillna(default).astype(float)

@@ -86,7 +86,7 @@ def test_a_damaged_folder_is_refused(tmp_path: Path, adapted: AdaptedModel, effe
     save_adapted(folder, adapted)
     text = (folder / "measured.csv").read_text()
     (folder / "measured.csv").write_text(text.replace("Y50", "Y51") + "\n")
-    with pytest.raises(ModelError, match=r"measured.csv: damaged or replaced"):
+    with pytest.raises(ModelError, match=r"measured.csv: the measurements are damaged or were replaced"):
         load_adapted(folder, effects=effects)
     (folder / "measured.csv").unlink()
     with pytest.raises(ModelError, match=r"measured.csv is missing"):

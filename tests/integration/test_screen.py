@@ -165,6 +165,7 @@ def test_each_side_goes_through_the_backbone_once(
     assert sorted(computed) == sorted(chains)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per", ["receptor", "ligand"])
 def test_how_pairs_are_shared_out_does_not_matter(
     per: str, shipped: ppi.Predictor, sides: tuple[list[Side], list[Side]], monkeypatch: pytest.MonkeyPatch

@@ -30,7 +30,7 @@ FRAGMENT = re.compile(r"(?:Of|As for|Whose|With which)\b")
 #: A line of a NumPy docstring that names parameters, attributes or results.
 NAMES = re.compile(r"[\w*]+(?:, [\w*]+)*(?: : .*)?$")
 #: Number of texts that break a rule in folders that have not been revised yet. Lower it, never raise it.
-NOT_REVISED = {"ppi/effects": 23, "ppi/io": 1, "ppi/prediction": 24}
+NOT_REVISED = {"ppi/effects": 23, "ppi/io": 1, "ppi/prediction": 23}
 
 
 def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -11,14 +11,11 @@ import pandas as pd
 from ppi.complexes import CHAIN_SEPARATOR, Complex
 from ppi.prediction.adapting.measurements import sign_of
 from ppi.prediction.adapting.observed import Observed
-from ppi.prediction.adapting.posterior import Posterior
+from ppi.prediction.adapting.posterior import NORMAL_QUANTILE, Posterior
 from ppi.prediction.adapting.reference import laid_onto
 from ppi.prediction.adapting.scales import Observations, Scales
 from ppi.prediction.adapting.variants import Describer, Variants
 
-#: Of the interval.
-LEVEL = 0.9
-_QUANTILE = 1.6448536269514722
 #: When intervals are calibrated, so many measurements count as left out beside the real ones, with errors
 #: so much larger than predicted: scales that were learnt from few measurements make errors look small.
 _PRIOR_COUNT, _PRIOR_WIDENING = 10, 1.15
@@ -166,7 +163,7 @@ class AdaptedComplex:
 
     def half_width(self, spread: np.ndarray) -> np.ndarray:
         """Return half of the 90 % intervals of what would be measured, for ``(N,)`` standard deviations."""
-        half: np.ndarray = _QUANTILE * np.hypot(spread, self.widening * self.noise)
+        half: np.ndarray = NORMAL_QUANTILE * np.hypot(spread, self.widening * self.noise)
         return half
 
     def table(self, complexes: Sequence[Complex]) -> pd.DataFrame:

@@ -19,7 +19,15 @@ from data_curation.files import atomic_folder, sha256_of
 from ppi.complexes import CHAIN_SEPARATOR, Complex, split_side
 from ppi.effects.model import EffectModel
 from ppi.errors import InputError, ModelError
-from ppi.models.files import CARD_FILE, CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE, WEIGHTS_HASH
+from ppi.models.files import (
+    CARD_FILE,
+    CONFIG_FILE,
+    MANIFEST_FILE,
+    WEIGHTS_FILE,
+    WEIGHTS_HASH,
+    check_file_hash,
+    read_json_object,
+)
 from ppi.prediction.adapting.adapted import AdaptedComplex
 from ppi.prediction.adapting.describer import EffectDescriber
 from ppi.prediction.adapting.kernel import TERMS
@@ -34,8 +42,12 @@ MEASURED_FILE, VALIDATION_FILE = "measured.csv", "validation.json"
 #: What `config.json` calls a folder of this kind.
 KIND = "adapted"
 _FORMAT = 1
-#: Files whose SHA-256 the manifest has.
-_HASHED = {WEIGHTS_FILE: WEIGHTS_HASH, MEASURED_FILE: "measured_sha256", CONFIG_FILE: "config_sha256"}
+#: Files whose SHA-256 the manifest has, with its key and what they hold.
+_HASHED = {
+    WEIGHTS_FILE: (WEIGHTS_HASH, "weights"),
+    MEASURED_FILE: ("measured_sha256", "measurements"),
+    CONFIG_FILE: ("config_sha256", "settings"),
+}
 
 
 def is_adapted(path: object) -> bool:
@@ -99,7 +111,7 @@ def save_adapted(path: str | os.PathLike[str], model: AdaptedModel) -> None:
         pd.concat(tables).to_csv(folder / MEASURED_FILE, index=False)
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1) + "\n")
         (folder / VALIDATION_FILE).write_text(json.dumps(scores, indent=1) + "\n")
-        hashes = {key: sha256_of(folder / file) for file, key in _HASHED.items()}
+        hashes = {key: sha256_of(folder / file) for file, (key, _) in _HASHED.items()}
         manifest = {"base": dict(model.base), **hashes, **code_provenance()}
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n")
         (folder / CARD_FILE).write_text(card_text(model))
@@ -128,7 +140,7 @@ def load_adapted(
     folder = Path(path)
     if not is_adapted(folder):
         raise ModelError(f"{path}: no folder of an adapted model; ppi adapt makes one")
-    config, manifest = _json(folder / CONFIG_FILE), _json(folder / MANIFEST_FILE)
+    config, manifest = read_json_object(folder / CONFIG_FILE), read_json_object(folder / MANIFEST_FILE)
     _check(folder, config, manifest)
     model = EffectModel.load(device=device, on_disk=False) if effects is None else effects
     _check_base(folder, config, model)
@@ -149,7 +161,7 @@ def load_adapted(
             for number, target in enumerate(config["targets"])
         }
         validations = {
-            name: validation_of(scores) for name, scores in _json(folder / VALIDATION_FILE).items()
+            name: validation_of(scores) for name, scores in read_json_object(folder / VALIDATION_FILE).items()
         }
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, InputError) as error:
         raise ModelError(f"{folder}: its files do not belong together: {error}; adapt it again") from error
@@ -214,15 +226,8 @@ def _target(
 def _check(folder: Path, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
     if config.get("format") != _FORMAT:
         raise ModelError(f"{folder}: made by another version of ppi; adapt it again")
-    for file, key in _HASHED.items():
-        if not (folder / file).is_file():
-            raise ModelError(f"{folder}: {file} is missing; copy the folder again")
-        found = sha256_of(folder / file)
-        if found != manifest.get(key):
-            raise ModelError(
-                f"{folder / file}: damaged or replaced: its SHA-256 is {found}, but {MANIFEST_FILE} has "
-                f"{manifest.get(key)}; copy the folder again, or adapt it again"
-            )
+    for file, (key, what) in _HASHED.items():
+        check_file_hash(folder / file, manifest.get(key), what)
 
 
 def _check_base(folder: Path, config: Mapping[str, Any], model: EffectModel) -> None:
@@ -232,13 +237,3 @@ def _check_base(folder: Path, config: Mapping[str, Any], model: EffectModel) -> 
             f"{folder}: it starts from a model of mutation effects with the SHA-256 {recorded}, but "
             f"that here has {found}; adapt it again with this version of ppi"
         )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: it holds no JSON object; copy the folder again, or adapt it again")
-    return content

@@ -35,6 +35,8 @@ _AT_ONCE = 4096
 _ROUNDS = 3
 #: Part of a variance that is added where a draw needs a covariance that can be decomposed.
 _JITTER = 1e-9
+#: Half width of the 90 % interval of a normal distribution, in standard deviations.
+NORMAL_QUANTILE = 1.6448536269514722
 
 
 class Posterior:

@@ -12,7 +12,7 @@ import numpy as np
 from ppi.metrics import spearman
 from ppi.prediction.adapting.observed import Observed
 from ppi.prediction.adapting.one_hot import left_out_ridge
-from ppi.prediction.adapting.posterior import Posterior
+from ppi.prediction.adapting.posterior import NORMAL_QUANTILE, Posterior
 from ppi.prediction.adapting.variants import Variants
 
 #: Sizes of the learning curve, draws of each, steps of the search for scales in each, and fewest variants of
@@ -21,7 +21,6 @@ CURVE = (8, 16, 24, 48, 96, 192)
 _DRAWS, _STEPS, _RANKED = 4, 20, 8
 #: Groups of positions that are held out in turn, and fewest positions for that.
 _FOLDS = 5
-_QUANTILE = 1.6448536269514722
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def validate(posterior: Posterior, observed: Observed, widening: float, *, seed:
         Score("base model", _ranked(truth[exact], effect), unit * _rmse(truth[exact], shifted)),
         Score("constant", 0.0, unit * _rmse(truth[exact], constant)),
     )
-    inside = np.abs(truth - mean)[exact] <= _QUANTILE * widening * np.sqrt(variance[exact])
+    inside = np.abs(truth - mean)[exact] <= NORMAL_QUANTILE * widening * np.sqrt(variance[exact])
     held, rows = _held_out(posterior, observed)
     return Validation(
         count,
