@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,8 +40,9 @@ def serve(
     port
         Port to listen at; 0 for any that is free.
     token
-        What requests to another host than this machine must send as `Authorization: Bearer TOKEN`. One is
-        made and printed where it is needed and not given.
+        What requests must send as `Authorization: Bearer TOKEN`; by default the environment variable
+        PPI_SERVE_TOKEN, which other users of this machine cannot see in the list of processes. A server for
+        other machines makes and prints one if none is given.
     host_name
         Name by which browsers reach the server, beside localhost and its address. May be given several
         times.
@@ -62,6 +64,7 @@ def serve(
         raise InputError(
             f'ppi serve needs {", ".join(missing)}; install it with: pip install "ppi-affinity[web]"'
         )
+    token = os.environ.get("PPI_SERVE_TOKEN") if token is None else token
     if token is not None and not (token.isascii() and token.strip() == token and token):
         raise InputError(
             "the token is empty, or has blanks at its ends or letters outside ASCII; give another"

@@ -36,7 +36,7 @@ from ppi.serve.work import explain_work, scan_work, screen_work
 _LOOK_SECONDS = 0.2
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorAnswer} for code in (401, 404, 413, 415, 421, 422, 429)
+    code: {"model": ErrorAnswer} for code in (400, 401, 404, 408, 413, 415, 421, 422, 429)
 }
 
 router = APIRouter(prefix="/api/v1", responses=_ERRORS)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ppi.serve.intake import Intake, too_large
 from ppi.serve.metrics import Metrics
 from ppi.serve.refusals import RefusedError
 from ppi.serve.settings import ServeSettings
@@ -26,6 +27,7 @@ _HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
@@ -46,6 +48,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
+        self._intake = Intake(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -56,8 +59,7 @@ class Guard:
         started = time.perf_counter()
         try:
             self._check(scope)
-            body = _Limited(receive, self._settings.max_body_bytes)
-            await self._app(scope, body.receive, answer.send)
+            await self._pass_on(scope, receive, answer)
         except RefusedError as refusal:
             await answer.refuse(refusal, scope, receive)
         except Exception:
@@ -67,6 +69,13 @@ class Guard:
             route = getattr(scope.get("route"), "path", "other")
             method = scope["method"] if route != "other" else "any"
             self._metrics.request(method, route, answer.status, time.perf_counter() - started)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        body = self._intake.admit(receive)
+        try:
+            await self._app(scope, body.receive, answer.send)
+        finally:
+            body.close()
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -80,7 +89,7 @@ class Guard:
                 raise RefusedError(415, f"the content type is {kind[:60]!r}; send application/json")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:20]) > self._settings.max_body_bytes:
-            raise _too_large(self._settings.max_body_bytes)
+            raise too_large(self._settings.max_body_bytes)
 
     def _check_host(self, given: str) -> None:
         """Refuse names of hosts that are not ours: a foreign page may have pointed its own name to us."""
@@ -125,26 +134,6 @@ class _Answer:
     async def refuse(self, refusal: RefusedError, scope: Scope, receive: Receive) -> None:
         if not self._begun:
             await refusal.response()(scope, receive, self.send)
-
-
-class _Limited:
-    """Counts the bytes of a body whose length was not announced, or not truly."""
-
-    def __init__(self, receive: Receive, most: int) -> None:
-        self._receive, self._most, self._bytes = receive, most, 0
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self._bytes += len(message.get("body", b""))
-        if self._bytes > self._most:
-            raise _too_large(self._most)
-        return message
-
-
-def _too_large(most: int) -> RefusedError:
-    return RefusedError(
-        413, f"the body is too large; this server reads {most:,} bytes at most", {"Connection": "close"}
-    )
 
 
 def _is_address(name: str) -> bool:

@@ -34,8 +34,10 @@ class Job:
         A random name; scan, screen or explain; one of `STATES`.
     progress
         What is being done, units of it that are done, and all units; None where that is not known.
-    error, result
-        Of a job that failed, or is done.
+    error
+        Why the job failed; None for other jobs.
+    result
+        What a job that is done has found; None for other jobs.
     """
 
     def __init__(self, kind: str, work: Work) -> None:
@@ -44,6 +46,7 @@ class Job:
         self.error: str | None = None
         self.result: JobResult | None = None
         self._work: Work | None = work
+        self._lock = threading.Lock()
 
     @property
     def finished(self) -> bool:
@@ -52,10 +55,9 @@ class Job:
 
     def run(self) -> None:
         """Do the work, unless the job is cancelled before."""
-        work = self._work
-        if work is None or self.finished:
+        work = self._begin()
+        if work is None:
             return
-        self.state = "running"
         try:
             with listening(self._advance):
                 found = work()
@@ -73,15 +75,22 @@ class Job:
         """Take the job back; work that has begun stops at its next step, and its result is dropped."""
         self._finish("cancelled")
 
+    def _begin(self) -> Work | None:
+        with self._lock:
+            if not self.finished:
+                self.state = "running"
+            return self._work
+
     def _advance(self, what: str, done: int, total: int) -> None:
         if self.state == "cancelled":
             raise _CancelledError
         self.progress = (what, done, total)
 
     def _finish(self, state: State, *, error: str | None = None, result: JobResult | None = None) -> None:
-        if not self.finished:
-            self.error, self.result, self.state = error, result, state
-            self._work = None
+        with self._lock:
+            if not self.finished:
+                self.error, self.result, self.state = error, result, state
+                self._work = None
 
 
 class Jobs:
@@ -139,8 +148,8 @@ class Jobs:
 
     def cancel(self, name: str) -> Job:
         """Cancel a job that has not finished; forget what a finished one has found."""
-        job = self.get(name)
         with self._changed:
+            job = self.get(name)
             if job in self._queue:
                 self._queue.remove(job)
             if job.finished:

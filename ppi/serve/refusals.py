@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse
 from data_curation.errors import CurationError
 from ppi.errors import InputError, PpiError, SettingsError
 
+_LOG = logging.getLogger(__name__)
 #: Seconds after which a client should ask a full server again.
 RETRY_SECONDS = 2
 #: Characters of a wrong value that an error repeats.
@@ -39,19 +41,21 @@ class RefusedError(HTTPException):
         return JSONResponse({"error": self.detail}, self.status_code, self.headers)
 
 
-def full(what: str, most: int) -> RefusedError:
+def full(what: str, most: int, state: str = "waiting") -> RefusedError:
     """Return the refusal of a server that has as many `what` waiting as it allows."""
     return RefusedError(
         429,
-        f"{most} {what} are waiting, which is the limit; try again in {RETRY_SECONDS} seconds",
+        f"{most:,} {what} are {state}, which is the limit; try again in {RETRY_SECONDS} seconds",
         {"Retry-After": str(RETRY_SECONDS)},
     )
 
 
 def of_error(error: PpiError | CurationError) -> RefusedError:
     """Return the refusal that says what the command line says; only wrong input is the client's fault."""
-    wrong_input = isinstance(error, (InputError, SettingsError, CurationError))
-    return RefusedError(422 if wrong_input else 500, str(error))
+    if isinstance(error, (InputError, SettingsError, CurationError)):
+        return RefusedError(422, str(error))
+    _LOG.error("a request failed: %s", error)
+    return RefusedError(500, str(error))
 
 
 def of_validation(errors: list[Any]) -> RefusedError:

@@ -57,7 +57,11 @@ def serve(
         predictor.predict(_WARM_UP)
         app = create_app(predictor, settings, describe_model(model))
         config = uvicorn.Config(
-            app, log_level="warning", server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS
+            app,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            limit_concurrency=2 * settings.open_requests,
         )
         print(f"ppi serve: http://{_shown(listener)} (Ctrl-C stops it)", file=sys.stderr, flush=True)
         with suppress(KeyboardInterrupt):

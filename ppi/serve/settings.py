@@ -19,6 +19,10 @@ class ServeSettings:
         Names, beside ``localhost`` and plain addresses, that a request may have as its host.
     max_body_bytes
         Largest body of a request.
+    body_seconds
+        Seconds within which the body of a request arrives.
+    open_requests, open_bytes
+        Most requests that are not answered yet, and bytes of all their bodies.
     max_complexes, max_residues
         Most complexes, and residues of all of them, of a request for predictions.
     max_job_complexes, max_job_residues
@@ -38,6 +42,9 @@ class ServeSettings:
     token: str | None = None
     host_names: tuple[str, ...] = ()
     max_body_bytes: int = 5_000_000
+    body_seconds: int = 30
+    open_requests: int = 1_000
+    open_bytes: int = 50_000_000
     max_complexes: int = 2_000
     max_residues: int = 400_000
     max_job_complexes: int = 10

@@ -40,6 +40,13 @@ def test_impossible_values(capsys: pytest.CaptureFixture[str]) -> None:
     assert "the token is empty" in line_of(["--token", " "], capsys)
 
 
+def test_the_token_of_the_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PPI_SERVE_TOKEN", "")
+    assert "the token is empty" in line_of(["--port", "0"], capsys)
+
+
 def test_packages_that_are_not_there(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
