@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import re
 import statistics
@@ -18,6 +19,7 @@ import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 _LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 
@@ -34,18 +36,30 @@ def main() -> None:
                 address = _address(server)
                 ask(address, bodies(1, seed=1)[0])
                 print(f"start to first answer: {time.perf_counter() - started:.1f} s")
-                measure(address, count)
+                measure(address, count, server.pid)
             finally:
                 server.terminate()
 
 
-def measure(address: str, count: int) -> None:
-    """Print the figures of a server that is warm."""
+def measure(address: str, count: int, process: int) -> None:
+    """Print the figures of a server that is warm, and the load of the machine meanwhile."""
     alone = [seconds_of(address, [body], threads=1) for body in bodies(20, seed=2)]
     print(f"one prediction, median of 20: {1000 * statistics.median(alone):.0f} ms")
+    begun = processor_seconds(process)
     one_by_one = seconds_of(address, bodies(count, seed=3), threads=1)
+    between = processor_seconds(process)
     together = seconds_of(address, bodies(count, seed=4), threads=count)
+    ended = processor_seconds(process)
     print(f"{count} predictions, one after the other: {one_by_one:.1f} s; at the same time: {together:.1f} s")
+    print(f"the ratio of these: {together / one_by_one:.2f}")
+    print(f"processor time of the server: {between - begun:.1f} s and {ended - between:.1f} s")
+    print(f"load of the machine in the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+def processor_seconds(process: int) -> float:
+    """Return the processor time that a process has used, on Linux."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def bodies(count: int, seed: int) -> list[bytes]:

@@ -13,7 +13,8 @@ from dataclasses import replace
 import uvicorn
 
 from ppi.errors import InputError, SettingsError
-from ppi.models.description import describe_model
+from ppi.models.description import describe_loaded
+from ppi.models.folder import find_folder
 from ppi.prediction.predictor import Predictor
 from ppi.serve.app import create_app
 from ppi.serve.settings import ServeSettings
@@ -55,7 +56,7 @@ def serve(
             settings = replace(settings, token=secrets.token_urlsafe(24))
             print(f"ppi serve: the token of this server is {settings.token}", file=sys.stderr)
         predictor.predict(_WARM_UP)
-        app = create_app(predictor, settings, describe_model(model))
+        app = create_app(predictor, settings, describe_loaded(predictor.trained, find_folder(model)))
         config = uvicorn.Config(
             app,
             log_level="warning",

@@ -1,4 +1,4 @@
-"""What the jobs do: scan, screen and explain."""
+"""What the jobs do: scan, screen and explain. What draws figures is imported when it is first needed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ppi.explain.explain import explain
-from ppi.explain.page import explanation_page
-from ppi.explain.page import summary_text as explanation_summary
 from ppi.io.predictions import format_csv
 from ppi.io.sides import Side
 from ppi.io.tables import ComplexTable
 from ppi.prediction.predictor import Predictor
-from ppi.prediction.scanning.page import scan_page
-from ppi.prediction.scanning.summary import summary_text as scan_summary
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.serve.rows import json_rows
 from ppi.serve.schemas import ExplainRequest, ScanRequest, ScreenRequest
@@ -52,6 +47,9 @@ Work = Callable[[], JobResult]
 
 def scan_work(predictor: Predictor, table: ComplexTable, request: ScanRequest) -> JobResult:
     """Scan mutations."""
+    from ppi.prediction.scanning.page import scan_page
+    from ppi.prediction.scanning.summary import summary_text
+
     found = predictor.scan(
         table,
         sites=request.sites,
@@ -60,14 +58,17 @@ def scan_work(predictor: Predictor, table: ComplexTable, request: ScanRequest) -
         mutants=request.mutants,
         measured=request.measured,
     )
-    return _result(found.table, scan_summary(found), scan_page(found))
+    return _result(found.table, summary_text(found), scan_page(found))
 
 
 def explain_work(predictor: Predictor, table: ComplexTable, request: ExplainRequest) -> JobResult:
     """Explain predictions."""
+    from ppi.explain.explain import explain
+    from ppi.explain.page import explanation_page, summary_text
+
     found = explain(predictor, table, orders=request.orders)
     rows = pd.concat([item.table for item in found], ignore_index=True)
-    return _result(rows, explanation_summary(found), explanation_page(found))
+    return _result(rows, summary_text(found), explanation_page(found))
 
 
 def screen_work(
