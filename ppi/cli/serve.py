@@ -18,6 +18,7 @@ def serve(
     model: str = "default",
     device: str = "auto",
     store: Path | None = None,
+    jobs: Path | None = None,
     max_body_mb: float = 5.0,
     waiting_requests: int = 256,
     waiting_jobs: int = 16,
@@ -25,7 +26,7 @@ def serve(
     """Serve a page and a JSON interface that predict, scan, screen and explain.
 
     The server answers this machine only, unless another host is given; then each request needs a token.
-    /api/v1/openapi.json describes the interface. Jobs are kept in memory until the server stops.
+    /api/v1/openapi.json describes the interface.
 
     ```
     ppi serve
@@ -52,6 +53,9 @@ def serve(
         auto, cpu, cuda or cuda:N.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
+    jobs
+        Folder that keeps jobs and their results, so that they can still be read after a restart; by default
+        they are kept in memory, until the server stops.
     max_body_mb
         Largest body of a request in megabytes.
     waiting_requests
@@ -78,5 +82,6 @@ def serve(
         max_body_bytes=round(max_body_mb * 1_000_000),
         waiting_requests=waiting_requests,
         waiting_jobs=waiting_jobs,
+        job_folder=jobs,
     )
     run(host, port, settings, model=model, device=device, store=store)

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from ppi.io.predictions import format_csv
 from ppi.serve.batching import Options
 from ppi.serve.inputs import check_screen, complexes_of, residues_of, sides_of
-from ppi.serve.jobs import Job
+from ppi.serve.job import Job
 from ppi.serve.refusals import RefusedError
 from ppi.serve.rows import json_rows
 from ppi.serve.schemas import (
@@ -36,7 +36,7 @@ from ppi.serve.work import explain_work, scan_work, screen_work
 _LOOK_SECONDS = 0.2
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorAnswer} for code in (400, 401, 404, 408, 413, 415, 421, 422, 429)
+    code: {"model": ErrorAnswer} for code in (400, 401, 404, 408, 413, 415, 421, 422, 429, 500, 507)
 }
 
 router = APIRouter(prefix="/api/v1", responses=_ERRORS)

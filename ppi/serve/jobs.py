@@ -1,96 +1,19 @@
-"""Jobs: they wait, run one after the other in a thread, and are kept for a while, in memory only."""
+"""Jobs: they wait, run one after the other in a thread, and are kept for a while."""
 
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 from collections import OrderedDict, deque
-from typing import Literal
 
-from data_curation.errors import CurationError
-from ppi.errors import PpiError
-from ppi.progress import listening
+from data_curation.errors import OutputError
+from ppi.serve.job import STATES, Job
+from ppi.serve.job_folder import JobFolder
 from ppi.serve.refusals import RefusedError, full
 from ppi.serve.settings import ServeSettings
-from ppi.serve.work import JobResult, Work
+from ppi.serve.work import Work
 
 _LOG = logging.getLogger(__name__)
-State = Literal["waiting", "running", "done", "failed", "cancelled"]
-STATES: tuple[State, ...] = ("waiting", "running", "done", "failed", "cancelled")
-FINISHED = ("done", "failed", "cancelled")
-
-
-class _CancelledError(Exception):
-    """Stops the work of a job that nobody wants any more."""
-
-
-class Job:
-    """A piece of work and how far it is.
-
-    Attributes
-    ----------
-    id, kind, state
-        A random name; scan, screen or explain; one of `STATES`.
-    progress
-        What is being done, units of it that are done, and all units; None where that is not known.
-    error
-        Why the job failed; None for other jobs.
-    result
-        What a job that is done has found; None for other jobs.
-    """
-
-    def __init__(self, kind: str, work: Work) -> None:
-        self.id, self.kind, self.state = secrets.token_hex(16), kind, "waiting"
-        self.progress: tuple[str, int, int] | None = None
-        self.error: str | None = None
-        self.result: JobResult | None = None
-        self._work: Work | None = work
-        self._lock = threading.Lock()
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing will change any more."""
-        return self.state in FINISHED
-
-    def run(self) -> None:
-        """Do the work, unless the job is cancelled before."""
-        work = self._begin()
-        if work is None:
-            return
-        try:
-            with listening(self._advance):
-                found = work()
-        except _CancelledError:
-            return
-        except (PpiError, CurationError) as error:
-            self._finish("failed", error=str(error))
-        except Exception:
-            _LOG.exception("job %s (%s) failed", self.id, self.kind)
-            self._finish("failed", error="the server failed; its log says more")
-        else:
-            self._finish("done", result=found)
-
-    def cancel(self) -> None:
-        """Take the job back; work that has begun stops at its next step, and its result is dropped."""
-        self._finish("cancelled")
-
-    def _begin(self) -> Work | None:
-        with self._lock:
-            if not self.finished:
-                self.state = "running"
-            return self._work
-
-    def _advance(self, what: str, done: int, total: int) -> None:
-        if self.state == "cancelled":
-            raise _CancelledError
-        self.progress = (what, done, total)
-
-    def _finish(self, state: State, *, error: str | None = None, result: JobResult | None = None) -> None:
-        with self._lock:
-            if not self.finished:
-                self.error, self.result, self.state = error, result, state
-                self._work = None
 
 
 class Jobs:
@@ -99,15 +22,24 @@ class Jobs:
     Parameters
     ----------
     settings
-        How many may wait, and how many are kept.
+        How many may wait, how many are kept, and where.
+
+    Raises
+    ------
+    ppi.errors.InputError, data_curation.errors.OutputError
+        If the folder for jobs is in use, or cannot be written.
     """
 
     def __init__(self, settings: ServeSettings) -> None:
         self._settings = settings
+        self._folder = None if settings.job_folder is None else JobFolder(settings.job_folder)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._queue: deque[Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        if self._folder is not None:
+            self._jobs |= {record.id: Job.restored(record) for record in self._folder.read()}
+            self._drop_oldest()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._thread.start()
 
@@ -117,12 +49,13 @@ class Jobs:
         Raises
         ------
         RefusedError
-            If too many jobs wait.
+            If too many jobs wait, or the folder for jobs is full.
         """
         job = Job(kind, work)
         with self._changed:
             if len(self._queue) >= self._settings.waiting_jobs:
                 raise full("jobs", self._settings.waiting_jobs)
+            self._write_new(job)
             self._queue.append(job)
             self._jobs[job.id] = job
             self._drop_oldest()
@@ -141,8 +74,8 @@ class Jobs:
         if job is None:
             raise RefusedError(
                 404,
-                f"there is no job {name[:40]!r}; jobs are kept in memory, until the server stops or "
-                "newer ones take their room: start the job again",
+                f"there is no job {name[:40]!r}; a server forgets old jobs when newer ones need the room, "
+                "and all jobs when it stops, unless it was started with --jobs: start the job again",
             )
         return job
 
@@ -153,8 +86,10 @@ class Jobs:
             if job in self._queue:
                 self._queue.remove(job)
             if job.finished:
-                del self._jobs[name]
-            job.cancel()
+                self._forget(job)
+            else:
+                job.cancel()
+                self._write(job)
         return job
 
     def counts(self) -> dict[str, int]:
@@ -164,7 +99,7 @@ class Jobs:
         return {state: states.count(state) for state in STATES}
 
     def close(self) -> None:
-        """Cancel everything."""
+        """Stop all work; jobs that have not finished are interrupted for the next server of the folder."""
         with self._changed:
             self._closed = True
             self._queue.clear()
@@ -172,6 +107,8 @@ class Jobs:
                 job.cancel()
             self._changed.notify()
         self._thread.join(timeout=10)
+        if self._folder is not None:
+            self._folder.close()
 
     def _run(self) -> None:
         while True:
@@ -182,7 +119,32 @@ class Jobs:
                 job = self._queue.popleft()
             job.run()
             with self._changed:
+                if (
+                    job.state != "cancelled"
+                ):  # `cancel` has written those, and `close` leaves them as they are
+                    self._write(job)
                 self._drop_oldest()
+
+    def _write_new(self, job: Job) -> None:
+        if self._folder is None:
+            return
+        try:
+            self._folder.write(job.record)
+        except OutputError as error:
+            raise RefusedError(507, f"the server cannot keep another job: {error}") from error
+
+    def _write(self, job: Job) -> None:
+        if self._folder is None:
+            return
+        try:
+            self._folder.write(job.record)
+        except OutputError as error:
+            _LOG.warning("the result of job %s is kept in memory only: %s", job.id, error)
+
+    def _forget(self, job: Job) -> None:
+        del self._jobs[job.id]
+        if self._folder is not None:
+            self._folder.remove(job.id)
 
     def _drop_oldest(self) -> None:
         finished = [job for job in self._jobs.values() if job.finished]
@@ -192,4 +154,4 @@ class Jobs:
             if len(finished) - number <= self._settings.kept_jobs and size <= self._settings.kept_bytes:
                 return
             size -= job.result.size if job.result else 0
-            del self._jobs[job.id]
+            self._forget(job)

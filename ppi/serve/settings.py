@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ppi.errors import SettingsError
 
@@ -37,6 +38,8 @@ class ServeSettings:
         Most jobs that wait.
     kept_jobs, kept_bytes
         Most finished jobs that are kept, and bytes of their results; the oldest are dropped first.
+    job_folder
+        Folder that keeps jobs, so that they outlive the server; None to keep them in memory only.
     """
 
     token: str | None = None
@@ -55,6 +58,7 @@ class ServeSettings:
     waiting_jobs: int = 16
     kept_jobs: int = 50
     kept_bytes: int = 200_000_000
+    job_folder: Path | None = None
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -22,11 +22,9 @@ from ppi.io.predictions import format_csv
 from ppi.io.tables import table_of
 from ppi.serve.app import create_app
 from ppi.serve.batching import Batcher, Options
-from ppi.serve.jobs import Jobs
 from ppi.serve.refusals import RefusedError
 from ppi.serve.rows import json_rows
 from ppi.serve.settings import ServeSettings
-from ppi.serve.work import JobResult
 
 FASTA = (REPOSITORY / "examples" / "barnase_barstar.fasta").read_text()
 SMALL = {"id": "a", "ligand": "AQVINTFDGVADYLQTYHKLPDNYITKSEAQALG", "receptor": "KKAVINGEQIRSISDL"}
@@ -145,7 +143,7 @@ def test_what_is_not_there(client: TestClient) -> None:
         answer = client.get(path)
         assert answer.status_code == 404
         assert list(answer.json()) == ["error"]
-    assert "kept in memory" in client.delete("/api/v1/jobs/none").json()["error"]
+    assert "forgets old jobs" in client.delete("/api/v1/jobs/none").json()["error"]
     assert client.put("/api/v1/predict").status_code == 405
 
 
@@ -262,58 +260,6 @@ def test_openapi_describes_every_route(client: TestClient) -> None:
     assert {"/api/v1/predict", "/api/v1/scan", "/api/v1/jobs/{name}/events", "/metrics"} <= set(paths)
     body = paths["/api/v1/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["$ref"].endswith("PredictRequest")
-
-
-class _Held:
-    """Work that waits until it is let go."""
-
-    def __init__(self) -> None:
-        self.begun, self.go = threading.Event(), threading.Event()
-
-    def __call__(self) -> JobResult:
-        self.begun.set()
-        assert self.go.wait(10)
-        return JobResult(b"{}", b"x" * 100)
-
-
-def test_jobs_wait_are_cancelled_and_have_a_limit() -> None:
-    jobs, held = Jobs(ServeSettings(waiting_jobs=2)), _Held()
-    running = jobs.submit("scan", held)
-    assert held.begun.wait(10)
-    waiting = [jobs.submit("scan", held) for _ in range(2)]
-    with pytest.raises(RefusedError, match="2 jobs are waiting") as refused:
-        jobs.submit("scan", held)
-    assert (refused.value.status_code, refused.value.headers) == (429, {"Retry-After": "2"})
-    assert jobs.counts() | {"waiting": 2, "running": 1} == jobs.counts()
-    for job in (running, waiting[0]):
-        assert jobs.cancel(job.id).state == "cancelled"
-    held.go.set()
-    for _ in range(200):
-        if waiting[1].finished:
-            break
-        time.sleep(0.02)
-    assert [running.state, waiting[0].state, waiting[1].state] == ["cancelled", "cancelled", "done"]
-    assert running.result is None
-    jobs.close()
-
-
-def test_old_results_make_room() -> None:
-    jobs, held = Jobs(ServeSettings(kept_bytes=250, kept_jobs=3)), _Held()
-    held.go.set()
-    names = []
-    for _ in range(5):
-        job = jobs.submit("scan", held)
-        names.append(job.id)
-        while not job.finished:
-            time.sleep(0.01)
-    jobs.close()
-    kept = []
-    for name in names:
-        try:
-            kept.append(jobs.get(name).id)
-        except RefusedError:
-            assert name not in kept
-    assert kept == names[-2:]
 
 
 def test_a_full_queue_of_predictions_says_so(

@@ -4,11 +4,17 @@ import { cancel, follow, get, post, save } from "./client.js";
 import { element } from "./elements.js";
 import { table } from "./table.js";
 
+// Begins a job, and puts it into the address of the page, so that a reload or a bookmark finds it again.
 export async function runJob(kind, body, target, columns) {
   const begun = await (await post(`/${kind}`, body)).json();
+  history.replaceState(null, "", `#${begun.id}`);
+  await showJob(begun, target, columns);
+}
+
+export async function showJob(begun, target, columns) {
   const label = element("span", {}, "waiting");
   const bar = element("progress", { "aria-label": "Progress" });
-  const stop = element("button", { type: "button", onclick: () => cancel(begun.id) }, "Cancel");
+  const stop = element("button", { type: "button", onclick: () => cancel(begun.id).catch(() => {}) }, "Cancel");
   target.replaceChildren(element("p", { class: "row" }, bar, label, stop));
   const last = await follow(begun.id, (job) => {
     label.textContent = job.progress ? `${job.state}: ${job.progress.what}` : job.state;
@@ -19,8 +25,8 @@ export async function runJob(kind, body, target, columns) {
   });
   target.replaceChildren();
   if (last.state === "cancelled") target.append(element("p", {}, "The job was cancelled."));
-  if (last.state === "failed") throw new Error(last.error);
-  if (last.state === "done") await show(kind, begun.id, target, columns);
+  else if (last.state === "done") await show(begun.kind, begun.id, target, columns);
+  else throw new Error(last.error);
 }
 
 async function show(kind, id, target, columns) {
