@@ -10,6 +10,17 @@ from data_curation.records import HIGHEST_KELVIN, LOWEST_KELVIN
 from ppi.io.predictions import STANDARD_TEMPERATURE
 
 Format = Literal["fasta", "csv"]
+#: Written here once more, because what has them imports much; a test compares them.
+Acquisition = Literal["expected-improvement", "upper-bound", "thompson"]
+Liability = Literal[
+    "glycosylation",
+    "cysteine",
+    "deamidation",
+    "weak-deamidation",
+    "isomerisation",
+    "weak-isomerisation",
+    "oxidation",
+]
 
 
 def _characters(text: str) -> str:
@@ -98,6 +109,38 @@ class ScreenRequest(_Strict):
     per: Literal["ligand", "receptor"] = "receptor"
     top_k: int | None = Field(None, ge=1)
     min_pkd: float | None = Field(None, ge=-100, le=100)
+
+
+class VariantsRequest(_Strict):
+    """Measured variants of one complex, or of a few, to learn from."""
+
+    measured: Text = Field(
+        description="a table with ligand and receptor, or with mutant and a wild type, and one of pkd, "
+        "kd_molar, Kd (nM), ddg_kcal_mol and score; perhaps censored and target",
+        examples=["mutant,pkd\nligand:1:H35A,8.1\n"],
+    )
+    wild: Text | None = Field(None, description="the wild type, as FASTA or a table with one complex")
+    value: Text | None = Field(None, description="column to learn from, where there are several")
+    pool: Text | None = Field(None, description="variants to choose from: FASTA, or a table as in measured")
+    seed: int = Field(0, ge=0, lt=2**32)
+
+
+class AdaptRequest(VariantsRequest):
+    """Measured variants to learn from, and perhaps a pool to rank."""
+
+
+class SuggestRequest(VariantsRequest):
+    """Measured variants to learn from, and which variants to measure next: of a pool, sites or a library."""
+
+    sites: list[Text] = Field([], max_length=1000, examples=[["ligand:1:95-102"]])
+    library: list[Text] = Field([], max_length=1000, examples=[["ligand:1:57=AKR"]])
+    by: Acquisition = "expected-improvement"
+    size: int = Field(24, ge=1, le=384, description="variants of the batch")
+    most_mutations: int | None = Field(None, ge=1)
+    avoid: list[Liability] = Field([], max_length=20)
+    plate: Literal[96, 384] = 96
+    controls: bool = Field(False, description="reference and best measured variant in the first wells")
+    target: Text | None = Field(None, description="which complex, where there are several")
 
 
 class Predictions(BaseModel):

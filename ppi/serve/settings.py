@@ -30,6 +30,8 @@ class ServeSettings:
         The same of a scan or an explanation.
     max_screen_pairs
         Most pairs of a screen; its sides together may have `max_residues` residues.
+    max_measured, max_pool
+        Most measured variants to learn from, and variants of a pool to choose from.
     waiting_requests
         Most requests for predictions that wait.
     batch_residues
@@ -53,6 +55,8 @@ class ServeSettings:
     max_job_complexes: int = 10
     max_job_residues: int = 5_000
     max_screen_pairs: int = 100_000
+    max_measured: int = 1_000
+    max_pool: int = 50_000
     waiting_requests: int = 256
     batch_residues: int = 50_000
     waiting_jobs: int = 16

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -24,7 +25,8 @@ class JobResult:
     Attributes
     ----------
     json
-        Object with ``summary`` (text) and ``rows``, encoded: it is sent more often than it is made.
+        Object with ``summary`` (text), ``rows`` and perhaps more, encoded: it is sent more often than it is
+        made.
     csv
         The table as the command line writes it.
     page
@@ -58,7 +60,7 @@ def scan_work(predictor: Predictor, table: ComplexTable, request: ScanRequest) -
         mutants=request.mutants,
         measured=request.measured,
     )
-    return _result(found.table, summary_text(found), scan_page(found))
+    return job_result(found.table, summary_text(found), scan_page(found))
 
 
 def explain_work(predictor: Predictor, table: ComplexTable, request: ExplainRequest) -> JobResult:
@@ -68,7 +70,7 @@ def explain_work(predictor: Predictor, table: ComplexTable, request: ExplainRequ
 
     found = explain(predictor, table, orders=request.orders)
     rows = pd.concat([item.table for item in found], ignore_index=True)
-    return _result(rows, summary_text(found), explanation_page(found))
+    return job_result(rows, summary_text(found), explanation_page(found))
 
 
 def screen_work(
@@ -78,11 +80,12 @@ def screen_work(
     settings = ScreenSettings(request.per, request.top_k, request.min_pkd)
     table = predictor.screen(ligands, receptors, settings=settings, max_hours=1.0)
     pairs = len(ligands) * len(receptors)
-    return _result(table, f"{pairs:,} pairs were screened; {len(table):,} rows are kept.\n", None)
+    return job_result(table, f"{pairs:,} pairs were screened; {len(table):,} rows are kept.\n")
 
 
-def _result(table: pd.DataFrame, summary: str, page: str | None) -> JobResult:
-    content = {"summary": summary, "rows": json_rows(table)}
+def job_result(table: pd.DataFrame, summary: str, page: str | None = None, **more: Any) -> JobResult:
+    """Return a table, a summary and perhaps a page as the result of a job; `more` goes into its JSON."""
+    content = {"summary": summary, "rows": json_rows(table), **more}
     return JobResult(
         json.dumps(content, allow_nan=False).encode(),
         (format_csv(table) or "").encode(),
