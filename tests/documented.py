@@ -12,6 +12,9 @@ from conftest import REPOSITORY
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+#: What stands before the arguments of `ppi`: perhaps variables of the environment, and a folder.
+_CALL = re.compile(r"\s*(?:[A-Z_]+=\S* )*(?:\S*/)?ppi ")
+
 
 @dataclass(frozen=True)
 class Block:
@@ -34,11 +37,8 @@ def pages() -> list[Path]:
 
 def commands(text: str) -> Iterator[list[str]]:
     """Yield the words of each call of `ppi` in a shell script, without comments and redirections."""
-    for line in text.replace("\\\n", " ").splitlines():
-        for part in re.split(r"&&|\|", line):
-            words = shlex.split(part, comments=True)
-            while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
-                words = words[1:]
-            if words and Path(words[0]).name == "ppi":
-                cut = [index for index, word in enumerate(words) if word.startswith(">") or word == "<"]
-                yield words[1 : cut[0] if cut else None]
+    for part in re.split(r"&&|[|\n]", text.replace("\\\n", " ")):
+        if called := _CALL.match(part):
+            words = shlex.split(part[called.end() :], comments=True)
+            cut = [index for index, word in enumerate(words) if word.startswith(">")]
+            yield words[: cut[0] if cut else None]
