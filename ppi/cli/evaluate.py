@@ -76,7 +76,8 @@ def evaluate(
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     recipe
-        Name of the settings to score (`ppi info recipes`); default is the recipe of the bundled model.
+        Named settings to score (`ppi info recipes` lists them); default, those of the bundled model, unless
+        --config is given.
     config
         YAML file of settings to score, as for `ppi train`.
     work

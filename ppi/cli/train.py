@@ -68,12 +68,12 @@ def train(
     tensorboard
         Folder for TensorBoard event files; training.csv in the model folder has the same numbers.
     recipe
-        Name of the settings to start from: default, finetune or network (`ppi info recipes`). If a flag
-        chooses another backbone, head, mixer, pooling or read-out than the recipe, the layers or options
-        of the recipe's own are dropped; for a read-out also its members and partner score.
+        Named settings to start from (`ppi info recipes` lists them); default unless --config is given. If a
+        flag replaces the backbone, head, mixer, pooling or read-out of the recipe, layers or options of the
+        replaced one are dropped; with the read-out also its members and partner score.
     config
         YAML file of settings, instead of a recipe; settings that it lacks are those of the recipe network.
-        If --recipe is also given, the file only changes the recipe.
+        With --recipe, the file changes the recipe, as flags do.
     device
         auto, cpu, cuda or cuda:N.
     devices

@@ -157,7 +157,7 @@ def _blame(sources: Sources, place: Sequence[str], message: str) -> str:
             return f"{flag}: {message}" if where == _FLAGS else f"{where}: {'.'.join(place)}: {message}"
     used = " and ".join(where for where, given in sources if given)
     first = sources[0][0]
-    hint = f"; {first} has the settings that you did not give" if first.startswith("recipe") else ""
+    hint = f"; what you did not give is from {first}" if first.startswith("recipe") else ""
     return f"{used}: {message}{hint}"
 
 

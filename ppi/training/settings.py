@@ -228,7 +228,8 @@ def first_fault(error: ValidationError) -> tuple[list[str], str]:
     place = place[1:] if place[:1] == ["model"] else place
     if first["type"] == "extra_forbidden":
         return place, f"there is no such setting{_nearest_key(place)}"
-    return place, first["msg"].removeprefix("Value error, ")
+    given = "" if first["type"] == "value_error" else f", not {first['input']!r}"
+    return place, first["msg"].removeprefix("Value error, ") + given
 
 
 def _nearest_key(place: list[str]) -> str:
