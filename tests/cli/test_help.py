@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,7 @@ def test_the_help_lists_every_verb_with_what_it_does(capsys: pytest.CaptureFixtu
     main(["--help"])
     printed = capsys.readouterr().out
     for name in VERBS:
-        summary = (inspect.getdoc(getattr(__import__(f"ppi.cli.{name}", fromlist=[name]), name)) or "").split(
-            "\n"
-        )
+        summary = (inspect.getdoc(getattr(import_module(f"ppi.cli.{name}"), name)) or "").split("\n")
         assert re.search(
             rf"│ {name} +{re.escape(' '.join(summary[0].replace('`', '').split()[:3]))}", printed
         )
@@ -139,7 +138,7 @@ def test_a_verb_takes_what_the_function_of_the_package_takes(verb: str) -> None:
     flags = {
         item.arg for item in (*arguments.args, *arguments.kwonlyargs, arguments.vararg) if item is not None
     }
-    known = inspect.signature(getattr(ppi, verb)).parameters
+    known = inspect.signature(getattr(import_module(ppi._PUBLIC[verb]), verb)).parameters
     command = inspect.signature(app[verb].default_command).parameters
     assert flags - PUBLIC[verb] - {"complexes"} <= known.keys()
     for name in (flags & known.keys()) - {"baselines"}:
