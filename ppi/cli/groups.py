@@ -22,6 +22,8 @@ _ORDER = (
     SettingGroup.OPTIMISATION.value,
     SettingGroup.HARDWARE.value,
     "Stores",
+    "Server",
+    "Limits",
 )
 _GROUPS = {title: Group(title, sort_key=position) for position, title in enumerate(_ORDER)}
 
@@ -35,6 +37,7 @@ DATA, OUTPUT, MODEL, HARDWARE = in_group("Data"), in_group("Output"), in_group("
 RECIPE, CANDIDATES, MUTATIONS = in_group("Recipe"), in_group("Candidates"), in_group("Mutations")
 PLATE, RANKING, RULES = in_group("Plate"), in_group("Ranking"), in_group("Rules")
 SCORES, CROSS_VALIDATION, STORES = in_group("Scores"), in_group("Cross-validation"), in_group("Stores")
+SERVER, LIMITS = in_group("Server"), in_group("Limits")
 
 #: A flag that is on by default has a second form that turns it off.
 CAN_BE_OFF = Parameter(negative_bool="no-")

@@ -5,23 +5,25 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
+from ppi.cli.groups import HARDWARE, LIMITS, MODEL, SERVER
 from ppi.errors import InputError
 
 
 def serve(
     *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    token: str | None = None,
-    host_name: tuple[str, ...] = (),
-    model: str = "default",
-    device: str = "auto",
-    store: Path | None = None,
-    jobs: Path | None = None,
-    max_body_mb: float = 5.0,
-    waiting_requests: int = 256,
-    waiting_jobs: int = 16,
+    host: Annotated[str, SERVER] = "127.0.0.1",
+    port: Annotated[int, SERVER] = 8000,
+    token: Annotated[str | None, SERVER] = None,
+    host_name: Annotated[tuple[str, ...], SERVER] = (),
+    model: Annotated[str, MODEL] = "default",
+    device: Annotated[str, HARDWARE] = "auto",
+    store: Annotated[Path | None, HARDWARE] = None,
+    jobs: Annotated[Path | None, SERVER] = None,
+    max_body_mb: Annotated[float, LIMITS] = 5.0,
+    waiting_requests: Annotated[int, LIMITS] = 256,
+    waiting_jobs: Annotated[int, LIMITS] = 16,
 ) -> None:
     """Serve a page and a JSON interface that predict, scan, screen and explain.
 
