@@ -35,7 +35,7 @@ ppi VERB --help
 )
 #: The verbs, as the help lists them. The module of a verb is imported when it is needed.
 _VERBS = {
-    "Predict": ("predict", "screen", "scan", "explain"),
+    "Predict": ("predict", "screen", "scan", "explain", "serve"),
     "Learn from your own measurements": ("adapt", "suggest"),
     "Train and compare models": ("train", "evaluate", "study", "embed", "pretrain"),
     "Prepare data": ("curate", "split", "audit"),

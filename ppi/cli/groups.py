@@ -7,6 +7,7 @@ from cyclopts import Group, Parameter
 from ppi.setting_groups import SettingGroup
 
 _ORDER = (
+    "Server",
     SettingGroup.DATA.value,
     "Candidates",
     SettingGroup.OUTPUT.value,
@@ -17,6 +18,7 @@ _ORDER = (
     "Rules",
     "Scores",
     "Cross-validation",
+    "Limits",
     SettingGroup.MODEL.value,
     SettingGroup.TUNING.value,
     SettingGroup.OPTIMISATION.value,
@@ -35,6 +37,7 @@ DATA, OUTPUT, MODEL, HARDWARE = in_group("Data"), in_group("Output"), in_group("
 RECIPE, CANDIDATES, MUTATIONS = in_group("Recipe"), in_group("Candidates"), in_group("Mutations")
 PLATE, RANKING, RULES = in_group("Plate"), in_group("Ranking"), in_group("Rules")
 SCORES, CROSS_VALIDATION, STORES = in_group("Scores"), in_group("Cross-validation"), in_group("Stores")
+SERVER, LIMITS = in_group("Server"), in_group("Limits")
 
 #: A flag that is on by default has a second form that turns it off.
 CAN_BE_OFF = Parameter(negative_bool="no-")
