@@ -7,6 +7,7 @@ from cyclopts import Group, Parameter
 from ppi.setting_groups import SettingGroup
 
 _ORDER = (
+    "Server",
     SettingGroup.DATA.value,
     "Candidates",
     SettingGroup.OUTPUT.value,
@@ -17,13 +18,12 @@ _ORDER = (
     "Rules",
     "Scores",
     "Cross-validation",
+    "Limits",
     SettingGroup.MODEL.value,
     SettingGroup.TUNING.value,
     SettingGroup.OPTIMISATION.value,
     SettingGroup.HARDWARE.value,
     "Stores",
-    "Server",
-    "Limits",
 )
 _GROUPS = {title: Group(title, sort_key=position) for position, title in enumerate(_ORDER)}
 
