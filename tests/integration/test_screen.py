@@ -345,7 +345,7 @@ def test_screens_beside_each_other_give_the_threads_back(
     def screen() -> None:
         screening = small.screening(*files, workers=2)
         screener = screening._screener(screening._prepare())
-        screener.table((0,), advance)
+        list(screener.tables([(0,)], advance))
 
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(screen), pool.submit(screen)]:
