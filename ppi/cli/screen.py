@@ -42,6 +42,7 @@ def screen(
     ppi screen a.fasta b.fasta --pairs pairs.csv --output pairs.parquet
     ppi screen a.fasta b.fasta --output strong.csv --min-pkd 8
     ppi screen a.fasta b.fasta --output all.parquet --resume
+    ppi screen a.fasta b.fasta --output all.parquet --engine ray --workers 16
     ppi screen a.fasta b.fasta --estimate
     ```
 
@@ -80,9 +81,10 @@ def screen(
     novelty
         Look for the training complexes that resemble each pair.
     engine
-        What shares out the work: local, by threads. ray is reserved for a later version.
+        local: threads of this process. ray: the workers of a Ray cluster, that of RAY_ADDRESS or, if there is
+        none, one that is started on this machine.
     workers
-        Number of threads; by default one for each processor that is available.
+        Number of threads or workers; by default one for each processor that is available.
     """
     from data_curation.files import refuse_overwriting
     from ppi.engines.build import build_engine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 
 def study(
@@ -14,6 +15,7 @@ def study(
     dry_run: bool = False,
     store: Path | None = None,
     device: str = "auto",
+    engine: Literal["local", "ray"] = "local",
 ) -> None:
     """Train many configurations with several seeds and splits, and compare them in tables.
 
@@ -23,6 +25,7 @@ def study(
     ```
     ppi study examples/study.yaml --output study --dry-run
     ppi study examples/study.yaml --output study --jobs 2
+    ppi study examples/study.yaml --output study --jobs 16 --engine ray
     ```
 
     Parameters
@@ -40,10 +43,13 @@ def study(
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     device
         auto, cpu, cuda, cuda:N, or several joined by a comma, which cells take in turn.
+    engine
+        local: processes of this machine. ray: the nodes of a Ray cluster, which must see the folders of the
+        study, its data and the stores under the same paths; the device is then auto, cpu or cuda.
     """
     from ppi.study.run import study as run
 
-    table = run(config, output=output, jobs=jobs, dry_run=dry_run, store=store, device=device)
+    table = run(config, output=output, jobs=jobs, dry_run=dry_run, store=store, device=device, engine=engine)
     if dry_run:
         for row in table.itertuples():
             print(f"{row.cell} ({row.state})\n    {row.command}")

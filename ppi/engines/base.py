@@ -56,6 +56,10 @@ class Engine(ABC):
         """Return the number of tasks that run at a time."""
         return resources.workers or available_processors()
 
+    def gpus(self) -> int:
+        """Return the number of GPUs of the machines of a remote engine."""
+        return 0
+
     @abstractmethod
     def map(
         self, setup: Setup[Item, Result], items: Iterable[Item], resources: Resources

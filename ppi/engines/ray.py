@@ -33,13 +33,14 @@ class RayEngine(Engine):
         return connected(resources)
 
     def workers(self, resources: Resources) -> int:
-        import ray
-
         kind = "GPU" if resources.gpu else "CPU"
-        there = int(ray.cluster_resources().get(kind, 0))
+        there = _count(kind)
         if not there:
             raise SettingsError(f"the Ray cluster has no {kind}; start a node that has one")
         return resources.workers or there
+
+    def gpus(self) -> int:
+        return _count("GPU")
 
     def map(
         self, setup: Setup[Item, Result], items: Iterable[Item], resources: Resources
@@ -55,3 +56,9 @@ class RayEngine(Engine):
             yield from crew.results(chain(first, waiting))
         finally:
             crew.end()
+
+
+def _count(kind: str) -> int:
+    import ray
+
+    return int(ray.cluster_resources().get(kind, 0))

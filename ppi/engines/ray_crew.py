@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from data_curation.processors import LIMIT
 from ppi.engines.base import Setup
 from ppi.errors import PpiError
 from ppi.progress import LINE_SECONDS
@@ -31,6 +33,7 @@ class _Actor:
         self._setup, self._function = setup, None
 
     def start(self) -> None:
+        os.environ[LIMIT] = "1"  # One processor is reserved for it, of those that it sees.
         # Here, not when the actor is made: an error of this function arrives as it is.
         self._function = ray.get(self._setup[0])()
 
