@@ -65,7 +65,8 @@ def screen(
     min_pkd
         Keep pairs with at least this pKd.
     resume
-        Continue an interrupted screen of the same inputs and settings; if there is none, begin.
+        Continue an interrupted screen of the same inputs and settings; if there is none, begin, and if the
+        output is complete, stop.
     estimate
         Say how long the screen will take, and how much memory and disk, and stop.
     max_hours
@@ -90,7 +91,7 @@ def screen(
     from ppi.engines.build import build_engine
     from ppi.errors import InputError
     from ppi.io.predictions import format_csv
-    from ppi.prediction.screening.output import check_format, check_output
+    from ppi.prediction.screening.output import check_format, check_output, holds_screen
     from ppi.prediction.screening.settings import ScreenSettings
 
     build_engine(engine)
@@ -101,6 +102,9 @@ def screen(
         check_format(output)
         if not estimate:
             refuse_overwriting(output, filter(None, (ligands, receptors, pairs)))
+            if resume and holds_screen(output):
+                print(f"{output} is complete: there is nothing to continue", file=sys.stderr)
+                return
             check_output(output)
 
     from ppi.prediction.predictor import Predictor

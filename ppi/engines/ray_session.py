@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from ppi.errors import SettingsError
 
 _LOG = logging.getLogger(__name__)
 _ADDRESS = "RAY_ADDRESS"
+_ANSWER_SECONDS = 10.0
 #: Ray reports on itself to nobody, and its own messages stay in its log folder.
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
 
@@ -50,25 +52,46 @@ def connected(resources: Resources) -> Iterator[None]:
 
 
 def _connect(resources: Resources) -> str:
+    """Connect, and return what it is connected to, in words."""
     import ray
 
     address = os.environ.get(_ADDRESS)
+    if address == "local":
+        return _start_local(resources)
     try:
+        if address is not None:
+            _check_answers(address)
         ray.init(address="auto", **_QUIET)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        if address and address != "local":
-            raise SettingsError(
-                f"no Ray cluster answers at {address} ({_ADDRESS}): {' '.join(str(error).split())}. Start "
-                f"it, correct the address, or unset {_ADDRESS} to start a cluster on this machine"
-            ) from error
-        processors = max(resources.workers or 1, available_processors())
-        ray.init(address="local", num_cpus=processors, **_QUIET)
-        return (
-            f"Ray: no cluster is there, so one is started on this machine with {processors} workers at most"
-        )
+    except (OSError, RuntimeError, ValueError) as error:
+        if address is None:
+            return _start_local(resources)
+        raise SettingsError(
+            f"no Ray cluster answers at {address} ({_ADDRESS}): {' '.join(str(error).split())}. Start it, "
+            f"correct the address, or unset {_ADDRESS} to start a cluster on this machine"
+        ) from error
     there = ray.cluster_resources()
     counts = ", ".join(f"{there.get(kind, 0):.0f} {kind}(s)" for kind in ("CPU", "GPU"))
     return f"Ray: connected to the cluster at {ray.get_runtime_context().gcs_address} with {counts}"
+
+
+def _check_answers(address: str) -> None:
+    """Raise at once if nothing listens at an address, for which Ray would look for minutes."""
+    if "://" in address:
+        raise ValueError(
+            "an address of the Ray Client; run this command on a node, with the address HOST:PORT"
+        )
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+
+
+def _start_local(resources: Resources) -> str:
+    import ray
+
+    processors = max(resources.workers or 1, available_processors())
+    # Workers of one's own machine are as urgent as the program that waits for them.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    ray.init(address="local", num_cpus=processors, **_QUIET)
+    return f"Ray: started a cluster on this machine, with {processors} processors"
 
 
 @contextmanager

@@ -73,6 +73,7 @@ def study(
     """
     if jobs is not None and jobs < 1:
         raise SettingsError(f"jobs is {jobs}; it must be at least 1")
+    remote = build_engine(engine).remote
     plan = plan_study(config, output)
     if dry_run:
         return pd.DataFrame(
@@ -80,7 +81,7 @@ def study(
             for cell in plan.cells
         )
     root = Path(store or default_root()).absolute()
-    devices = [] if build_engine(engine).remote else choose_devices(device)
+    devices = [] if remote else choose_devices(device)
     pending = _pending(plan)
     failures = []
     if pending:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from ppi.engines.local import LocalEngine
 from ppi.errors import InputError
 from ppi.io.sides import Side
 from ppi.io.text import format_bytes
+from ppi.prediction.screening.memory import available_memory
 from ppi.prediction.screening.output import row_bytes
 from ppi.prediction.screening.preparation import Parts, Prepared, SideReader, distinct_sides
 from ppi.prediction.screening.screener import Screener
@@ -88,8 +88,8 @@ class Estimate:
         if folder is not None and self.disk_bytes > (free := shutil.disk_usage(folder).free):
             over.append(f"more disk than the {_disk(free)} that are free")
         needed = self.memory_bytes + (self.rows * _ROW_BYTES if folder is None else 0)
-        if (memory := _memory()) is not None and needed > memory:
-            over.append(f"more memory than the {format_bytes(memory)} of this machine")
+        if (memory := available_memory()) is not None and needed > memory:
+            over.append(f"more memory than the {format_bytes(memory)} that there are here")
         if over:
             raise InputError(
                 f"the screen is too large. {self.describe()}; this is {', and '.join(over)}. Screen fewer "
@@ -190,14 +190,6 @@ def _spread(sides: Sequence[Side], count: int) -> list[Side]:
 
 def _residues(sides: Sequence[Side]) -> int:
     return sum(side.residues for side in sides)
-
-
-def _memory() -> float | None:
-    """Return the memory of this machine, where the system says it."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, OSError, ValueError):
-        return None
 
 
 def _disk(count: float) -> str:
