@@ -260,6 +260,7 @@ class Predictor:
         settings: ScreenSettings | None = None,
         max_hours: float = MAX_HOURS,
         workers: int | None = None,
+        engine: EngineName = "local",
     ) -> pd.DataFrame:
         """Predict many pairs of sides and rank them; each side is read by the backbone once.
 
@@ -275,7 +276,9 @@ class Predictor:
         max_hours
             Longest time; a screen that is estimated to take longer is refused before it starts.
         workers
-            Number of threads; by default one for each processor that is available.
+            Number of workers; by default one for each processor that is available.
+        engine
+            Engine that shares out the work: ``local``, threads of this process, or ``ray``, a Ray cluster.
 
         Returns
         -------
@@ -289,7 +292,13 @@ class Predictor:
             If an input is wrong, or the screen is too large.
         """
         return self.screening(
-            ligands, receptors, pairs=pairs, settings=settings, max_hours=max_hours, workers=workers
+            ligands,
+            receptors,
+            pairs=pairs,
+            settings=settings,
+            max_hours=max_hours,
+            workers=workers,
+            engine=engine,
         ).frame()
 
     def screening(
@@ -307,10 +316,8 @@ class Predictor:
 
         Parameters
         ----------
-        ligands, receptors, pairs, settings, max_hours, workers
+        ligands, receptors, pairs, settings, max_hours, workers, engine
             See `screen`.
-        engine
-            Engine that shares out the work; see `ppi.engines.build.build_engine`.
 
         Raises
         ------

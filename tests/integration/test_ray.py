@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import REPOSITORY, random_chain
 from test_study_run import write_study
 
@@ -361,3 +362,55 @@ def test_a_cluster_that_does_not_answer_is_one_line(address: str, text: str, fil
     (line,) = process.stderr.splitlines()
     assert f"no Ray cluster answers at {address} (RAY_ADDRESS)" in line
     assert text in line
+
+
+_NODE_LOST = """
+import os, time
+from ray.cluster_utils import Cluster
+from ppi.engines.base import Resources
+from ppi.engines.build import build_engine
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+node = cluster.add_node(num_cpus=1)
+os.environ["RAY_ADDRESS"] = cluster.address
+
+def setup():
+    import ray
+    place = ray.get_runtime_context().get_node_id()
+    def work(number):
+        time.sleep(0.2)
+        return number, place
+    return work
+
+engine, both = build_engine("ray"), Resources(2)
+with engine.opened(both):
+    assert engine.workers(Resources()) == 2
+    results = []
+    for result in engine.map(setup, range(60), both):
+        results.append(result)
+        if len({place for _, place in results}) == 2 and node is not None:
+            cluster.remove_node(node, allow_graceful=False)
+            node = None
+    assert node is None
+    assert [number for number, _ in results] == list(range(60))
+cluster.shutdown()
+"""
+
+
+def test_the_tasks_of_a_node_that_is_lost_are_done_by_others() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    subprocess.run([sys.executable, "-c", _NODE_LOST], env=environment, check=True, timeout=300)
+
+
+def test_the_recipes_can_be_read() -> None:
+    folder = REPOSITORY / "examples" / "cluster"
+    subprocess.run(["bash", "-n", str(folder / "slurm.sh")], check=True)
+    job = yaml.safe_load((folder / "rayjob.yaml").read_text())
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    spec = job["spec"]["rayClusterSpec"]
+    pods = [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
+    images = {pod["template"]["spec"]["containers"][0]["image"] for pod in pods}
+    assert len(images) == 1
+    assert f"ray[default]=={spec['rayVersion']}" in (folder / "rayjob.yaml").read_text()
+    for text in (job["spec"]["entrypoint"], (folder / "slurm.sh").read_text().rpartition("ppi screen")[2]):
+        given = {word for word in text.split() if word.startswith("--")}
+        assert given <= {"--output", "--top-k", "--engine", "--device", "--max-hours", "--resume"}
