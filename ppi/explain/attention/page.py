@@ -54,7 +54,7 @@ def _sections(found: AttentionDiagnosis) -> Iterator[str]:
 
 def _measures(heads: pd.DataFrame) -> list[str]:
     """Return the columns with a value, the importance first."""
-    found = [name for name in heads if name not in (*PLACE, "head") and heads[name].notna().any()]
+    found = [str(name) for name in heads if name not in (*PLACE, "head") and heads[name].notna().any()]
     return sorted(found, key=lambda name: name not in ("importance", "rmse_change"))
 
 
