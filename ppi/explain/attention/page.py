@@ -40,9 +40,8 @@ def _sections(found: AttentionDiagnosis) -> Iterator[str]:
     if found.overlap is not None:
         yield f"<h2>Overlap of the {found.overlap.heads} most important heads</h2>"
         yield (
-            f"<p>Jaccard index between classes by {html.escape(found.overlap.column)}, on the "
-            f"diagonal between random "
-            f"halves of a class. By chance it is {found.overlap.chance:.2f}.</p>"
+            f"<p>Jaccard index between classes by {html.escape(found.overlap.column)}, on the diagonal "
+            f"between random halves of a class. By chance it is {found.overlap.chance:.2f}.</p>"
         )
         counted = found.overlap.table.rename(
             columns={name: f"{name} ({count})" for name, count in found.overlap.complexes.items()}

@@ -29,8 +29,7 @@ def summary_lines(found: AttentionDiagnosis) -> Iterator[str]:
     """Yield the sentences of the summary."""
     yield (
         f"{found.source}: {len(found.heads)} heads in {len(found.layers)} layers, over {found.units} "
-        f"units (each a "
-        f"{found.encoding_unit}) of {found.complexes} complexes."
+        f"units (each a {found.encoding_unit}) of {found.complexes} complexes."
     )
     yield from _sinks(found)
     yield from _reach(found)
