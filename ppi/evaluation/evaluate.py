@@ -89,18 +89,18 @@ def evaluate(
 
         It can be written as JSON: an unknown value is None, never NaN.
 
-    Warns
-    -----
-    ppi.errors.PpiWarning
-        If the model was trained on some of the complexes, or on another split of the data; or complexes were
-        shortened.
-
     Raises
     ------
     ppi.errors.PpiError
         If the data, an option or the model is wrong.
     data_curation.errors.CurationError
         If the result cannot be written or MMseqs2 is absent (both are checked first), or MMseqs2 fails.
+
+    Warns
+    -----
+    ppi.errors.PpiWarning
+        If the model was trained on some of the complexes, or on another split of the data; or complexes were
+        shortened.
     """
     if baselines not in get_args(Baselines):
         raise InputError(f"baselines is {baselines!r}; choose one of {', '.join(get_args(Baselines))}")
