@@ -25,7 +25,7 @@ from ppi.engines.build import build_engine
 from ppi.errors import InputError, PpiError, SettingsError
 from ppi.prediction.screening import run as run_module
 from ppi.prediction.screening import targets as targets_module
-from ppi.study.run import study
+from ppi.study.run import run_study
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ppi-affinity[ray]'")
 pytestmark = pytest.mark.slow
@@ -259,7 +259,7 @@ def test_embeddings_are_the_same_bits(table_path: Path, tmp_path: Path) -> None:
 def test_a_study_has_the_same_scores(table_path: Path, tmp_path: Path) -> None:
     config = write_study(tmp_path, table_path, seeds=[0])
     tables = [
-        study(
+        run_study(
             config,
             output=tmp_path / engine,
             jobs=2,
@@ -284,7 +284,7 @@ def test_a_cell_whose_worker_is_killed_is_started_again(table_path: Path, tmp_pa
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
-    table = study(config, output=tmp_path / "out", device="cpu", engine="ray")
+    table = run_study(config, output=tmp_path / "out", device="cpu", engine="ray")
     thread.join(1)
     assert killed
     assert "hp" in set(table["predictor"])

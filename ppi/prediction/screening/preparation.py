@@ -46,9 +46,9 @@ class Parts:
     trained, model
         As they were loaded, and in evaluation mode on the device.
     cache
-        Embeddings of the model's backbone.
+        Embeddings of the backbone of the model.
     index
-        Index of its training complexes; None where novelty is not wanted, or not known.
+        Index of the training complexes of the model; None where novelty is not wanted, or not known.
     anchors
         Makes or returns the measured complexes from which predictions may start.
     again
