@@ -13,9 +13,9 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from data_curation.clustering import mmseqs_version
+from data_curation.audit.leakage import similar_chains
 from data_curation.files import check_writable_file, check_writable_folder, refuse_overwriting
-from data_curation.leakage import similar_chains
+from data_curation.splits.clustering import mmseqs_version
 from ppi.datasets import SHIPPED_DATASET, open_dataset
 from ppi.devices import choose_device
 from ppi.errors import InputError, TrainingError

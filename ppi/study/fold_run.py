@@ -100,8 +100,8 @@ class FoldRun:
         Parameters
         ----------
         hits
-            From `data_curation.leakage.similar_chains`, of the chains that are predicted in all others; None
-            where no baseline needs them.
+            From `data_curation.audit.leakage.similar_chains`, of the chains that are predicted in all others;
+            None where no baseline needs them.
         device, store
             See `ppi.prediction.engine.predict_members`.
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from data_curation.audit.leakage import similar_chains
 from data_curation.files import atomic_folder
-from data_curation.leakage import similar_chains
-from data_curation.parts import split_and_fold
+from data_curation.splits.parts import split_and_fold
 from ppi.datasets import SHIPPED_DATASET, open_dataset, split_dataset
 from ppi.errors import SettingsError
 from ppi.evaluation.baselines import sequence_baselines

@@ -10,8 +10,8 @@ import pytest
 from made_structures import residue
 
 from data_curation.errors import StructureError
-from data_curation.mutations import apply_mutations, parse_mutations
-from data_curation.structures import StructureChain, find_structure, read_structure, read_structures
+from data_curation.structures.chains import StructureChain, find_structure, read_structure, read_structures
+from data_curation.structures.mutations import apply_mutations, parse_mutations
 
 REAL = Path(__file__).resolve().parent.parent / "data" / "structures"
 

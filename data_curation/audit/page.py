@@ -31,9 +31,10 @@ def audit_page(
     title
         Title of the page, which names the audited split.
     summary, per_source
-        Fractions as `data_curation.leakage.summarise` returns them, overall and per source (may be empty).
+        Fractions as `data_curation.audit.leakage.summarise` returns them, overall and per source (may be
+        empty).
     rows
-        Comparisons as `data_curation.leakage.audit_split` returns them.
+        Comparisons as `data_curation.audit.leakage.audit_split` returns them.
     pkd
         Measured pKd (NaN if it is not measured), indexed by the part of the split.
     funnel
