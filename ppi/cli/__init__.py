@@ -22,6 +22,7 @@ from ppi.cli.predict import predict
 from ppi.cli.pretrain import pretrain
 from ppi.cli.scan import scan
 from ppi.cli.screen import screen
+from ppi.cli.serve import serve
 from ppi.cli.split import split
 from ppi.cli.study import study
 from ppi.cli.suggest import suggest
@@ -41,7 +42,7 @@ app = App(
 # These modules import nothing heavy; what they call does, when it is called.
 for _verb in (
     *(curate, split, audit, embed, pretrain, train, evaluate),
-    *(predict, screen, scan, explain, adapt, suggest, study, info),
+    *(predict, screen, scan, explain, adapt, suggest, serve, study, info),
 ):
     app.command(_verb)
 

@@ -256,6 +256,17 @@ def read_frame(source: Path, names: Sequence[str] = ("id",), forms: str = ACCEPT
     return _parse_separated(text.getvalue(), str(source), ",", names, forms)
 
 
+def read_frame_from_text(text: str, source: str, forms: str = ACCEPTED_COLUMNS) -> pd.DataFrame:
+    """Read a table from text whose cells stand between ``,``, ``;`` or tabs; `forms` says what is accepted.
+
+    Raises
+    ------
+    InputError
+        If it is no table; the message begins with `source`.
+    """
+    return _parse_separated(with_plain_line_ends(text), source, forms=forms)
+
+
 def _separator(header: str) -> str:
     """Return the separator that gives columns of ligand and receptor, else the most frequent one."""
 

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -26,8 +27,6 @@ from ppi.io.predictions import STANDARD_TEMPERATURE
 from ppi.io.sides import SideInputs, read_sides
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
-from ppi.prediction.adapting.adapt import adapt
-from ppi.prediction.adapting.model import AdaptedModel
 from ppi.prediction.anchoring import AnchoredDifferences, Anchors
 from ppi.prediction.engine import MemberPredictions, predict_with
 from ppi.prediction.neighbours import MIN_PLACED_IDENTITY
@@ -42,6 +41,9 @@ from ppi.prediction.screening.run import MAX_HOURS, Screen
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import Targets
 from ppi.prediction.table import KELVIN, nearest_columns, prediction_table, temperatures_of
+
+if TYPE_CHECKING:
+    from ppi.prediction.adapting.model import AdaptedModel
 
 
 class Predictor:
@@ -229,6 +231,8 @@ class Predictor:
             If the table cannot be read, the variants differ by more than substitutions, or nothing can be
             learnt.
         """
+        from ppi.prediction.adapting.adapt import adapt  # it takes half a second, which few need
+
         return adapt(variants, wild=wild, value=value, effects=self.effects, seed=seed)
 
     def _table(
