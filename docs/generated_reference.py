@@ -62,7 +62,8 @@ def _settings_page() -> str:
     parts = [
         "# Settings",
         "Settings are flags of the command line (`--learning-rate`), keys of YAML files (`learning_rate`) "
-        "and fields of the classes below. A YAML file overrides the defaults, and flags override both.",
+        "and fields of the classes below. A YAML file overrides the defaults, and flags override both. "
+        "`ppi train` starts from a recipe instead of these defaults (`ppi info recipes`).",
     ]
     for title, kind in SETTINGS.items():
         parts += [f"## {title}", f"`{kind.__module__}.{kind.__name__}`", "\n".join(_settings_table(kind))]

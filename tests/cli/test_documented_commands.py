@@ -8,6 +8,7 @@ import pytest
 from documented import blocks, commands, pages
 
 from ppi.cli import app
+from ppi.training.recipes import chosen_settings
 
 COMMANDS = [
     (page, words)
@@ -32,4 +33,6 @@ def test_a_documented_command_is_accepted(
     (tmp_path / "run" / "model").mkdir(parents=True)  # a path of a backbone must exist
     monkeypatch.chdir(tmp_path)
     given = ["/dev/stdin" if word == "-" else word for word in words]
-    app.parse_args(given, exit_on_error=False, print_error=False)
+    _, bound, _ = app.parse_args(given, exit_on_error=False, print_error=False)
+    if words[0] == "train" and "config" not in bound.arguments:
+        chosen_settings(bound.arguments.get("recipe"), flags=bound.arguments.get("settings"))
