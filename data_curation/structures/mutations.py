@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from data_curation.errors import MutationError
-from data_curation.residues import STANDARD_RESIDUES
-from data_curation.structures import StructureChain
+from data_curation.structures.chains import StructureChain
+from data_curation.structures.residues import STANDARD_RESIDUES
 
 _LETTERS = "".join(sorted(STANDARD_RESIDUES.values()))
 _WILD_TYPE, _MUTANT = rf"(?P<wild_type>[{_LETTERS}])", rf"(?P<mutant>[{_LETTERS}])"

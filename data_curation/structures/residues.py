@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from Bio.Data.PDBData import protein_letters_3to1, protein_letters_3to1_extended
 
-from data_curation.polymers import UNKNOWN
-from data_curation.structure_files import Atom
+from data_curation.structures.files import Atom
+from data_curation.structures.polymers import UNKNOWN
 
 #: Longest C-N distance, in angstrom, that counts as a peptide bond (a good one has 1.33).
 MAX_PEPTIDE_BOND = 2.5

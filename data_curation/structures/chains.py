@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from data_curation.errors import StructureError
-from data_curation.polymers import UNKNOWN, join_fragments
 from data_curation.processors import available_processors
-from data_curation.residues import (
+from data_curation.structures.files import Atom, read_contents
+from data_curation.structures.polymers import UNKNOWN, join_fragments
+from data_curation.structures.residues import (
     D_RESIDUES,
     STANDARD_RESIDUES,
     Residue,
@@ -29,7 +30,6 @@ from data_curation.residues import (
     residue_letter,
     residue_of,
 )
-from data_curation.structure_files import Atom, read_contents
 
 _SUFFIXES = (".pdb", ".ent.pdb", ".ent", ".cif")
 # Starting a process takes about as long as reading this many files.

@@ -6,12 +6,12 @@ import os
 
 import pandas as pd
 
-from data_curation.assignment import balance_features, check_seed
 from data_curation.errors import AssignmentError
 from data_curation.files import atomic_file, check_writable_file
 from data_curation.records import Protocol, Sides
-from data_curation.splitting import reference_split
-from data_curation.strict import ReceptorSimilarity, Similarity, strict_folds, strict_split
+from data_curation.splits.assignment import balance_features, check_seed
+from data_curation.splits.reference import reference_split
+from data_curation.splits.strict import ReceptorSimilarity, Similarity, strict_folds, strict_split
 
 
 def sides_of(table: pd.DataFrame) -> list[Sides]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from Bio.PDB.MMCIF2Dict import MMCIF2Dict
 from Bio.PDB.PDBExceptions import PDBConstructionException
 from Bio.PDB.PDBParser import PDBParser
 from Bio.PDB.StructureBuilder import StructureBuilder
+from gemmi import cif
 
 from data_curation.errors import StructureError
 
@@ -191,57 +192,46 @@ def _backbone_lines(lines: list[str]) -> Iterator[str]:
 
 def _read_cif(path: Path, text: str) -> Contents:
     try:
-        cif = MMCIF2Dict(io.StringIO(text))
-        atoms = list(_cif_atoms(cif))
-        return Contents(atoms, _cif_polymers(cif), _cif_parents(cif))
-    except KeyError as error:
-        raise StructureError(f"{path}: the mmCIF item {error} is missing") from error
-    except (ValueError, IndexError) as error:
-        raise StructureError(f"{path}: not a complete mmCIF file: {error}") from error
+        document = cif.read_string(text)
+        block = document[0] if len(document) else cif.Block("")
+        return Contents(list(_cif_atoms(block)), _cif_polymers(block), _cif_parents(block))
+    except ValueError as error:
+        reason = re.sub(r"^string:(\d+):\S+", r"line \1:", str(error))
+        raise StructureError(f"{path}: not a complete mmCIF file: {reason}") from error
 
 
-def _cif_atoms(cif: dict[str, list[str]]) -> Iterator[Atom]:
-    first_model = cif["_atom_site.pdbx_PDB_model_num"][0]
-    for fields in _rows(cif, "_atom_site", _ATOM_SITE):
-        chain, number, insertion, residue, polymer_number, name, alternate, weight, x, y, z, model = fields
+def _cif_atoms(block: cif.Block) -> Iterator[Atom]:
+    rows = _rows(block, "_atom_site", *_ATOM_SITE)
+    if not rows:
+        absent = [item for item in _ATOM_SITE if not block.find_values(f"_atom_site.{item}")]
+        raise ValueError(f"the table _atom_site lacks {', '.join(absent)}")
+    first_model = rows[0][-1]
+    for chain, number, insertion, residue, polymer_number, name, alternate, weight, x, y, z, model in rows:
         # A group without a position in a polymer is a ligand, a sugar, an ion or water.
-        if name in _BACKBONE and model == first_model and polymer_number not in ".?":
+        if name in _BACKBONE and model == first_model and polymer_number:
             xyz = (float(x), float(y), float(z))
-            labels = (int(number), insertion.strip(".?"), residue)
-            yield Atom(chain, *labels, True, name, alternate.strip(".?"), float(weight), xyz)
+            yield Atom(chain, int(number), insertion, residue, True, name, alternate, float(weight), xyz)
 
 
-def _cif_polymers(cif: dict[str, list[str]]) -> dict[str, list[str]]:
-    if "_entity_poly.pdbx_strand_id" not in cif or "_entity_poly_seq.mon_id" not in cif:
-        return {}
+def _cif_polymers(block: cif.Block) -> dict[str, list[str]]:
     # Two names at one number are two forms of one residue; the first one is used.
     residues: dict[str, dict[str, str]] = {}
-    for entity, number, name in _rows(cif, "_entity_poly_seq", ("entity_id", "num", "mon_id")):
+    for entity, number, name in _rows(block, "_entity_poly_seq", "entity_id", "num", "mon_id"):
         residues.setdefault(entity, {}).setdefault(number, name)
-    strands = _rows(cif, "_entity_poly", ("entity_id", "pdbx_strand_id"))
     return {
         chain.strip(): list(residues[entity].values())
-        for entity, chains in strands
+        for entity, chains in _rows(block, "_entity_poly", "entity_id", "pdbx_strand_id")
         if entity in residues
         for chain in chains.split(",")
     }
 
 
-def _cif_parents(cif: dict[str, list[str]]) -> dict[str, str]:
-    category = "_pdbx_struct_mod_residue"
-    if f"{category}.parent_comp_id" not in cif:
-        return {}
-    return {row[0]: row[1] for row in _rows(cif, category, ("label_comp_id", "parent_comp_id"))}
+def _cif_parents(block: cif.Block) -> dict[str, str]:
+    rows = _rows(block, "_pdbx_struct_mod_residue", "label_comp_id", "parent_comp_id")
+    return {row[0]: row[1] for row in rows}
 
 
-def _rows(cif: dict[str, list[str]], category: str, items: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Return the rows of a table; raise ValueError if columns differ in length, as in a truncated file."""
-    columns = {item: cif[f"{category}.{item}"] for item in items}
-    lengths = {item: len(column) for item, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        longest, shortest = (choose(lengths, key=lengths.__getitem__) for choose in (max, min))
-        raise ValueError(
-            f"the table {category} is truncated: {longest} has {lengths[longest]} values, {shortest} has "
-            f"{lengths[shortest]}"
-        )
-    return zip(*columns.values(), strict=True)
+def _rows(block: cif.Block, category: str, *items: str) -> list[tuple[str, ...]]:
+    """Return the rows of a table, in which an absent value is empty; none if an item is missing."""
+    table = block.find(f"{category}.", items)
+    return [tuple(map(row.str, range(len(items)))) for row in table]

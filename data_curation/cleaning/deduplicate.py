@@ -6,8 +6,8 @@ import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
-from data_curation.polymers import UNKNOWN
 from data_curation.records import METHOD_PRIORITY, BindingRecord, Combination, Sides
+from data_curation.structures.polymers import UNKNOWN
 
 #: Measurements of one complex that differ by more than this are a conflict, in pKd units.
 CONFLICT = 1.0
@@ -81,7 +81,7 @@ def deduplicate(
     records
         Records with the sequences of both sides.
     censored
-        Sign of each value that is only a bound, by workbook row; see `data_curation.censoring`.
+        Sign of each value that is only a bound, by workbook row; see `data_curation.sources.censoring`.
     combination
         Rule for which records belong to one complex, and which mean is taken.
 

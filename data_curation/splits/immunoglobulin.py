@@ -20,7 +20,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from data_curation.clustering import search
+from data_curation.splits.clustering import search
 
 MIN_VARIABLE_IDENTITY, MIN_VARIABLE_COVERAGE = 0.45, 0.7
 MIN_CONSTANT_IDENTITY, MIN_CONSTANT_COVERAGE = 0.5, 0.5
@@ -73,7 +73,7 @@ def mask_chains(chains: Iterable[str]) -> dict[str, MaskedChain]:
 
 def reference_domains() -> dict[str, str]:
     """Return the reference domains by name; a name starts with ``V|``, ``C|`` or ``B2M|``."""
-    text = (files("data_curation") / "immunoglobulin_domains.fasta").read_text(encoding="ascii")
+    text = (files("data_curation.splits") / "immunoglobulin_domains.fasta").read_text(encoding="ascii")
     domains = {}
     for record in text.split(">")[1:]:
         name, *lines = record.splitlines()

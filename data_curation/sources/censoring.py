@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from data_curation.csv_files import read_csv
 from data_curation.errors import MutationError, SourceError
-from data_curation.mutations import Mutation, parse_mutations
 from data_curation.records import BindingRecord
+from data_curation.structures.mutations import Mutation, parse_mutations
 
 #: Name of the source of SKEMPI's rows in the workbook.
 SKEMPI_SOURCE = "SKEMPI v2.0"

@@ -20,9 +20,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import networkx as nx
 
-from data_curation.clustering import near_duplicates, search
-from data_curation.immunoglobulin import MaskedChain
 from data_curation.records import Sides
+from data_curation.splits.clustering import near_duplicates, search
+from data_curation.splits.immunoglobulin import MaskedChain
 
 #: Chains with fewer residues (X not counted) are compared as peptides.
 PEPTIDE_LENGTH = 25

@@ -7,15 +7,15 @@ import os
 
 import pandas as pd
 
-from data_curation.audit_page import audit_page
-from data_curation.clustering import mmseqs_version
+from data_curation.audit.leakage import MIN_COVERAGE, MIN_IDENTITY, audit_split, summarise
+from data_curation.audit.page import audit_page
 from data_curation.csv_files import read_csv
 from data_curation.errors import AssignmentError, SourceError
 from data_curation.files import atomic_folder, check_writable_folder
-from data_curation.leakage import MIN_COVERAGE, MIN_IDENTITY, audit_split, summarise
-from data_curation.parts import assigned_parts
-from data_curation.protocols import sides_of
 from data_curation.records import FUNNEL_COLUMNS, TEST, TRAIN, VALIDATION
+from data_curation.splits.clustering import mmseqs_version
+from data_curation.splits.parts import assigned_parts
+from data_curation.splits.protocols import sides_of
 
 
 def audit(
@@ -41,7 +41,7 @@ def audit(
     Returns
     -------
     DataFrame
-        See `data_curation.leakage.summarise`.
+        See `data_curation.audit.leakage.summarise`.
 
     Raises
     ------

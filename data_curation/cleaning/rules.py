@@ -1,20 +1,19 @@
 """The cleaning rules, one function each, in the order in which they are applied.
 
 A rule takes all records and the available structures, and yields a `Finding` for each row that it drops,
-corrects or notes. A rule that compares a row with its structure yields nothing for a row without one. `clean`
-applies the rules in order and counts the rows.
+corrects or notes. A rule that compares a row with its structure yields nothing for a row without one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from data_curation.errors import MutationError
-from data_curation.mutations import Mutation, apply_mutations, parse_mutations, shift_that_fits
 from data_curation.records import HIGHEST_KELVIN, LOWEST_KELVIN, BindingRecord
-from data_curation.sequences import Structures
+from data_curation.sources.sequences import Structures
+from data_curation.structures.mutations import Mutation, apply_mutations, parse_mutations, shift_that_fits
 
 Action = Literal["dropped", "corrected", "noted"]
 
@@ -86,7 +85,7 @@ def shifted_numbering(records: Sequence[BindingRecord], structures: Structures) 
     """Renumber the mutations of a chain if one shift makes those of all rows of the entry fit.
 
     A single position matches by chance too often, so at least two have to agree; see
-    `data_curation.mutations.shift_that_fits`.
+    `data_curation.structures.mutations.shift_that_fits`.
     """
     entries: dict[tuple[str, str], list[BindingRecord]] = {}
     for record in records:
@@ -202,75 +201,6 @@ def short_chain(minimum: int) -> Rule:
                 yield Finding(record, "dropped", f"a chain has {shortest} residues, fewer than {minimum}")
 
     return rule
-
-
-class Step(NamedTuple):
-    """A rule with its name, and the number of rows that the publication reports after it, if any."""
-
-    name: str
-    rule: Rule
-    published_rows: int | None = None
-
-
-#: Rules for the annotations of a row in the workbook; later ones rely on earlier ones.
-ANNOTATION_STEPS = (
-    Step("damaged_structure", damaged_structure),
-    Step("malformed_mutation", malformed_mutation),
-    Step("repeated_mutation", repeated_mutation),
-    Step("lower_case_duplicate", lower_case_duplicate),
-    Step("shifted_numbering", shifted_numbering),
-    Step("wild_type_mismatch", wild_type_mismatch, 12059),
-    Step("mutation_already_applied", mutation_already_applied),
-    Step("chain_on_both_sides", chain_on_both_sides),
-    Step("impossible_temperature", impossible_temperature),
-    Step("absent_chain", absent_chain, 12048),
-)
-
-
-def sequence_steps(minimum_chain_length: int) -> tuple[Step, ...]:
-    """Return the rules for the sequences of a row."""
-    return (
-        Step("unknown_sequence", unknown_sequence),
-        Step("chain_count", chain_count),
-        Step("short_chain", short_chain(minimum_chain_length), 9295 if minimum_chain_length == 40 else None),
-    )
-
-
-class Touched(NamedTuple):
-    """One row that one rule dropped, corrected or noted."""
-
-    row: int
-    rule: str
-    action: Action
-    reason: str
-
-
-def clean(
-    records: Iterable[BindingRecord], steps: Iterable[Step], structures: Structures
-) -> tuple[list[BindingRecord], list[Touched], list[tuple[Step, int]]]:
-    """Apply rules in order.
-
-    Returns
-    -------
-    kept
-        The records that no rule dropped, in their order.
-    touched
-        Every row that a rule dropped, corrected or noted.
-    rows_after
-        Each step with the number of rows left after it.
-    """
-    kept = {record.row: record for record in records}
-    touched: list[Touched] = []
-    rows_after = []
-    for step in steps:
-        for record, action, reason in step.rule(list(kept.values()), structures):
-            touched.append(Touched(record.row, step.name, action, reason))
-            if action == "dropped":
-                del kept[record.row]
-            else:
-                kept[record.row] = record
-        rows_after.append((step, len(kept)))
-    return list(kept.values()), touched, rows_after
 
 
 def _mutations(record: BindingRecord) -> tuple[Mutation, ...]:

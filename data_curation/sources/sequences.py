@@ -10,9 +10,9 @@ from pathlib import Path
 
 from data_curation.errors import SourceError, StructureError
 from data_curation.files import sha256_of
-from data_curation.mutations import apply_mutations, parse_mutations
 from data_curation.records import BindingRecord
-from data_curation.structures import StructureChain, find_structure, read_structures
+from data_curation.structures.chains import StructureChain, find_structure, read_structures
+from data_curation.structures.mutations import apply_mutations, parse_mutations
 
 Chains = Mapping[str, StructureChain]
 
@@ -93,7 +93,7 @@ def with_structure_sequences(records: Iterable[BindingRecord], structures: Struc
     Raises
     ------
     MutationError
-        If a mutation does not fit; the rules of `data_curation.cleaning` remove such rows before.
+        If a mutation does not fit; the rules of `data_curation.cleaning.rules` remove such rows before.
     """
     return [_from_structure(record, structures.chains(record)) for record in records]
 

@@ -10,11 +10,11 @@ from functools import cached_property
 import networkx as nx
 import numpy as np
 
-from data_curation.assignment import LARGEST_SHARE, deal
 from data_curation.errors import AssignmentError
-from data_curation.immunoglobulin import MaskedChain, mask_chains
 from data_curation.records import TEST, TRAIN, VALIDATION, Sides
-from data_curation.similarity import (
+from data_curation.splits.assignment import LARGEST_SHARE, deal
+from data_curation.splits.immunoglobulin import MaskedChain, mask_chains
+from data_curation.splits.similarity import (
     compared_chains,
     compared_receptors,
     receptor_groups,
@@ -94,10 +94,10 @@ def strict_split(
     """Split so that no two parts share a similar chain or a similar pair of sides (for a
     `ReceptorSimilarity`, a similar receptor chain).
 
-    `data_curation.similarity` defines similarity. The largest groups train; the others are assigned so that
-    the parts resemble one another in size, source and pKd (`data_curation.assignment`). Then every chain of
-    validation and test is searched against all chains of the other parts; groups with a hit are joined and
-    assigned again, until there are no hits.
+    `data_curation.splits.similarity` defines similarity. The largest groups train; the others are assigned so
+    that the parts resemble one another in size, source and pKd (`data_curation.splits.assignment`). Then
+    every chain of validation and test is searched against all chains of the other parts; groups with a hit
+    are joined and assigned again, until there are no hits.
 
     Parameters
     ----------

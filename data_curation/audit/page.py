@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 
 import matplotlib
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from data_curation.html_page import html_figure, html_page
+from data_curation.html_page import html_page
 from data_curation.records import TEST, TRAIN, VALIDATION
 
 _COLOURS = {TRAIN: "#4477aa", VALIDATION: "#ccbb44", TEST: "#ee6677"}
@@ -31,32 +30,27 @@ def audit_page(
     title
         Title of the page, which names the audited split.
     summary, per_source
-        Fractions as `data_curation.leakage.summarise` returns them, overall and per source (may be empty).
+        Fractions as `data_curation.audit.leakage.summarise` returns them, overall and per source (may be
+        empty).
     rows
-        Comparisons as `data_curation.leakage.audit_split` returns them.
+        Comparisons as `data_curation.audit.leakage.audit_split` returns them.
     pkd
         Measured pKd (NaN if it is not measured), indexed by the part of the split.
     funnel
         Rows left by each step of the curation (`data_curation.records.FUNNEL_COLUMNS`); None omits the
         section.
     """
-    sections = [
-        f"<h1>{html.escape(title)}</h1>",
-        "<p>Per cent of complexes of a part that share with another</p>",
-    ]
-    sections.append(_table(summary))
-    sections.append(_image(_identity_figure(rows), "Nearest neighbour in the other part"))
-    if pkd.notna().any():
-        sections.append(_image(_pkd_figure(pkd), "pKd by part"))
-    if len(per_source):
-        sections += ["<h2>Per source</h2>", _table(per_source)]
-    if funnel is not None:
-        sections += [
-            "<h2>Rows left by each rule</h2>",
-            _image(_funnel_figure(funnel), "Rows left by each rule"),
-        ]
-        sections.append(funnel.to_html(index=False, border=0))
-    return html_page(title, "\n".join(sections))
+    return html_page(
+        "data_curation",
+        "audit.html",
+        title=title,
+        summary=as_percentages(summary),
+        identity=_svg(_identity_figure(rows)),
+        pkd=_svg(_pkd_figure(pkd)) if pkd.notna().any() else None,
+        per_source=as_percentages(per_source),
+        funnel=funnel,
+        funnel_figure=None if funnel is None else _svg(_funnel_figure(funnel)),
+    )
 
 
 def as_percentages(summary: pd.DataFrame) -> pd.DataFrame:
@@ -65,10 +59,6 @@ def as_percentages(summary: pd.DataFrame) -> pd.DataFrame:
     fractions = shown.select_dtypes("float").columns
     shown[fractions] = (100 * shown[fractions]).round(1)
     return shown
-
-
-def _table(summary: pd.DataFrame) -> str:
-    return as_percentages(summary).to_html(index=False, border=0)
 
 
 def _identity_figure(rows: pd.DataFrame) -> Figure:
@@ -107,8 +97,8 @@ def _funnel_figure(funnel: pd.DataFrame) -> Figure:
     return figure
 
 
-def _image(figure: Figure, caption: str) -> str:
+def _svg(figure: Figure) -> bytes:
     stream = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "ppi"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
-    return html_figure(stream.getvalue(), "svg+xml", caption)
+    return stream.getvalue()

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from data_curation.clustering import cluster, search
 from data_curation.records import TEST, TRAIN, VALIDATION, Sides
+from data_curation.splits.clustering import cluster, search
 
 
 @dataclass(frozen=True)

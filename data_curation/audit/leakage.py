@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_curation.clustering import search
-from data_curation.immunoglobulin import mask_chains
 from data_curation.records import TEST, TRAIN, VALIDATION, Sides
+from data_curation.splits.clustering import search
+from data_curation.splits.immunoglobulin import mask_chains
 
 #: Minimum fraction of the shorter of the two chains that a hit must cover.
 MIN_COVERAGE = 0.8
