@@ -127,6 +127,13 @@ ATTENTIONS = PartTable(
         "local": "heads.mixers.attention.local:LocalAttention",
         "power": "heads.mixers.attention.power:PowerAttention",
         "spans": "heads.mixers.attention.spans:SpansAttention",
+        "block-sparse": "heads.mixers.attention.block_sparse:BlockSparseAttention",
+        "flex": "heads.mixers.attention.flex:FlexAttention",
+        "hierarchical": "heads.mixers.attention.hierarchical:HierarchicalAttention",
+        "native-sparse": "heads.mixers.attention.native_sparse:NativeSparseAttention",
+        "moh": "heads.mixers.attention.moh:MixtureOfHeads",
+        "gated": "heads.mixers.attention.gated:GatedAttention",
+        "recalibrated": "heads.mixers.attention.recalibrated:RecalibratedAttention",
     },
 )
 POOLINGS = PartTable(

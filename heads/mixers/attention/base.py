@@ -50,6 +50,11 @@ class Attention(nn.Module, ABC):
         """Return the ``(H, n, n)`` weights of each segment of ``n`` rows; None if they are never formed."""
         return None
 
+    @property
+    def forms_weights(self) -> bool:
+        """Whether `weights` returns them."""
+        return type(self).weights is not Attention.weights
+
     def auxiliary_loss(self) -> Tensor | None:
         """Return the term of the last forward pass that training adds to the loss, or None.
 

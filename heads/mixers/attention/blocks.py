@@ -43,6 +43,27 @@ class Blocks:
         filled = torch.arange(blocks.rows * size, device=device).unflatten(0, (-1, size)) < ends.unsqueeze(1)
         return cls(filled, slots, blocks.ids, tuple(counts))
 
+    @classmethod
+    def from_starts(cls, starts: Tensor, counts: list[int], segments: Segments, size: int) -> Blocks:
+        """Divide segments at given rows, at most `size` apart.
+
+        Parameters
+        ----------
+        starts
+            ``(N,)`` int64, ascending: first row of each block; each segment starts a block.
+        counts
+            Number of blocks of each segment.
+        segments
+            Segments of the ``T`` rows.
+        size
+            Number of slots of a block.
+        """
+        places = torch.arange(segments.rows, device=starts.device)
+        block = torch.searchsorted(starts, places, right=True) - 1
+        lengths = torch.cat([starts, starts.new_tensor([segments.rows])]).diff()
+        filled = torch.arange(size, device=starts.device) < lengths.unsqueeze(1)
+        return cls(filled, block * size + places - starts[block], segments.ids[starts], tuple(counts))
+
     def __len__(self) -> int:
         return len(self.segments)
 
