@@ -154,7 +154,7 @@ def masked(allowed: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor
 
 
 def covered(masses: Tensor, gamma: float, least: int, most: int) -> set[int]:
-    """Return the largest masses that reach gamma together, but not fewer than `least`, nor more than `most`."""
+    """Return the largest masses that reach gamma together; at least `least`, at most `most`."""
     taken: set[int] = set()
     for number in masses.argsort(descending=True).tolist():
         if len(taken) >= least and (len(taken) >= most or float(masses[list(taken)].sum()) >= gamma):
@@ -179,15 +179,19 @@ def flex(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         pooled = (query[head, samples].mean(0) @ keys[head].T / query.shape[2] ** 0.5).softmax(0)
         middle = (true + pooled) / 2
         divergence = ((true * (true / middle).log()).sum() + (pooled * (pooled / middle).log()).sum()) / 2
-        limits = attention.gamma, attention.least, attention.most
         if divergence.sqrt() < attention.divergence:
             estimated = (queries[head] @ keys[head].T / query.shape[2] ** 0.5).softmax(1)
-            taken = {(a, b) for a in range(count) for b in covered(estimated[a], *limits)}
+            taken = {
+                (a, b)
+                for a in range(count)
+                for b in covered(estimated[a], attention.gamma, attention.least, attention.most)
+            }
         else:
             diagonals = torch.zeros(2 * count - 1, dtype=query.dtype)
             for sample, row in zip(samples, rows, strict=True):
                 for block in range(count):
                     diagonals[block - sample // size + count - 1] += row[block] / len(samples)
+            limits = attention.gamma, attention.least // 2, attention.most // 2
             vertical = covered(true, *limits)
             slashes = covered(diagonals, *limits)
             taken = {
@@ -227,7 +231,7 @@ def hierarchical(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> T
 
 
 def native_sparse(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    size, heads, length, width = attention.block, *query.shape
+    size, heads, length = attention.block, *query.shape[:2]
     starts = range(0, length, size)
     compressed = []
     for part in (key, value):

@@ -250,3 +250,80 @@ def test_the_reach_of_power_attention_doubles_with_each_block(depth: int) -> Non
         mixed = block(query, key, mixed, segments)
     (gradient,) = torch.autograd.grad(mixed[0].sum(), value)
     assert (gradient.abs().sum((1, 2)) > 0).all()
+
+
+def test_rectified_sparse_attention_is_closer_to_dense_than_plain() -> None:
+    """Keys that resemble their neighbours, as those of a chain do."""
+    segments = Segments.from_lengths([600])
+    query, key, value = inputs(segments)
+    regions = torch.randn(60, HEADS, WIDTH, generator=torch.Generator().manual_seed(2)).double()
+    key = 0.5 * key + regions.repeat_interleave(10, 0)
+    dense = make("softmax")(query, key, value, segments)
+    errors = []
+    for rectified in (True, False):
+        sparse = make("block-sparse", {"block": 10, "top_k": 8, "rectified": rectified})
+        errors.append(float((sparse(query, key, value, segments) - dense).norm() / dense.norm()))
+    assert errors[0] < 0.7 * errors[1]
+
+
+def test_moh_takes_half_of_the_heads_and_pays_for_an_uneven_load() -> None:
+    attention = make("moh", heads=8)
+    parts = inputs(heads=8, dtype=torch.float32)
+    gates, _ = attention.route(parts[0])
+    assert torch.equal((gates > 0).sum(1), torch.full((SEGMENTS.rows,), 4))
+    attention(*parts, SEGMENTS)
+    assert attention.auxiliary_loss() is None
+    attention.train()(*parts, SEGMENTS)
+    uneven = attention.auxiliary_loss()
+    with torch.no_grad():
+        attention.router.weight.zero_()
+    attention(*parts, SEGMENTS)
+    even = attention.auxiliary_loss()
+    torch.testing.assert_close(even, torch.tensor(attention.balance))
+    assert uneven > even
+
+
+def test_a_wrapper_passes_on_the_loss_of_the_attention_inside() -> None:
+    attention = make("gated", {"inner": "moh", "inner_options": {"top_k": 1}}).train()
+    attention(*inputs(dtype=torch.float32), SEGMENTS)
+    assert attention.auxiliary_loss() > 0
+
+
+@pytest.mark.parametrize("inner", ["linear", "power", "native-sparse"])
+def test_wrappers_take_any_attention(inner: str) -> None:
+    segments = Segments.from_lengths([1, 40, 700])
+    parts = inputs(segments)
+    plain = make(inner).double()
+    for wrapper in ("gated", "moh"):
+        wrapped = make(wrapper, {"inner": inner}).double()
+        wrapped.inner.load_state_dict(plain.state_dict())
+        expected = plain(*parts, segments)
+        if wrapper == "gated":
+            gate = torch.einsum("thd,hdg->thg", parts[0], wrapped.projection).sigmoid()
+        else:
+            gate = wrapped.route(parts[0])[0].unsqueeze(2)
+        torch.testing.assert_close(wrapped(*parts, segments), expected * gate)
+
+
+def test_recalibration_leaves_training_and_flat_attention_alone() -> None:
+    attention, plain, parts = make("recalibrated"), make("softmax"), inputs()
+    flat = [torch.zeros_like(parts[0]), *parts[1:]]
+    torch.testing.assert_close(attention(*flat, SEGMENTS), plain(*flat, SEGMENTS))
+    query, key, value = parts
+    key = key.clone()
+    key[100] = 30 * query.mean(0)  # A row of the second segment that all others attend.
+    sunk = (query.abs(), key.abs(), value)
+    assert not torch.allclose(attention(*sunk, SEGMENTS), plain(*sunk, SEGMENTS))
+    torch.testing.assert_close(attention.train()(*sunk, SEGMENTS), plain(*sunk, SEGMENTS))
+
+
+def test_flex_trusts_the_means_or_the_stripes() -> None:
+    """A head whose mean query says nothing of its rows takes stripes; one with flat scores trusts means."""
+    segments = Segments.from_lengths([400])
+    attention = make("flex", {"block": 8, "least": 2, "most": 8}, heads=2)
+    query, key, _ = inputs(segments, heads=2)
+    query[:, 0], key[:, 0] = 0.01 * query[:, 0], 0.01 * key[:, 0]
+    query[:, 1], key[:, 1] = 6 * query[:, 1], 6 * key[:, 1]
+    chosen = attention.selection(query, key, segments).chosen.sum(2)
+    assert (chosen[:, 0] <= 9).all()  # As many as are allowed, and the block itself.
+    assert (chosen[10:-10, 1] != chosen[10, 1]).any()  # Diagonals leave the segment at its ends.

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from heads.attention import ragged_attention
+from heads.kernels.dense import in_full_vectors
 from heads.ragged import Segments
 
 #: Fewest rows of a tile.
@@ -98,17 +99,21 @@ def attend_window(
     windows = [min(window, length - 1) for window, length in zip(windows, segments.lengths, strict=True)]
     if all(window == length - 1 for window, length in zip(windows, segments.lengths, strict=True)):
         return ragged_attention(query, key, value, segments, segments)
+    width = query.shape[2]
+    query, key, value = (in_full_vectors(part) for part in (query, key, value))
     if max(windows) > _WIDEST:
         parts = zip(windows, *(part.split(segments.lengths) for part in (query, key, value)), strict=True)
-        return torch.cat([_by_slices(q, k, v, window) for window, q, k, v in parts])
+        mixed = torch.cat([_by_slices(q, k, v, window, width**-0.5) for window, q, k, v in parts])
+        return mixed[..., :width]
     band = Band.of(segments, windows)
+    mask = query.new_zeros(band.inside.shape).masked_fill(~band.inside, -torch.inf)
     mixed = scaled_dot_product_attention(
-        band.tiles(query), band.windows(key), band.windows(value), attn_mask=band.inside
+        band.tiles(query), band.windows(key), band.windows(value), attn_mask=mask, scale=width**-0.5
     )
-    return band.join(mixed)
+    return band.join(mixed)[..., :width]
 
 
-def _by_slices(query: Tensor, key: Tensor, value: Tensor, window: int) -> Tensor:
+def _by_slices(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
     """Compute one segment with a wide window, slice by slice; no mask is larger than a slice."""
     length, mixed = len(query), []
     for start, rows in zip(range(0, length, _ROWS), query.split(_ROWS), strict=True):
@@ -120,7 +125,8 @@ def _by_slices(query: Tensor, key: Tensor, value: Tensor, window: int) -> Tensor
         queries, keys, values = (
             part.transpose(0, 1).unsqueeze(0) for part in (rows, key[low:high], value[low:high])
         )
-        mixed.append(scaled_dot_product_attention(queries, keys, values, attn_mask=mask)[0].transpose(0, 1))
+        found = scaled_dot_product_attention(queries, keys, values, attn_mask=mask, scale=scale)
+        mixed.append(found[0].transpose(0, 1))
     return torch.cat(mixed)
 
 

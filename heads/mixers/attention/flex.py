@@ -36,7 +36,8 @@ class FlexAttention(SelectiveAttention):
     block
         Number of rows of a block.
     least, most
-        Smallest and largest number of blocks, and of stripes and of diagonals, that are chosen.
+        Smallest and largest number of blocks that are chosen; half as many stripes and diagonals each. A
+        segment of at most `least` blocks is attended completely.
 
     Raises
     ------
@@ -78,8 +79,9 @@ class FlexAttention(SelectiveAttention):
         rows = (part.split(segments.lengths) for part in (query, key))
         start = 0
         for count, *parts in zip(blocks.counts, *rows, *means, strict=True):
-            inside = slice(start, start + count)
-            chosen[inside, :, inside] = self._of_segment(*(part.transpose(0, 1) for part in parts))
+            inside, by_head = slice(start, start + count), [part.transpose(0, 1) for part in parts]
+            short = self.covers(len(parts[0]))
+            chosen[inside, :, inside] = True if short else self._of_segment(*by_head)
             start += count
         return Selection(blocks, chosen)
 
@@ -96,22 +98,25 @@ class FlexAttention(SelectiveAttention):
             (query[:, samples].mean(1, keepdim=True) @ keys.transpose(1, 2) * scale).softmax(2).squeeze(1)
         )
         trusted = _jensen_shannon(true, pooled) < self.divergence
-        by_query = self._cover((queries @ keys.transpose(1, 2) * scale).softmax(2))
+        by_query = self._cover((queries @ keys.transpose(1, 2) * scale).softmax(2), self.least, self.most)
         steps = torch.arange(count, device=query.device) + count - 1
         offsets = (steps - (samples // self.block).unsqueeze(1)).expand_as(masses)
         diagonals = masses.new_zeros(self.heads, 2 * count - 1)
         diagonals.scatter_add_(1, offsets.flatten(1), masses.flatten(1) / len(samples))
-        slashes = self._cover(diagonals)[:, steps - torch.arange(count, device=query.device).unsqueeze(1)]
-        stripes = self._cover(true).unsqueeze(1) | slashes
+        limits = self.least // 2, self.most // 2
+        slashes = self._cover(diagonals, *limits)[
+            :, steps - torch.arange(count, device=query.device).unsqueeze(1)
+        ]
+        stripes = self._cover(true, *limits).unsqueeze(1) | slashes
         own = torch.eye(count, dtype=torch.bool, device=query.device)
         return (torch.where(trusted.view(-1, 1, 1), by_query, stripes) | own).transpose(0, 1)
 
-    def _cover(self, masses: Tensor) -> Tensor:
+    def _cover(self, masses: Tensor, least: int, most: int) -> Tensor:
         """Return which of ``(..., N)`` masses, in descending order, are needed to reach `gamma`."""
         ordered, order = masses.sort(dim=-1, descending=True)
         before = ordered.cumsum(-1) - ordered
         ranks = torch.arange(masses.shape[-1], device=masses.device)
-        needed = ((before < self.gamma) & (ranks < self.most)) | (ranks < self.least)
+        needed = ((before < self.gamma) & (ranks < most)) | (ranks < least)
         return torch.zeros_like(needed).scatter(-1, order, needed)
 
 

@@ -19,11 +19,11 @@ from heads.ragged import Segments
 class HierarchicalAttention(SelectiveAttention):
     """Softmax attention between the residues of chunks that resemble each other.
 
-    Source: Xiong et al. 2025, "Long-Context Modeling with Dynamic Hierarchical Sparse Attention". A chunk ends
-    where adjacent keys differ most (by their cosine), once in the middle half of every `chunk` rows. A chunk's
-    vector is the mean of its rows times the square root of their number. The products of the vectors of
-    queries and keys choose chunks. The boundaries of the paper are predicted by a trained network; here they
-    need no training.
+    Source: Xiong et al. 2025, "Long-Context Modeling with Dynamic Hierarchical Sparse Attention". A chunk
+    ends where adjacent keys differ most (by their cosine), once in the middle half of every `chunk` rows. The
+    vector of a chunk is the mean of its rows times the square root of their number. The products of the
+    vectors of queries and keys choose chunks. The boundaries of the paper are predicted by a trained network;
+    here they need no training.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class HierarchicalAttention(SelectiveAttention):
     )
 
     def __init__(
-        self, heads: int, width: int, top_k: AtLeastOne = 32, chunk: Annotated[int, Range(least=4)] = 32
+        self, heads: int, width: int, top_k: AtLeastOne = 20, chunk: Annotated[int, Range(least=4)] = 32
     ) -> None:
         super().__init__(heads, width)
         self.top_k, self.chunk = top_k, chunk

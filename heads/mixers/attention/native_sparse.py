@@ -9,7 +9,7 @@ from heads.about import About
 from heads.mixers.attention.band import attend_window
 from heads.mixers.attention.blocks import Blocks
 from heads.mixers.attention.selective import SelectiveAttention
-from heads.mixers.attention.sparse import Selection, best, in_one_segment
+from heads.mixers.attention.sparse import Selection, best
 from heads.options import AtLeastOne
 from heads.ragged import Segments
 
@@ -47,7 +47,7 @@ class NativeSparseAttention(SelectiveAttention):
         width: int,
         top_k: AtLeastOne = 8,
         block: AtLeastOne = 64,
-        window: AtLeastOne = 32,
+        window: AtLeastOne = 512,
     ) -> None:
         super().__init__(heads, width)
         self.top_k, self.block, self.window = top_k, block, window
@@ -64,40 +64,63 @@ class NativeSparseAttention(SelectiveAttention):
 
     def select(self, query: Tensor, key: Tensor, segments: Segments) -> Selection:
         blocks = Blocks.of(segments, self.block)
-        if self.covers(max(segments.lengths)):
-            return Selection.complete(blocks, self.heads)
-        weights = self._weights_of_blocks(query, key, blocks)
-        means = (weights * blocks.filled[:, None, :, None]).sum(2) / blocks.sizes.view(-1, 1, 1)
-        return Selection(blocks, best(means, blocks, self.top_k))
+        return self._best(self._weights_of_blocks(query, key, blocks), blocks)
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, segments: Segments, selection: Selection
     ) -> Tensor:
         blocks = Blocks.of(segments, self.block)
-        overview = self._weights_of_blocks(query, key, blocks) @ self._compressed(value, blocks).transpose(
-            0, 1
-        )
-        branches = (
-            blocks.join(overview),
-            super().attend(query, key, value, segments, selection),
-            attend_window(query, key, value, segments, [self.window] * len(segments)),
-        )
+        weights = self._weights_of_blocks(query, key, blocks)
+        return self._gated(query, key, value, segments, weights, blocks, selection)
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
+        blocks = Blocks.of(segments, self.block)
+        weights = self._weights_of_blocks(query, key, blocks)
+        selection = self._best(weights.detach(), blocks)
+        return self._gated(query, key, value, segments, weights, blocks, selection)
+
+    def _gated(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        segments: Segments,
+        weights: Tensor,
+        blocks: Blocks,
+        selection: Selection,
+    ) -> Tensor:
+        """Add the three attentions, from the weights of the compressed blocks and the selected blocks."""
+        overview = weights.to(value.dtype) @ self._compressed(value, blocks).transpose(0, 1)
+        selected = super().attend(query, key, value, segments, selection)
+        longest = max(segments.lengths)
+        alike = self.covers(longest) and self.window >= longest - 1
+        windows = [self.window] * len(segments)
+        near = selected if alike else attend_window(query, key, value, segments, windows)
         gates = torch.einsum("thd,hdg->thg", query, self.gates.to(query.dtype)) + self.gate_bias.to(
             query.dtype
         )
-        shares = gates.sigmoid().to(value.dtype).unsqueeze(3).unbind(2)
-        return sum(
-            (share * each for share, each in zip(shares, branches, strict=True)), torch.zeros_like(value)
-        )
+        first, second, third = gates.sigmoid().to(value.dtype).split(1, dim=2)
+        return torch.addcmul(overview.transpose(0, 1) * first, selected, second).addcmul(near, third)
+
+    def _best(self, weights: Tensor, blocks: Blocks) -> Selection:
+        """Select the blocks to which the rows of a block give most weight."""
+        if max(blocks.counts) <= self.top_k:
+            return Selection.complete(blocks, self.heads)
+        by_block = blocks.split(weights.transpose(0, 1)).sum(2)
+        return Selection(blocks, best(by_block, blocks, self.top_k))
 
     def weights(self, query: Tensor, key: Tensor, segments: Segments) -> None:
         return None
 
     def _weights_of_blocks(self, query: Tensor, key: Tensor, blocks: Blocks) -> Tensor:
-        """Return ``(N, H, C, N)``: the weights that the rows of each block give to the compressed blocks."""
-        keys = self._compressed(key, blocks).permute(1, 2, 0)
-        scores = blocks.split(query * self.width**-0.5) @ keys
-        return scores.masked_fill(~in_one_segment(blocks).unsqueeze(1), -torch.inf).softmax(3)
+        """Return ``(H, T, N)``: the weights that rows give to the compressed blocks of their segment."""
+        wide = torch.promote_types(torch.float32, query.dtype)
+        keys = self._compressed(key.to(wide), blocks).permute(1, 2, 0) * self.width**-0.5
+        scores = query.to(wide).transpose(0, 1) @ keys
+        if len(blocks.counts) > 1:
+            of_rows = blocks.segments[blocks.slots // blocks.size]
+            scores = scores.masked_fill(of_rows.unsqueeze(1) != blocks.segments, -torch.inf)
+        return scores.softmax(2)
 
     def _compressed(self, values: Tensor, blocks: Blocks) -> Tensor:
         """Return ``(N, H, d)``: the learned mean of the rows ``(T, H, d)`` of each block."""

@@ -25,7 +25,7 @@ class SelectiveAttention(Attention):
 
     @abstractmethod
     def select(self, query: Tensor, key: Tensor, segments: Segments) -> Selection:
-        """Choose what is attended, from queries and keys ``(T, H, d)`` in float32 or better, without gradient."""
+        """Choose what is attended, from ``(T, H, d)`` queries and keys in float32 or better; no gradient."""
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, segments: Segments, selection: Selection
@@ -38,7 +38,7 @@ class SelectiveAttention(Attention):
     def forward(self, query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
         return self.attend(query, key, value, segments, self.selection(query, key, segments))
 
-    def weights(self, query: Tensor, key: Tensor, segments: Segments) -> list[Tensor]:
+    def weights(self, query: Tensor, key: Tensor, segments: Segments) -> list[Tensor] | None:
         selection = self.selection(query, key, segments)
         return weights_of(scores_of(query, key, segments), query, key, selection)
 

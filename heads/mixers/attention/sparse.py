@@ -8,12 +8,13 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
+from heads.kernels.dense import in_full_vectors
 from heads.mixers.attention.blocks import Blocks
 
-#: Largest number of elements of the keys that are gathered at once: 8 MiB in float32.
-_GATHERED = 2**21
+#: Largest number of elements of the keys that are gathered at once: 4 MiB in float32.
+_GATHERED = 2**20
 #: Numbers of blocks up to which blocks are computed together; between two of them at most a third is wasted.
 _WIDTHS = tuple(sorted({2**power for power in range(16)} | {3 * 2**power for power in range(15)}))
 
@@ -107,69 +108,66 @@ def attend_selected(query: Tensor, key: Tensor, value: Tensor, selection: Select
     Tensor
         ``(T, H, d)``.
     """
-    blocks, heads = selection.blocks, query.shape[1]
-    queries, keys, values = (blocks.split(part).flatten(0, 1) for part in (query, key, value))
+    blocks, heads, width = selection.blocks, *query.shape[1:]
+    filled = [in_full_vectors(part) for part in (query, key, value)]
+    queries, keys, values = (blocks.split(part).flatten(0, 1) for part in filled)
     counts = selection.chosen.sum(2).flatten()
     order = selection.chosen.to(torch.uint8).sort(dim=2, descending=True, stable=True).indices.flatten(0, 1)
-    summaries = None if selection.summarised is None else _Summaries.of(key, value, selection)
-    tasks, mixed = list[Tensor](), list[Tensor]()
-    for some, width in _batches(counts, keys[0].numel()):
-        picked = order[some, :width]
-        rows = picked * heads + (some % heads).unsqueeze(1)
-        seen = blocks.filled[picked] & (
-            torch.arange(width, device=rows.device) < counts[some, None]
-        ).unsqueeze(2)
-        mask = query.new_zeros(len(some), width * blocks.size).masked_fill(~seen.flatten(1), -torch.inf)
-        near, sent = (
-            part.index_select(0, rows.flatten()).view(len(some), -1, part.shape[2]) for part in (keys, values)
+    bias, extra = _bias_of_summaries(selection, query.dtype), 0
+    if bias is not None:
+        keys, values = (
+            torch.cat([rows, _summaries(part, blocks)])
+            for rows, part in zip((keys, values), filled[1:], strict=True)
         )
-        if summaries is not None:
-            near, sent, mask = summaries.appended(near, sent, mask, some)
+        extra = bias.shape[1] // blocks.size
+    tasks, mixed = list[Tensor](), list[Tensor]()
+    for some, most in _batches(counts, extra, keys[0].numel()):
+        picked, head = order[some, :most], (some % heads).unsqueeze(1)
+        missing = torch.arange(most, device=some.device) >= counts[some].unsqueeze(1)
+        free = ~blocks.filled[picked] | missing.unsqueeze(2)
+        mask = query.new_zeros(len(some), most * blocks.size).masked_fill(free.flatten(1), -torch.inf)
+        rows = picked * heads + head
+        if bias is not None:
+            added = len(queries) + head * extra + torch.arange(extra, device=some.device)
+            rows, mask = torch.cat([rows, added], dim=1), torch.cat([mask, bias.index_select(0, some)], dim=1)
+        near, sent = (
+            part.index_select(0, rows.flatten()).view(len(some), 1, -1, part.shape[2])
+            for part in (keys, values)
+        )
         attended = scaled_dot_product_attention(
             queries.index_select(0, some).unsqueeze(1),
-            near.unsqueeze(1),
-            sent.unsqueeze(1),
+            near,
+            sent,
             attn_mask=mask[:, None, None].expand(-1, -1, blocks.size, -1),
+            scale=width**-0.5,
         )
         tasks.append(some)
         mixed.append(attended.squeeze(1))
     together = torch.cat(mixed).index_select(0, torch.cat(tasks).argsort())
-    return blocks.join(together.unflatten(0, (-1, heads)))
+    return blocks.join(together.unflatten(0, (-1, heads)))[..., :width]
 
 
-@dataclass(frozen=True)
-class _Summaries:
-    """The means of blocks, as keys and values: ``(H, N, d)``, and the ``(N * H, N)`` bias of their scores."""
-
-    keys: Tensor
-    values: Tensor
-    bias: Tensor
-
-    @classmethod
-    def of(cls, key: Tensor, value: Tensor, selection: Selection) -> _Summaries:
-        assert selection.summarised is not None
-        keys, values = (block_means(part, selection.blocks).transpose(0, 1) for part in (key, value))
-        logarithms = selection.blocks.sizes.to(key.dtype).log().expand(selection.summarised.shape)
-        return cls(keys, values, logarithms.masked_fill(~selection.summarised, -torch.inf).flatten(0, 1))
-
-    def appended(
-        self, keys: Tensor, values: Tensor, mask: Tensor, some: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Append the summaries to the ``(M, K, d)`` keys and values of blocks and heads, and to the mask."""
-        head = some % len(self.keys)
-        return (
-            torch.cat([keys, self.keys.index_select(0, head)], dim=1),
-            torch.cat([values, self.values.index_select(0, head)], dim=1),
-            torch.cat([mask, self.bias.index_select(0, some)], dim=1),
-        )
+def _summaries(values: Tensor, blocks: Blocks) -> Tensor:
+    """Return ``(H * E, C, d)``: the means of the blocks of ``(T, H, d)``, as ``E`` blocks of each head."""
+    means = block_means(values, blocks).transpose(0, 1)
+    return pad(means, (0, 0, 0, -len(blocks) % blocks.size)).unflatten(1, (-1, blocks.size)).flatten(0, 1)
 
 
-def _batches(counts: Tensor, elements: int) -> Iterator[tuple[Tensor, int]]:
+def _bias_of_summaries(selection: Selection, dtype: torch.dtype) -> Tensor | None:
+    """Return ``(N * H, E * C)``: the logarithms of the numbers of rows; None without summaries."""
+    if selection.summarised is None:
+        return None
+    blocks, outside = selection.blocks, ~selection.summarised.flatten(0, 1)
+    logarithms = blocks.sizes.to(dtype).log().expand(outside.shape).masked_fill(outside, -torch.inf)
+    return pad(logarithms, (0, -len(blocks) % blocks.size), value=-torch.inf)
+
+
+def _batches(counts: Tensor, extra: int, elements: int) -> Iterator[tuple[Tensor, int]]:
     """Yield blocks and heads, by their numbers, that attend similarly many blocks, and the largest number."""
     widest = int(counts.max())
     limits = sorted({widest, *(width for width in _WIDTHS if width < widest)})
     for low, high in pairwise([0, *limits]):
         members = ((counts > low) & (counts <= high)).nonzero().squeeze(1)
-        for some in members.split(max(1, _GATHERED // (high * elements))):
+        for some in members.split(max(1, _GATHERED // ((high + extra) * elements))):
             if len(some):
                 yield some, high
