@@ -29,8 +29,6 @@ from heads.options import make_part
 from heads.ragged import Segments
 
 BASELINE = "softmax"
-#: Seconds that a length may take in all rounds after the first.
-PATIENCE = 2.0
 
 
 def main() -> None:
@@ -41,7 +39,7 @@ def main() -> None:
     parser.add_argument("--lengths", nargs="+", type=int, default=[500, 2000, 10000])
     parser.add_argument("--heads", type=int, default=8)
     parser.add_argument("--width", type=int, default=40, help="width of a head")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
@@ -55,11 +53,16 @@ def main() -> None:
             part.to(given.device, getattr(torch, given.precision)).requires_grad_(given.train)
             for part in chain(length, given.heads, given.width)
         ]
-        for name in dict.fromkeys([BASELINE, *given.names]):
-            torch.manual_seed(0)
-            attention = make_part(ATTENTIONS, name, given.heads, given.width).to(given.device)
-            seconds, mebibytes = measured(attention.train(given.train), parts, segments, given.rounds)
-            found.append({"attention": name, "n": length, "ms": seconds * 1e3, "MiB": mebibytes})
+        runs = {name: run_of(name, parts, segments) for name in dict.fromkeys([BASELINE, *given.names])}
+        memory = {name: peak(run, parts[0].device.type) for name, run in runs.items()}
+        taken: dict[str, list[float]] = {name: [] for name in runs}
+        for _ in range(given.rounds):
+            for name, run in runs.items():
+                taken[name].append(seconds(run, parts[0].device.type))
+        found += [
+            {"attention": name, "n": length, "ms": min(taken[name]) * 1e3, "MiB": memory[name] / 2**20}
+            for name in runs
+        ]
     report(pd.DataFrame(found))
 
 
@@ -73,23 +76,19 @@ def chain(length: int, heads: int, width: int) -> list[Tensor]:
     ]
 
 
-def measured(
-    attention: Attention, parts: list[Tensor], segments: Segments, rounds: int
-) -> tuple[float, float]:
-    """Return the seconds of the fastest round and the peak memory in MiB."""
+def run_of(name: str, parts: list[Tensor], segments: Segments) -> Callable[[], None]:
+    """Return a function that computes an attention once, with gradients if the parts want them."""
+    torch.manual_seed(0)
+    (_, heads, width), training = parts[0].shape, parts[0].requires_grad
+    attention: Attention = make_part(ATTENTIONS, name, heads, width).to(parts[0].device).train(training)
 
     def run() -> None:
-        if torch.is_grad_enabled():
-            attention(*parts, segments).sum().backward()
-        else:
-            attention(*parts, segments)
+        with torch.set_grad_enabled(training):
+            mixed = attention(*parts, segments)
+            if training:
+                mixed.sum().backward()
 
-    with torch.set_grad_enabled(parts[0].requires_grad):
-        mebibytes = peak(run, parts[0].device.type)
-        taken: list[float] = []
-        while len(taken) < rounds and sum(taken) < PATIENCE:
-            taken.append(seconds(run, parts[0].device.type))
-    return min(taken), mebibytes / 2**20
+    return run
 
 
 def seconds(run: Callable[[], None], device: str) -> float:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from heads.about import About
 from heads.dropout import Dropout
 from heads.eager import run_eagerly
 from heads.mixers.attention.base import Attention, MakeAttention
@@ -61,6 +62,11 @@ class AttentionMixer(Mixer):
     """
 
     order_sensitive = True  # It is set to False below if no block's attention depends on the order.
+    about = About(
+        "Vaswani et al. 2017, Attention Is All You Need (pre-norm blocks)",
+        "that of its attention",
+        "A stack of transformer blocks around one of the attentions below.",
+    )
 
     def __init__(
         self,

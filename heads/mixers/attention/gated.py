@@ -29,7 +29,7 @@ class GatedAttention(Wrapper):
     about = About(
         "Qiu et al. 2025, Gated Attention for Large Language Models",
         "that of the inner attention",
-        "Wrapper: a gate after the attention, so that a residue can take nothing; sinks vanish.",
+        "Wrapper: a gate after the attention, so that a residue can take nothing without a sink.",
     )
 
     def __init__(
