@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import get_args
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,10 +21,18 @@ from ppi.provenance import package_version
 from ppi.serve.api import router
 from ppi.serve.guard import Guard
 from ppi.serve.refusals import RefusedError, of_error, of_validation
+from ppi.serve.schemas import Acquisition, Liability
 from ppi.serve.settings import ServeSettings
 from ppi.serve.state import State
 
 _HERE = Path(__file__).parent
+_TABS = {
+    "predict": "Predict",
+    "scan": "Scan mutations",
+    "screen": "Screen",
+    "explain": "Explain",
+    "adapt": "Learn from variants",
+}
 
 
 def create_app(predictor: Predictor, settings: ServeSettings | None = None, description: str = "") -> FastAPI:
@@ -74,6 +83,9 @@ def _add_pages(app: FastAPI, state: State) -> None:
             "model": state.predictor.trained.name,
             "limits": state.settings,
             "asks_for_token": state.settings.token is not None,
+            "tabs": _TABS,
+            "acquisitions": get_args(Acquisition),
+            "liabilities": get_args(Liability),
         }
         return templates.TemplateResponse(request, "page.html", values)
 

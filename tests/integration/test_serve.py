@@ -186,9 +186,10 @@ def test_the_page_has_no_script_of_its_own(client: TestClient) -> None:
 
 
 def test_examples_are_those_of_the_repository(client: TestClient) -> None:
-    for path in ("barnase_barstar", "hyhel10_lysozyme", "peptides/peptides", "peptides/proteins"):
-        original = (REPOSITORY / "examples" / f"{path}.fasta").read_text()
-        assert client.get(f"/static/examples/{path.split('/')[-1]}.fasta").text == original
+    folder = REPOSITORY / "ppi" / "serve" / "static" / "examples"
+    for copy in folder.iterdir():
+        (original,) = (REPOSITORY / "examples").rglob(copy.name)
+        assert client.get(f"/static/examples/{copy.name}").text == original.read_text()
 
 
 def test_a_scan_is_a_job(client: TestClient, predictor: ppi.Predictor) -> None:
