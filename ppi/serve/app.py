@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -101,11 +102,21 @@ def _add_pages(app: FastAPI, state: State) -> None:
 
 
 def _add_errors(app: FastAPI) -> None:
-    async def answer(_: Request, error: Exception) -> Response:
-        return _refusal_of(error).response()
+    async def answer(request: Request, error: Exception) -> Response:
+        response = _refusal_of(error).response()
+        if response.status_code == 405:
+            response.headers["Allow"] = _allowed(app, request.url.path)
+        return response
 
     for kind in (RefusedError, PpiError, CurationError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
+
+
+def _allowed(app: FastAPI, path: str) -> str:
+    """Return the methods of an address; Starlette names those of its first route only."""
+    described = app.openapi()["paths"].items()
+    fitting = (methods for form, methods in described if re.fullmatch(re.sub(r"{\w+}", "[^/]+", form), path))
+    return ", ".join(sorted(method.upper() for methods in fitting for method in methods)) or "GET"
 
 
 def _refusal_of(error: Exception) -> RefusedError:
