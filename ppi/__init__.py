@@ -3,7 +3,7 @@
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
 `predict`, `adapt`, `suggest`, `screen`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`,
 `load_dataset`, `load_model`, `load_adapted`, `read_complexes`, and the types `Predictor`, `Complex`,
-`TrainSettings`, `PretrainSettings` and `ScreenSettings`.
+`TrainSettings`, `PretrainSettings` and `ScreenSettings`; `recipe_settings` returns those of a recipe.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ppi.pretraining.run import pretrain
     from ppi.pretraining.settings import PretrainSettings
     from ppi.study.run import study
+    from ppi.training.recipes import recipe_settings
     from ppi.training.run import train
     from ppi.training.settings import TrainSettings
 
@@ -48,6 +49,7 @@ _PUBLIC = {
     "predict": "ppi.prediction.predict",
     "pretrain": "ppi.pretraining.run",
     "read_complexes": "ppi.io.tables",
+    "recipe_settings": "ppi.training.recipes",
     "screen": "ppi.prediction.screen",
     "study": "ppi.study.run",
     "suggest": "ppi.prediction.suggesting.suggest",
@@ -70,6 +72,7 @@ __all__ = [
     "predict",
     "pretrain",
     "read_complexes",
+    "recipe_settings",
     "screen",
     "study",
     "suggest",

@@ -9,30 +9,29 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from heads.names import EncodingUnit
+from ppi.cli.groups import DATA, HARDWARE, MODEL, OUTPUT, STORES
 from ppi.devices import Precision
 from ppi.embedding import Pool
 from ppi.errors import InputError
 
 
 def embed(
-    data: str | None = None,
+    data: Annotated[str | None, DATA] = None,
     *,
-    backbone: str = "esm2-650m",
-    unit: EncodingUnit = "chain",
-    output: Path | None = None,
-    pool: Pool = "none",
-    layers: tuple[int, ...] = (-1,),
-    precision: Precision = "auto",
-    store: Path | None = None,
-    device: str = "auto",
-    token_budget: int | None = None,
-    truncate: bool = False,
-    list_stores: Annotated[bool, Parameter(name="--list", negative="")] = False,
-    prune: str | None = None,
+    truncate: Annotated[bool, DATA] = False,
+    output: Annotated[Path | None, OUTPUT] = None,
+    pool: Annotated[Pool, OUTPUT] = "none",
+    backbone: Annotated[str, MODEL] = "esm2-650m",
+    unit: Annotated[EncodingUnit, MODEL] = "chain",
+    layers: Annotated[tuple[int, ...], MODEL] = (-1,),
+    precision: Annotated[Precision, HARDWARE] = "auto",
+    device: Annotated[str, HARDWARE] = "auto",
+    token_budget: Annotated[int | None, HARDWARE] = None,
+    store: Annotated[Path | None, STORES] = None,
+    list_stores: Annotated[bool, STORES, Parameter(name="--list")] = False,
+    prune: Annotated[str | None, STORES] = None,
 ) -> None:
-    """Embed complexes with a language model; save the embeddings in the store for training, or in a file.
-
-    Embeddings in the store are not computed again, so a run that was killed continues where it stopped.
+    """Compute embeddings of complexes with a language model, for later training or as a file.
 
     ```
     ppi embed complexes.csv --backbone esm2-650m
@@ -41,6 +40,9 @@ def embed(
     ppi embed --list
     ppi embed --prune NAME
     ```
+
+    Embeddings are saved in a store. What is in the store is not computed again, so a run that was
+    interrupted continues where it stopped.
 
     Parameters
     ----------

@@ -5,34 +5,36 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
+from ppi.cli.groups import HARDWARE, LIMITS, MODEL, SERVER
 from ppi.errors import InputError
 
 
 def serve(
     *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    token: str | None = None,
-    host_name: tuple[str, ...] = (),
-    model: str = "default",
-    device: str = "auto",
-    store: Path | None = None,
-    jobs: Path | None = None,
-    max_body_mb: float = 5.0,
-    waiting_requests: int = 256,
-    waiting_jobs: int = 16,
+    host: Annotated[str, SERVER] = "127.0.0.1",
+    port: Annotated[int, SERVER] = 8000,
+    token: Annotated[str | None, SERVER] = None,
+    host_name: Annotated[tuple[str, ...], SERVER] = (),
+    jobs: Annotated[Path | None, SERVER] = None,
+    max_body_mb: Annotated[float, LIMITS] = 5.0,
+    waiting_requests: Annotated[int, LIMITS] = 256,
+    waiting_jobs: Annotated[int, LIMITS] = 16,
+    model: Annotated[str, MODEL] = "default",
+    device: Annotated[str, HARDWARE] = "auto",
+    store: Annotated[Path | None, HARDWARE] = None,
 ) -> None:
     """Serve a page and a JSON interface that predict, scan, screen and explain.
-
-    The server answers this machine only, unless another host is given; then each request needs a token.
-    /api/v1/openapi.json describes the interface.
 
     ```
     ppi serve
     ppi serve --port 8080 --model my-model
     ppi serve --host 0.0.0.0 --token SECRET --host-name affinity.example.org
     ```
+
+    Only this machine can reach the server, unless another host is given; then each request needs a token.
+    /api/v1/openapi.json describes the interface.
 
     Parameters
     ----------
@@ -45,10 +47,10 @@ def serve(
         PPI_SERVE_TOKEN, which other users of this machine cannot see in the list of processes. A server for
         other machines makes and prints one if none is given.
     host_name
-        Name by which browsers reach the server, beside localhost and its address. May be given several
-        times.
+        Name by which browsers reach the server, in addition to localhost and its address. The flag may be
+        given several times.
     model
-        Model folder, name on the Hugging Face hub, or `default`, the model that ships in the package.
+        Model folder, name on the Hugging Face hub, or `default`, the bundled model.
     device
         auto, cpu, cuda or cuda:N.
     store
@@ -57,11 +59,11 @@ def serve(
         Folder that keeps jobs and their results, so that they can still be read after a restart; by default
         they are kept in memory, until the server stops.
     max_body_mb
-        Largest body of a request in megabytes.
+        Maximum size of the body of a request, in megabytes.
     waiting_requests
-        Most requests for predictions that wait; more are answered with status 429.
+        Maximum number of requests for predictions that wait; others are answered with status 429.
     waiting_jobs
-        Most jobs that wait.
+        Maximum number of jobs that wait.
     """
     missing = [name for name in ("fastapi", "uvicorn", "jinja2") if find_spec(name) is None]
     if missing:

@@ -50,7 +50,7 @@ class ComplexTable:
     complexes
         In the order of the file.
     columns
-        One row a complex, in the same order: every other column of the table (``split``, ``weight``,
+        One row per complex, in the same order: every other column of the table (``split``, ``weight``,
         ``temperature_kelvin``, ``source``, ...). For a FASTA file whose records name chains,
         `CHAIN_NAME_COLUMNS`; else none.
     """

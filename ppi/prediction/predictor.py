@@ -130,7 +130,7 @@ class Predictor:
         Returns
         -------
         DataFrame
-            One row a complex, in input order; `ppi.io.predictions.COLUMNS` says what the columns are.
+            One row per complex, in input order; `ppi.io.predictions.COLUMNS` says what the columns are.
 
         Raises
         ------

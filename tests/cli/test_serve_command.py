@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_packages_that_are_not_there(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        sys.modules["ppi.cli.serve"], "find_spec", lambda name: None if name == "uvicorn" else sys
+        import_module("ppi.cli.serve"), "find_spec", lambda name: None if name == "uvicorn" else sys
     )
     line = line_of([], capsys)
     assert line == 'ppi: error: ppi serve needs uvicorn; install it with: pip install "ppi-affinity[web]"\n'

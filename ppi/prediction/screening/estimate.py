@@ -114,9 +114,9 @@ def estimate(
     Parameters
     ----------
     parts, targets, settings, engine, resources
-        As for the screen.
+        Arguments of the screen.
     suffix
-        Of the output.
+        Suffix of the output file.
     """
     sides, _ = distinct_sides([*targets.ligands, *targets.receptors])
     some = [_spread(role, _SIDES) for role in (targets.ligands, targets.receptors)]

@@ -33,9 +33,9 @@ class Parts:
     trained, model
         As they were loaded, and in evaluation mode on the device.
     cache
-        Of the embeddings of the model's backbone.
+        Embeddings of the backbone of the model.
     index
-        Of its training complexes; None where novelty is not wanted, or not known.
+        Index of the training complexes of the model; None where novelty is not wanted, or not known.
     anchors
         Makes or returns the measured complexes from which predictions may start.
     """

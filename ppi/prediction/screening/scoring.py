@@ -95,7 +95,7 @@ class JoiningScorer(PairScorer):
     model
         In evaluation mode.
     sides
-        Of both roles.
+        Prepared sides of both roles.
     numbers
         By role, ligand first: which of `sides` each ligand and each receptor is.
     """
