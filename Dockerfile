@@ -4,7 +4,7 @@
 #   docker build --tag ppi:cuda --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 .
 #   docker run --read-only --tmpfs /tmp --volume ppi:/data --publish 127.0.0.1:8000:8000 --env PPI_SERVE_TOKEN ppi
 #
-# docs/serve.md says more.
+# docs/guides/serve.md says more.
 
 FROM python:3.11-slim AS build
 # Where PyTorch comes from: the build for CPUs, unless another index is given.
