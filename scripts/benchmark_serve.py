@@ -35,7 +35,9 @@ def main() -> None:
             try:
                 address = _address(server)
                 ask(address, bodies(1, seed=1)[0])
-                print(f"start to first answer: {time.perf_counter() - started:.1f} s")
+                taken = time.perf_counter() - started
+                used = processor_seconds(server.pid)
+                print(f"start to first answer: {taken:.1f} s, processor time {used:.1f} s")
                 measure(address, count, server.pid)
             finally:
                 server.terminate()
