@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -27,6 +27,8 @@ def embed(
     precision: Annotated[Precision, HARDWARE] = "auto",
     device: Annotated[str, HARDWARE] = "auto",
     token_budget: Annotated[int | None, HARDWARE] = None,
+    engine: Annotated[Literal["local", "ray"], HARDWARE] = "local",
+    workers: Annotated[int | None, HARDWARE] = None,
     store: Annotated[Path | None, STORES] = None,
     list_stores: Annotated[bool, STORES, Parameter(name="--list")] = False,
     prune: Annotated[str | None, STORES] = None,
@@ -37,6 +39,7 @@ def embed(
     ppi embed complexes.csv --backbone esm2-650m
     ppi embed antibody.fasta --backbone ./checkpoint --output out.npz --pool mean
     ppi embed ppb-affinity --backbone random-esm2-8m-seed0 --unit side
+    ppi embed complexes.csv --backbone esm2-650m --engine ray --workers 16
     ppi embed --list
     ppi embed --prune NAME
     ```
@@ -69,6 +72,11 @@ def embed(
         Maximum number of residues in a batch; the default depends on the device.
     truncate
         Shorten units over the backbone's limit instead of stopping with an error.
+    engine
+        local: processes of this machine, one for each device. ray: the workers of a Ray cluster, that of
+        RAY_ADDRESS or, if there is none, one that is started on this machine.
+    workers
+        With ray: number of workers; by default one for each processor, or GPU, of the cluster.
     list_stores
         List the stores with their sizes and stop.
     prune
@@ -101,6 +109,8 @@ def embed(
         device=device,
         token_budget=token_budget,
         truncate=truncate,
+        engine=engine,
+        workers=workers,
     )
     print(f"{done.units} unit(s), {done.embedded} of them embedded now, in {done.store}", file=sys.stderr)
     if output is not None:

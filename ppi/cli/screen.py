@@ -37,6 +37,7 @@ def screen(
     ppi screen a.fasta b.fasta --pairs pairs.csv --output pairs.parquet
     ppi screen a.fasta b.fasta --output strong.csv --min-pkd 8
     ppi screen a.fasta b.fasta --output all.parquet --resume
+    ppi screen a.fasta b.fasta --output all.parquet --engine ray --workers 16
     ppi screen a.fasta b.fasta --estimate
     ```
 
@@ -62,7 +63,8 @@ def screen(
     min_pkd
         Keep only pairs with at least this pKd.
     resume
-        Continue an interrupted screen of the same inputs and settings; if there is none, start it.
+        Continue an interrupted screen of the same inputs and settings; if there is none, start it, and if the
+        output is complete, stop.
     estimate
         Print how much time, memory and disk space the screen needs, and stop.
     max_hours
@@ -78,15 +80,16 @@ def screen(
     novelty
         Search for the training complexes that resemble each pair; without it, the screen is faster.
     engine
-        What shares out the work: local, by threads. ray is reserved for a later version.
+        local: threads of this process. ray: the workers of a Ray cluster, that of RAY_ADDRESS or, if there is
+        none, one that is started on this machine.
     workers
-        Number of threads; by default one for each processor that is available.
+        Number of threads or workers; by default one for each processor that is available.
     """
     from data_curation.files import refuse_overwriting
     from ppi.engines.build import build_engine
     from ppi.errors import InputError
     from ppi.io.predictions import format_csv
-    from ppi.prediction.screening.output import check_format, check_output
+    from ppi.prediction.screening.output import check_format, check_output, holds_screen
     from ppi.prediction.screening.settings import ScreenSettings
 
     build_engine(engine)
@@ -97,6 +100,9 @@ def screen(
         check_format(output)
         if not estimate:
             refuse_overwriting(output, filter(None, (ligands, receptors, pairs)))
+            if resume and holds_screen(output):
+                print(f"{output} is complete: there is nothing to continue", file=sys.stderr)
+                return
             check_output(output)
 
     from ppi.prediction.predictor import Predictor

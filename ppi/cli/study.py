@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from ppi.cli.groups import DATA, HARDWARE, OUTPUT
 
@@ -17,12 +17,14 @@ def study(
     jobs: Annotated[int | None, HARDWARE] = None,
     device: Annotated[str, HARDWARE] = "auto",
     store: Annotated[Path | None, HARDWARE] = None,
+    engine: Annotated[Literal["local", "ray"], HARDWARE] = "local",
 ) -> None:
     """Train many configurations with several seeds and splits, and compare them in tables.
 
     ```
     ppi study examples/study.yaml --output study --dry-run
     ppi study examples/study.yaml --output study --jobs 2
+    ppi study examples/study.yaml --output study --jobs 16 --engine ray
     ```
 
     Each training run is a cell, in a separate process. Finished cells are not run again, so the same command
@@ -44,10 +46,15 @@ def study(
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     device
         auto, cpu, cuda, cuda:N, or several joined by a comma, which cells take in turn.
+    engine
+        local: processes of this machine. ray: the nodes of a Ray cluster, which must see the folders of the
+        study, its data and the stores under the same paths; the device is then auto, cpu or cuda.
     """
-    from ppi.study.run import study as run
+    from ppi.study.run import run_study
 
-    table = run(config, output=output, jobs=jobs, dry_run=dry_run, store=store, device=device)
+    table = run_study(
+        config, output=output, jobs=jobs, dry_run=dry_run, store=store, device=device, engine=engine
+    )
     if dry_run:
         for row in table.itertuples():
             print(f"{row.cell} ({row.state})\n    {row.command}")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from heads.ragged import RaggedBatch
 from ppi.backbones.base import Backbone, Unit
-from ppi.embedding.engine import Embedded
+from ppi.embedding.here import Embedded
 from ppi.embedding.units import EncodedComplex, unit_length
 
 

@@ -6,7 +6,8 @@ import os
 import threading
 import warnings
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ from ppi.effects.model import EffectModel
 from ppi.embedding.cache import EmbeddingCache
 from ppi.engines.base import Resources
 from ppi.engines.build import EngineName, build_engine
-from ppi.errors import InputError, PpiWarning
+from ppi.errors import InputError, PpiWarning, SettingsError
 from ppi.io.inputs import Inputs, read_inputs
 from ppi.io.pairs import PairInputs, read_pairs
 from ppi.io.predictions import STANDARD_TEMPERATURE
@@ -97,6 +98,7 @@ class Predictor:
         self.trained = model if isinstance(model, TrainedModel) else load_model(model)
         self.model = self.trained.model.eval().to(self.device)
         self.cache = EmbeddingCache(self.model.backbone, self.device, store=store)
+        self._store = None if store is None else str(Path(store).absolute())
         self._lock = threading.Lock()
 
     def __enter__(self) -> Predictor:
@@ -262,6 +264,7 @@ class Predictor:
         settings: ScreenSettings | None = None,
         max_hours: float = MAX_HOURS,
         workers: int | None = None,
+        engine: EngineName = "local",
     ) -> pd.DataFrame:
         """Predict many pairs of sides and rank them; each side is read by the backbone once.
 
@@ -277,7 +280,9 @@ class Predictor:
         max_hours
             Longest time; a screen that is estimated to take longer is refused before it starts.
         workers
-            Number of threads; by default one for each processor that is available.
+            Number of workers; by default one for each processor that is available.
+        engine
+            Engine that shares out the work: ``local``, threads of this process, or ``ray``, a Ray cluster.
 
         Returns
         -------
@@ -291,7 +296,13 @@ class Predictor:
             If an input is wrong, or the screen is too large.
         """
         return self.screening(
-            ligands, receptors, pairs=pairs, settings=settings, max_hours=max_hours, workers=workers
+            ligands,
+            receptors,
+            pairs=pairs,
+            settings=settings,
+            max_hours=max_hours,
+            workers=workers,
+            engine=engine,
         ).frame()
 
     def screening(
@@ -309,26 +320,31 @@ class Predictor:
 
         Parameters
         ----------
-        ligands, receptors, pairs, settings, max_hours, workers
+        ligands, receptors, pairs, settings, max_hours, workers, engine
             See `screen`.
-        engine
-            What shares out the work.
 
         Raises
         ------
         ppi.errors.PpiError
-            If an input is wrong.
+            If an input is wrong, or the engine is not installed or does not run on the device.
         """
         settings = settings or ScreenSettings()
+        shared = build_engine(engine)
+        if shared.remote and self.device != "cpu":
+            raise SettingsError(
+                f"the engine {engine!r} screens on processors, not on {self.device}; give device cpu"
+            )
         sides = read_sides(ligands, "ligand"), read_sides(receptors, "receptor")
         if pairs is None:
             targets = Targets(*sides, settings.per)
         else:
             targets = Targets.listed(*sides, settings.per, read_pairs(pairs, *sides))
+        return Screen(self._parts(), targets, settings, shared, Resources(workers), max_hours, self.device)
+
+    def _parts(self) -> Parts:
         index = self._index if self.novelty else None
-        parts = Parts(self.trained, self.model, self.cache, index, lambda: self._anchors)
-        resources = Resources(workers)
-        return Screen(parts, targets, settings, build_engine(engine), resources, max_hours, self.device)
+        again = partial(_parts_of, self.trained, self.device, self._store, self.novelty)
+        return Parts(self.trained, self.model, self.cache, index, lambda: self._anchors, again)
 
     def _nearest(self, complexes: list[Complex]) -> pd.DataFrame:
         index = self._index if self.novelty else None
@@ -394,6 +410,11 @@ class Predictor:
             stacklevel=4,
         )
         return None
+
+
+def _parts_of(trained: TrainedModel, device: str, store: str | None, novelty: bool) -> Parts:
+    """Return the parts of a screen in another process, from a model that is loaded."""
+    return Predictor(trained, device=device, store=store, novelty=novelty)._parts()
 
 
 def _laid_onto(row: pd.Series) -> str | None:
