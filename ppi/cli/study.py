@@ -50,9 +50,11 @@ def study(
         local: processes of this machine. ray: the nodes of a Ray cluster, which must see the folders of the
         study, its data and the stores under the same paths; the device is then auto, cpu or cuda.
     """
-    from ppi.study.run import study as run
+    from ppi.study.run import run_study
 
-    table = run(config, output=output, jobs=jobs, dry_run=dry_run, store=store, device=device, engine=engine)
+    table = run_study(
+        config, output=output, jobs=jobs, dry_run=dry_run, store=store, device=device, engine=engine
+    )
     if dry_run:
         for row in table.itertuples():
             print(f"{row.cell} ({row.state})\n    {row.command}")

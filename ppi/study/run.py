@@ -27,7 +27,7 @@ from ppi.study.splits import SPLITS_FOLDER, reference_rows
 _LOG = logging.getLogger(__name__)
 
 
-def study(
+def run_study(
     config: str | os.PathLike[str],
     *,
     output: str | os.PathLike[str],

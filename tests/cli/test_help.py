@@ -138,7 +138,8 @@ def test_a_verb_takes_what_the_function_of_the_package_takes(verb: str) -> None:
     flags = {
         item.arg for item in (*arguments.args, *arguments.kwonlyargs, arguments.vararg) if item is not None
     }
-    known = inspect.signature(getattr(import_module(ppi._PUBLIC[verb]), verb)).parameters
+    public = {"study": "run_study"}.get(verb, verb)
+    known = inspect.signature(getattr(ppi, public)).parameters
     command = inspect.signature(app[verb].default_command).parameters
     assert flags - PUBLIC[verb] - {"complexes"} <= known.keys()
     for name in (flags & known.keys()) - {"baselines"}:
