@@ -1,9 +1,9 @@
 """Protein-protein binding affinity from sequence.
 
 The public functions are imported when they are first used, so that ``import ppi`` is instant:
-`predict`, `adapt`, `suggest`, `screen`, `train`, `evaluate`, `study`, `pretrain`, `curate`, `embed`,
+`predict`, `adapt`, `suggest`, `screen`, `train`, `evaluate`, `run_study`, `pretrain`, `curate`, `embed`,
 `load_dataset`, `load_model`, `load_adapted`, `read_complexes`, and the types `Predictor`, `Complex`,
-`TrainSettings`, `PretrainSettings` and `ScreenSettings`.
+`TrainSettings`, `PretrainSettings` and `ScreenSettings`; `recipe_settings` returns those of a recipe.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ppi.prediction.suggesting.suggest import suggest
     from ppi.pretraining.run import pretrain
     from ppi.pretraining.settings import PretrainSettings
-    from ppi.study.run import study
+    from ppi.study.run import run_study
+    from ppi.training.recipes import recipe_settings
     from ppi.training.run import train
     from ppi.training.settings import TrainSettings
 
@@ -48,8 +49,9 @@ _PUBLIC = {
     "predict": "ppi.prediction.predict",
     "pretrain": "ppi.pretraining.run",
     "read_complexes": "ppi.io.tables",
+    "recipe_settings": "ppi.training.recipes",
+    "run_study": "ppi.study.run",
     "screen": "ppi.prediction.screen",
-    "study": "ppi.study.run",
     "suggest": "ppi.prediction.suggesting.suggest",
     "train": "ppi.training.run",
 }
@@ -70,8 +72,9 @@ __all__ = [
     "predict",
     "pretrain",
     "read_complexes",
+    "recipe_settings",
+    "run_study",
     "screen",
-    "study",
     "suggest",
     "train",
 ]

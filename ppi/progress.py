@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.progress import (
@@ -24,6 +26,9 @@ from rich.text import Text
 _LOG = logging.getLogger(__name__)
 #: Seconds between two lines of a log.
 LINE_SECONDS = 30.0
+#: Takes the name of a work, how many of its units are done, and how many there are.
+Listener: TypeAlias = "Callable[[str, int, int], None]"
+_LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 #: Lock of the progress bar that is shown.
 _BAR = threading.Lock()
 
@@ -54,6 +59,19 @@ class _Speed(ProgressColumn):
 
 
 @contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Send progress to a function, instead of a terminal or a log; what it raises stops the work.
+
+    This concerns the thread that calls it.
+    """
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+@contextmanager
 def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Show the progress, speed and remaining time of some work, as a bar or as lines of a log.
 
@@ -73,6 +91,10 @@ def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], N
     callable
         Function that takes the number of additional finished units.
     """
+    listener = _LISTENER.get()
+    if listener is not None:
+        yield _Told(listener, what, total).advance
+        return
     if not sys.stderr.isatty():
         yield _Lines(what, total, unit).advance
         return
@@ -92,6 +114,19 @@ def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], N
             yield lambda done: progress.advance(task, done)
     finally:
         _BAR.release()
+
+
+class _Told:
+    """Tells a listener how far a work is."""
+
+    def __init__(self, listener: Listener, what: str, total: int) -> None:
+        self._listener, self._what, self._total, self._done = listener, what, total, 0
+        self.advance(0)
+
+    def advance(self, done: int) -> None:
+        """Count more units as done."""
+        self._done += done
+        self._listener(self._what, self._done, self._total)
 
 
 class _Lines:

@@ -5,11 +5,16 @@
 The sides are distinct chains of the data set in the package, drawn at random. Nothing is in memory or in the
 store when the screen starts. The other way, `Predictor.predict` for one pair at a time by a predictor of its
 own, is measured on a sample in the same run. Seconds of a stage are summed over threads.
+
+    python scripts/benchmark_screen.py --engine ray
+
+compares the engines with 1 and 2 workers instead, on a cluster that is there or one of this machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import tempfile
 import threading
@@ -17,6 +22,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from functools import wraps
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +31,8 @@ import numpy as np
 import ppi
 from ppi.datasets import open_dataset
 from ppi.embedding.cache import EmbeddingCache
+from ppi.engines.base import Resources
+from ppi.engines.build import build_engine
 from ppi.io.sides import Side
 from ppi.models.affinity import AffinityModel
 from ppi.prediction.novelty import NoveltyIndex
@@ -53,8 +61,13 @@ def main() -> None:
     parser.add_argument("--receptors", type=int, default=1000)
     parser.add_argument("--sample", type=int, default=40, help="pairs that are also predicted one by one")
     parser.add_argument("--suffix", default=".parquet")
+    parser.add_argument("--engine", choices=["local", "ray"], default="local")
+    parser.add_argument("--top-k", type=int, help="pairs that the comparison of engines keeps of each target")
     given = parser.parse_args()
     ligands, receptors = sides(given.ligands, given.receptors)
+    if given.engine == "ray":
+        compare_engines(ligands, receptors, given.suffix, ppi.ScreenSettings(top_k=given.top_k))
+        return
     residues = sum(side.residues for side in ligands + receptors) / len(ligands + receptors)
     with tempfile.TemporaryDirectory() as folder:
         seconds = timed(STAGES)
@@ -80,6 +93,47 @@ def main() -> None:
     print("| stage | seconds of all threads | share |\n| --- | --- | --- |")
     for stage, spent in seconds.items():
         print(f"| {stage} | {spent:.1f} | {spent / sum(seconds.values()):.0%} |")
+
+
+def compare_engines(
+    ligands: list[Side], receptors: list[Side], suffix: str, settings: ppi.ScreenSettings
+) -> None:
+    """Print how long the same screen takes with each engine and number of workers."""
+    first: dict[int, float] = {}
+    one, results = 0.0, set[bytes]()
+    print(f"{len(ligands):,} x {len(receptors):,} sides, load {os.getloadavg()[0]:.1f}")
+    print("| engine | workers | seconds | to local | to one worker | processor seconds of this process |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for engine, workers in product(("local", "ray"), (1, 2)):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            ppi.Predictor(store=Path(folder) / "store") as predictor,
+        ):
+            started, processor = time.perf_counter(), time.process_time()
+            screening = predictor.screening(
+                ligands, receptors, settings=settings, workers=workers, engine=engine
+            )
+            done = screening.write(Path(folder) / f"out{suffix}")
+            whole, processor = time.perf_counter() - started, time.process_time() - processor
+            results.add(Path(done.output).read_bytes())
+        local = first.setdefault(workers, whole)
+        one = whole if workers == 1 else one
+        ratios = f"{whole / local:.2f} | {whole / one:.2f}"
+        print(f"| {engine} | {workers} | {whole:.1f} | {ratios} | {processor:.1f} |", flush=True)
+    print(f"the bytes of the output are {'the same' if len(results) == 1 else 'DIFFERENT'}")
+    resources = Resources(workers=2)
+    started = time.perf_counter()
+    with (remote := build_engine("ray")).opened(resources):
+        connected = time.perf_counter()
+        list(remote.map(_nothing, range(2), resources))
+        print(
+            f"to connect: {connected - started:.1f} s; two workers: {time.perf_counter() - connected:.1f} s"
+        )
+    print(f"load {os.getloadavg()[0]:.1f}")
+
+
+def _nothing() -> Callable[[int], int]:
+    return lambda number: number
 
 
 def sides(ligands: int, receptors: int) -> tuple[list[Side], list[Side]]:

@@ -7,43 +7,50 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
-from pydantic import ValidationError
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from data_curation.errors import CurationError, OutputError
-from ppi.cli.adapt import adapt
-from ppi.cli.audit import audit
-from ppi.cli.curate import curate
-from ppi.cli.embed import embed
-from ppi.cli.evaluate import evaluate
-from ppi.cli.explain import explain
-from ppi.cli.info import info
-from ppi.cli.predict import predict
-from ppi.cli.pretrain import pretrain
-from ppi.cli.scan import scan
-from ppi.cli.screen import screen
-from ppi.cli.split import split
-from ppi.cli.study import study
-from ppi.cli.suggest import suggest
-from ppi.cli.train import train
+from ppi.cli.values import refuse_fractions, shown
 from ppi.errors import PpiError, PpiWarning
 from ppi.messages import show_messages
 from ppi.provenance import package_version
 
 app = App(
     name="ppi",
-    help="Protein-protein binding affinity from sequence. `ppi VERB --help` shows options and examples.",
+    help="""Predict how strongly the two sides of a protein complex bind, from their sequences.
+
+```
+ppi predict examples/barnase_barstar.fasta
+ppi scan examples/barnase_barstar.fasta --output scan.csv
+ppi VERB --help
+```
+""",
+    usage="Usage: ppi VERB [OPTIONS]",
     version=package_version,
     result_action="return_value",
     help_format="markdown",
+    default_parameter=Parameter(negative_bool=(), negative_iterable=(), show_default=shown),
+    config=refuse_fractions,
     suppress_keyboard_interrupt=False,  # `main` says so, and exits with 130
 )
-# These modules import nothing heavy; what they call does, when it is called.
-for _verb in (
-    *(curate, split, audit, embed, pretrain, train, evaluate),
-    *(predict, screen, scan, explain, adapt, suggest, study, info),
-):
-    app.command(_verb)
+#: The verbs, as the help lists them. The module of a verb is imported when it is needed.
+_VERBS = {
+    "Predict": ("predict", "screen", "scan", "explain", "serve"),
+    "Learn from your own measurements": ("adapt", "suggest"),
+    "Train and compare models": ("train", "evaluate", "study", "embed", "pretrain"),
+    "Prepare data": ("curate", "split", "audit"),
+    "About": ("info",),
+}
+for _number, (_title, _names) in enumerate(_VERBS.items()):
+    _group = Group(_title, sort_key=_number)
+    for _position, _name in enumerate(_names):
+        app.command(f"ppi.cli.{_name}:{_name}", group=_group, sort_key=_position)
+# The last group is also that of the flags of `ppi` itself.
+app.register_install_completion_command(
+    help="Install completion of verbs and flags for your shell: a script, and a line in its start-up file.",
+    group=_group,
+)
+app["--help"].group = app["--version"].group = _group
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     warnings.showwarning = _show_warning
     show_messages()
+    if not given or given[0] in app.help_flags:
+        _import_verbs()
     try:
         # A dash alone is standard input, which the parser would take for an option without a name.
         words = ["/dev/stdin" if word == "-" else word for word in given if word != "--debug"]
@@ -70,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CycloptsError as error:
         if debug:
             raise
-        sys.exit(_print_line("error", _one_line(error), 2))
+        sys.exit(_print_line("error", " ".join(str(error).split()), 2))
     except OSError as error:
         if debug:
             raise
@@ -84,6 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_print_line("error", "interrupted", 130))
 
 
+def _import_verbs() -> None:
+    """Import the modules of all verbs, from which the help of `ppi` has what each of them does."""
+    for names in _VERBS.values():
+        for name in names:
+            app[name]
+
+
 def _flush() -> None:
     try:
         sys.stdout.flush()
@@ -92,18 +108,6 @@ def _flush() -> None:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise OutputError(f"cannot write to standard output: {error.strerror}") from error
-
-
-def _one_line(error: CycloptsError) -> str:
-    cause = error.__cause__
-    if isinstance(cause, ValidationError):
-        first = cause.errors()[0]
-        place = [str(step) for step in first["loc"]]
-        place = place[1:] if place[:1] == ["model"] else place  # its settings are flags of their own
-        flag = f"--{'.'.join(place).replace('_', '-')}: " if place else ""
-        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
-        return f"{flag}{first['msg'].removeprefix('Value error, ')}{got}"
-    return " ".join(str(error).split())
 
 
 def _print_line(kind: str, text: str, code: int) -> int:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
+
+from ppi.cli.groups import DATA, HARDWARE, OUTPUT
 
 
 def adapt(
-    variants: Path,
+    variants: Annotated[Path, DATA],
     *,
-    output: Path,
-    wild: Path | None = None,
-    value: str | None = None,
-    seed: int = 0,
-    device: str = "auto",
+    wild: Annotated[Path | None, DATA] = None,
+    value: Annotated[str | None, DATA] = None,
+    output: Annotated[Path, OUTPUT],
+    seed: Annotated[int, OUTPUT] = 0,
+    device: Annotated[str, HARDWARE] = "auto",
 ) -> None:
-    """Learn from measured variants of one complex, or of a few, to rank further variants.
-
-    Eight measured variants help, two dozen help much. What was learnt, and how well variants left out are
-    ranked beside simple baselines, goes to standard output; the folder is a model for `ppi predict`.
+    """Learn from your measured variants of a complex to rank further variants.
 
     ```
     ppi adapt measured.csv --output my-target
@@ -28,24 +28,28 @@ def adapt(
     ppi adapt elisa.xlsx --value signal --output my-target
     ```
 
+    Eight measured variants already help; two dozen help much more. The output folder is a model for
+    `ppi predict` and `ppi suggest`. A summary is printed: how well the model ranks variants that were left
+    out, compared with simple baselines.
+
     Parameters
     ----------
     variants
         CSV, TSV, XLSX or Parquet with columns id, ligand, receptor (or mutant, with --wild) and one of pkd,
         kd_molar, Kd (nM), ddg_kcal_mol (positive: weaker) or score (any unit, higher is better). Replicates
-        are averaged. Column censored: > for a Kd or ddG above what is given (weaker binding), < for one
-        below; for a score, > and < are those of the score. Column target: which complex a row is a
-        variant of, where there are several.
+        are averaged. Optional columns: censored, with > for a Kd or ddG above the given value (weaker
+        binding) and < for one below it, and for scores > and < as they are; and target, which names the
+        complex that a row is a variant of, if there are several.
     output
-        New folder for the model.
+        Folder for the model; it must not exist yet.
     wild
         File with the wild type. The table may then name variants in a column mutant, such as
         ligand:1:H102A+receptor:1:D39A; an empty cell, or WT, is the wild type itself. By default the
         reference is the variant with the fewest differences from all others.
     value
-        Column to learn from, where there are several or it has another name; higher is better.
+        Column to learn from, if there are several or it has another name; higher is better.
     seed
-        Seed of the draws of the learning curve.
+        Seed of the random draws for the learning curve in the summary.
     device
         auto, cpu, cuda or cuda:N.
     """

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from ppi.cli.groups import DATA, OUTPUT
 
 
 def audit(
-    data: str = "ppb-affinity",
+    data: Annotated[str, DATA] = "ppb-affinity",
     *,
-    split: str | None = None,
-    output: Path | None = None,
-    funnel: Path | None = None,
+    split: Annotated[str | None, DATA] = None,
+    funnel: Annotated[Path | None, DATA] = None,
+    output: Annotated[Path | None, OUTPUT] = None,
 ) -> None:
     """Measure what validation and test complexes share with training, and with each other.
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from data_curation.records import Combination
+from ppi.cli.groups import DATA, OUTPUT, RULES
 
 
 def curate(
     *,
-    output: Path,
-    workbook: Path | None = None,
-    sequences: Path | None = None,
-    structures: Path | None = None,
-    skempi: Path | None = None,
-    protocol: Combination = "canonical",
-    minimum_chain_length: int = 1,
-    allow_missing: bool = False,
-    seed: int = 0,
+    workbook: Annotated[Path | None, DATA] = None,
+    sequences: Annotated[Path | None, DATA] = None,
+    structures: Annotated[Path | None, DATA] = None,
+    skempi: Annotated[Path | None, DATA] = None,
+    output: Annotated[Path, OUTPUT],
+    protocol: Annotated[Combination, RULES] = "canonical",
+    minimum_chain_length: Annotated[int, RULES] = 1,
+    allow_missing: Annotated[bool, RULES] = False,
+    seed: Annotated[int, RULES] = 0,
 ) -> None:
     """Clean, combine and split the rows of PPB-Affinity; print how many rows each rule left.
 
@@ -27,8 +29,8 @@ def curate(
     ppi curate --sequences filtered.csv --protocol reference --minimum-chain-length 40 --output published
     ```
 
-    It needs the workbook, or a table of sequences that also has the measurements. A row takes its sequences
-    from its structure if that exists, else from the table.
+    Give the workbook, or a table of sequences that also has the measurements. The sequences of a row are read
+    from its structure if there is one, else from the table.
 
     Parameters
     ----------

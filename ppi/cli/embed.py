@@ -4,43 +4,48 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from heads.names import EncodingUnit
+from ppi.cli.groups import DATA, HARDWARE, MODEL, OUTPUT, STORES
 from ppi.devices import Precision
 from ppi.embedding import Pool
 from ppi.errors import InputError
 
 
 def embed(
-    data: str | None = None,
+    data: Annotated[str | None, DATA] = None,
     *,
-    backbone: str = "esm2-650m",
-    unit: EncodingUnit = "chain",
-    output: Path | None = None,
-    pool: Pool = "none",
-    layers: tuple[int, ...] = (-1,),
-    precision: Precision = "auto",
-    store: Path | None = None,
-    device: str = "auto",
-    token_budget: int | None = None,
-    truncate: bool = False,
-    list_stores: Annotated[bool, Parameter(name="--list", negative="")] = False,
-    prune: str | None = None,
+    truncate: Annotated[bool, DATA] = False,
+    output: Annotated[Path | None, OUTPUT] = None,
+    pool: Annotated[Pool, OUTPUT] = "none",
+    backbone: Annotated[str, MODEL] = "esm2-650m",
+    unit: Annotated[EncodingUnit, MODEL] = "chain",
+    layers: Annotated[tuple[int, ...], MODEL] = (-1,),
+    precision: Annotated[Precision, HARDWARE] = "auto",
+    device: Annotated[str, HARDWARE] = "auto",
+    token_budget: Annotated[int | None, HARDWARE] = None,
+    engine: Annotated[Literal["local", "ray"], HARDWARE] = "local",
+    workers: Annotated[int | None, HARDWARE] = None,
+    store: Annotated[Path | None, STORES] = None,
+    list_stores: Annotated[bool, STORES, Parameter(name="--list")] = False,
+    prune: Annotated[str | None, STORES] = None,
 ) -> None:
-    """Embed complexes with a language model; save the embeddings in the store for training, or in a file.
-
-    Embeddings in the store are not computed again, so a run that was killed continues where it stopped.
+    """Compute embeddings of complexes with a language model, for later training or as a file.
 
     ```
     ppi embed complexes.csv --backbone esm2-650m
     ppi embed antibody.fasta --backbone ./checkpoint --output out.npz --pool mean
     ppi embed ppb-affinity --backbone random-esm2-8m-seed0 --unit side
+    ppi embed complexes.csv --backbone esm2-650m --engine ray --workers 16
     ppi embed --list
     ppi embed --prune NAME
     ```
+
+    Embeddings are saved in a store. What is in the store is not computed again, so a run that was
+    interrupted continues where it stopped.
 
     Parameters
     ----------
@@ -67,6 +72,11 @@ def embed(
         Maximum number of residues in a batch; the default depends on the device.
     truncate
         Shorten units over the backbone's limit instead of stopping with an error.
+    engine
+        local: processes of this machine, one for each device. ray: the workers of a Ray cluster, that of
+        RAY_ADDRESS or, if there is none, one that is started on this machine.
+    workers
+        With ray: number of workers; by default one for each processor, or GPU, of the cluster.
     list_stores
         List the stores with their sizes and stop.
     prune
@@ -99,6 +109,8 @@ def embed(
         device=device,
         token_budget=token_budget,
         truncate=truncate,
+        engine=engine,
+        workers=workers,
     )
     print(f"{done.units} unit(s), {done.embedded} of them embedded now, in {done.store}", file=sys.stderr)
     if output is not None:

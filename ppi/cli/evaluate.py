@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from ppi.cli.groups import CROSS_VALIDATION, DATA, HARDWARE, MODEL, OUTPUT, SCORES
+
+if TYPE_CHECKING:
+    from ppi.training.settings import TrainSettings
 
 
 def evaluate(
-    model: str = "default",
+    model: Annotated[str, MODEL] = "default",
     *,
-    protocol: Literal["split", "cv"] = "split",
-    data: str = "ppb-affinity",
-    split: str | None = None,
-    part: str = "test",
-    baselines: Literal["all", "sequence", "none"] | None = None,
-    output: Path | None = None,
-    report: Path | None = None,
-    truncate: bool = False,
-    device: str = "auto",
-    store: Path | None = None,
-    config: Path | None = None,
-    work: Path | None = None,
+    data: Annotated[str, DATA] = "ppb-affinity",
+    split: Annotated[str | None, DATA] = None,
+    part: Annotated[str, DATA] = "test",
+    truncate: Annotated[bool, DATA] = False,
+    output: Annotated[Path | None, OUTPUT] = None,
+    report: Annotated[Path | None, OUTPUT] = None,
+    protocol: Annotated[Literal["split", "cv"], SCORES] = "split",
+    baselines: Annotated[Literal["all", "sequence", "none"] | None, SCORES] = None,
+    recipe: Annotated[str | None, CROSS_VALIDATION] = None,
+    config: Annotated[Path | None, CROSS_VALIDATION] = None,
+    work: Annotated[Path | None, CROSS_VALIDATION] = None,
+    device: Annotated[str, HARDWARE] = "auto",
+    store: Annotated[Path | None, HARDWARE] = None,
 ) -> None:
     """Score a model on measured complexes, or a recipe by cross-validation.
-
-    Scores are for all complexes, by how new they are to the model, and within targets.
-
-    The model is scored without measured neighbours (the column anchors of `ppi predict`). It is compared with
-    baselines fitted on the table's training rows and, if the table has repeated measurements, with the scores
-    that a perfect model could reach. Intervals are 95 % bootstrap intervals over clusters, else PDB entries.
-    The report also has scores by source, of wild types and against capped labels, and figures.
 
     ```
     ppi evaluate --report report
     ppi evaluate model --data my_complexes.csv --part validation --output report.json
-    ppi evaluate --protocol cv --config recipe.yaml --work folds --output cv.json --report cv
+    ppi evaluate --protocol cv --work folds --output cv.json --report cv
+    ppi evaluate --protocol cv --config settings.yaml --work folds --output cv.json --report cv
     ```
+
+    Scores are for all complexes, by how new they are to the model, and within targets. The model is scored
+    without measured neighbours (the column anchors of `ppi predict`). It is compared with baselines fitted on
+    the table's training rows and, if the table has repeated measurements, with the scores that a perfect
+    model could reach. Intervals are 95 % bootstrap intervals over clusters, else PDB entries. The report also
+    has scores by source, of wild types and against capped labels, and figures.
 
     Parameters
     ----------
@@ -69,15 +75,20 @@ def evaluate(
         auto, cpu, cuda or cuda:N.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
+    recipe
+        Named settings to score (`ppi info recipes` lists them); default, those of the bundled model, unless
+        --config is given.
     config
-        For cv: YAML file of settings of `ppi train`; by default its defaults.
+        YAML file of settings to score, as for `ppi train`.
     work
-        For cv: folder for the model and the predictions of each fold. The same command continues after an
+        Folder for the model and the predictions of each fold. The same command continues after an
         interruption, without training finished folds again. By default nothing is kept.
     """
+    from data_curation.files import refuse_overwriting
     from ppi.errors import SettingsError
+    from ppi.training.recipes import chosen_settings
 
-    own = {"--config": config, "--work": work}
+    own = {"--recipe": recipe, "--config": config, "--work": work}
     others = {
         "MODEL": model != "default",
         "--split": split,
@@ -91,7 +102,10 @@ def evaluate(
     if protocol == "cv":
         if baselines == "all":
             raise SettingsError("--baselines all is not for --protocol cv; choose sequence or none")
-        _cross_validate(config, data, work, output, report, baselines or "sequence", device, store)
+        settings = chosen_settings(recipe, config)
+        if config is not None and output is not None:
+            refuse_overwriting(output, [config])
+        _cross_validate(settings, data, work, output, report, baselines or "sequence", device, store)
         return
 
     from ppi.evaluation.evaluate import evaluate as run
@@ -117,7 +131,7 @@ def evaluate(
 
 
 def _cross_validate(
-    config: Path | None,
+    settings: TrainSettings,
     data: str,
     work: Path | None,
     output: Path | None,
@@ -126,15 +140,11 @@ def _cross_validate(
     device: str,
     store: Path | None,
 ) -> None:
-    from data_curation.files import refuse_overwriting
     from ppi.evaluation.development_tables import format_development
     from ppi.study.development import cross_validate
-    from ppi.training.settings import settings_from_yaml
 
-    if config is not None and output is not None:
-        refuse_overwriting(output, [config])
     result = cross_validate(
-        None if config is None else settings_from_yaml(config, {}),
+        settings,
         data=data,
         work=work,
         output=output,

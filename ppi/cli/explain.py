@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from ppi.cli.groups import DATA, HARDWARE, MODEL, OUTPUT
 from ppi.cli.outputs import checked_outputs
 from ppi.errors import InputError
 
 
 def explain(
-    *complexes: Path,
-    output: Path | None = None,
-    html: Path | None = None,
-    structure: Path | None = None,
-    coloured: Path | None = None,
-    colour_by: Literal["attribution", "interface"] = "attribution",
-    orders: int = 16,
-    model: str = "default",
-    device: str = "auto",
-    store: Path | None = None,
+    *complexes: Annotated[Path, DATA],
+    structure: Annotated[Path | None, DATA] = None,
+    output: Annotated[Path | None, OUTPUT] = None,
+    html: Annotated[Path | None, OUTPUT] = None,
+    coloured: Annotated[Path | None, OUTPUT] = None,
+    colour_by: Annotated[Literal["attribution", "interface"], OUTPUT] = "attribution",
+    model: Annotated[str, MODEL] = "default",
+    orders: Annotated[int, MODEL] = 16,
+    device: Annotated[str, HARDWARE] = "auto",
+    store: Annotated[Path | None, HARDWARE] = None,
 ) -> None:
-    """Say which residues carry the prediction for a complex, and whether that can be trusted.
-
-    Each residue gets its attribution: what it adds to pKd, compared with the average residue of the training
-    complexes. The attributions add up to the difference from a complex of average residues. A check of their
-    faithfulness stands beside them. A summary goes to standard output.
+    """Show which residues a prediction depends on, and test whether that can be trusted.
 
     ```
     ppi explain examples/barnase_barstar.fasta --html explained.html
@@ -34,25 +31,30 @@ def explain(
     ppi explain complex.fasta --structure complex.pdb --coloured interface.pdb --colour-by interface
     ```
 
+    The attribution of a residue is what it adds to pKd, compared with the average residue of the training
+    complexes; attributions add up to the difference from a complex of average residues. A summary is printed,
+    with a test of how faithful the attributions are to the model.
+
     Parameters
     ----------
     complexes
         Files of complexes as `ppi predict` reads them; `-` for standard input. Each complex is explained.
     output
-        File for the table, one row a residue: .csv, .tsv, .parquet or .json.
+        File for the table, one row per residue: .csv, .tsv, .parquet or .json.
     html
         File for a page with the attributions along the chains and the predicted interface.
     structure
         PDB or mmCIF file of the complex: its names of chains and numbers of residues are in the output.
     coloured
-        File for the structure with the attribution, or the predicted interface, as B-factors.
+        File for the structure with attributions, or the predicted interface, as B-factors; needs --structure.
     colour_by
-        Which of the two: an attribution is scaled so that the largest is 100, a probability is in percent.
+        What the B-factors are: attribution, scaled so that the largest is 100; or interface, its predicted
+        probability in percent.
     orders
-        Random orders in which residues are added to the average complex; more make the errors smaller, and
-        take longer.
+        Number of random orders in which residues are added to the average complex; more orders take longer
+        and make the errors smaller.
     model
-        Model folder, name on the Hugging Face hub, or `default`, the model that ships in the package.
+        Model folder, name on the Hugging Face hub, or `default`, the bundled model.
     device
         auto, cpu, cuda or cuda:N.
     store

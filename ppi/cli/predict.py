@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
+from ppi.cli.groups import CAN_BE_OFF, DATA, HARDWARE, MODEL, OUTPUT
 from ppi.cli.outputs import checked_outputs
 from ppi.errors import InputError
 
 
 def predict(
-    *complexes: Path,
-    ligand: Path | None = None,
-    receptor: Path | None = None,
-    output: Path | None = None,
-    model: str = "default",
-    temperature_kelvin: float = 298.15,
-    truncate: bool = False,
-    device: str = "auto",
-    store: Path | None = None,
-    novelty: bool = True,
+    *complexes: Annotated[Path, DATA],
+    ligand: Annotated[Path | None, DATA] = None,
+    receptor: Annotated[Path | None, DATA] = None,
+    truncate: Annotated[bool, DATA] = False,
+    output: Annotated[Path | None, OUTPUT] = None,
+    temperature_kelvin: Annotated[float, OUTPUT] = 298.15,
+    novelty: Annotated[bool, OUTPUT, CAN_BE_OFF] = True,
+    model: Annotated[str, MODEL] = "default",
+    device: Annotated[str, HARDWARE] = "auto",
+    store: Annotated[Path | None, HARDWARE] = None,
 ) -> None:
     """Predict pKd = -log10(Kd / M) of complexes, with an interval.
-
-    Input is one or more files of complexes, or two FASTA files of sides. Ligand and receptor are the two
-    sides of a complex; either protein may be the ligand.
 
     ```
     ppi predict examples/barnase_barstar.fasta
@@ -32,6 +31,9 @@ def predict(
     ppi predict --ligand antibodies.fasta --receptor antigen.fasta --output out.parquet
     cat complexes.fasta | ppi predict -
     ```
+
+    Input is one or more files of complexes, or two FASTA files of sides. Ligand and receptor are the two
+    sides of a complex; either protein may be the ligand.
 
     Parameters
     ----------
@@ -48,8 +50,8 @@ def predict(
         File for the predictions: .csv, .tsv, .parquet, .json or .xlsx. Standard output (CSV) by default.
     model
         Model folder, name on the Hugging Face hub, or `default`, the bundled model; or the folder of a model
-        that `ppi adapt` made, which ranks variants. Such a model uses no option below but device, and its
-        input may name variants in a column mutant.
+        that `ppi adapt` made, which ranks variants: its input may name them in a column mutant, and of the
+        other flags only --output and --device apply to it.
     temperature_kelvin
         Temperature used to convert pKd to dG, unless the table has a column of this name.
     truncate
@@ -60,7 +62,7 @@ def predict(
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     novelty
-        Search for the training complexes that resemble each complex.
+        Search for the training complexes that resemble each complex; without it, predictions are faster.
     """
     from ppi.io.fasta import read_side_pairs
     from ppi.io.inputs import files_of

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from ppi.cli.flags import flags_of
+from ppi.cli.groups import DATA, OUTPUT
 from ppi.pretraining.settings import PretrainSettings, RunOptions
+from ppi.setting_groups import SettingGroup
+
+if TYPE_CHECKING:
+    SettingFlags = dict[str, Any]
+    OptionFlags = dict[str, Any]
+else:
+    SettingFlags = flags_of(PretrainSettings, SettingGroup.OPTIMISATION)
+    OptionFlags = flags_of(RunOptions, SettingGroup.HARDWARE)
 
 
 def pretrain(
-    *corpus: Path,
-    output: Path,
-    settings: Annotated[PretrainSettings, Parameter(name="*")] = PretrainSettings(),  # noqa: B008 (frozen)
-    options: Annotated[RunOptions, Parameter(name="*")] = RunOptions(),  # noqa: B008 (frozen)
+    *corpus: Annotated[Path, DATA],
+    output: Annotated[Path, OUTPUT],
+    settings: Annotated[SettingFlags | None, Parameter(name="*")] = None,
+    options: Annotated[OptionFlags | None, Parameter(name="*")] = None,
 ) -> None:
-    """Pretrain a small protein language model of ESM-2's architecture; the result is a backbone.
+    """Pretrain a small protein language model (architecture of ESM-2), a backbone for `ppi train`.
 
     ```
     ppi pretrain proteins.txt.xz --minutes 120 --output run
@@ -25,7 +35,7 @@ def pretrain(
     ppi pretrain proteins.txt.xz --minutes 120 --output run --resume
     ppi pretrain proteins.txt.xz --decay-from run/stable.safetensors --steps 40000 --output longer
     ppi pretrain proteins.txt.xz --start-from ppi-mini --depth 12 --minutes 120 --output deeper
-    ppi train --backbone run/model --head hp --output model
+    ppi train --recipe network --backbone run/model --head hp --output model
     ```
 
     Parameters
@@ -41,5 +51,10 @@ def pretrain(
     """
     from ppi.pretraining.run import pretrain as run
 
-    done = run(corpus, output=output, settings=settings, options=options)
+    done = run(
+        corpus,
+        output=output,
+        settings=PretrainSettings(**(settings or {})),
+        options=RunOptions(**(options or {})),
+    )
     print(done.summary(), file=sys.stderr)

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
+from ppi.cli.groups import CAN_BE_OFF, DATA, HARDWARE, MODEL, MUTATIONS, OUTPUT
 from ppi.cli.outputs import checked_outputs
 from ppi.errors import InputError
 
 
 def scan(
-    *complexes: Path,
-    sites: tuple[str, ...] = (),
-    alanine: bool = False,
-    pairs: bool = False,
-    mutants: tuple[str, ...] = (),
-    structure: Path | None = None,
-    output: Path | None = None,
-    html: Path | None = None,
-    png: Path | None = None,
-    dms_viz: Path | None = None,
-    anchors: bool = True,
-    model: str = "default",
-    device: str = "auto",
-    store: Path | None = None,
-    novelty: bool = True,
+    *complexes: Annotated[Path, DATA],
+    structure: Annotated[Path | None, DATA] = None,
+    output: Annotated[Path | None, OUTPUT] = None,
+    html: Annotated[Path | None, OUTPUT] = None,
+    png: Annotated[Path | None, OUTPUT] = None,
+    dms_viz: Annotated[Path | None, OUTPUT] = None,
+    novelty: Annotated[bool, OUTPUT, CAN_BE_OFF] = True,
+    sites: Annotated[tuple[str, ...], MUTATIONS] = (),
+    alanine: Annotated[bool, MUTATIONS] = False,
+    mutants: Annotated[tuple[str, ...], MUTATIONS] = (),
+    pairs: Annotated[bool, MUTATIONS] = False,
+    model: Annotated[str, MODEL] = "default",
+    anchors: Annotated[bool, MODEL, CAN_BE_OFF] = True,
+    device: Annotated[str, HARDWARE] = "auto",
+    store: Annotated[Path | None, HARDWARE] = None,
 ) -> None:
     """Predict how mutations change the binding of a complex: ddG in kcal/mol, positive for weaker binding.
-
-    By default every single mutant of every chain of both sides is scanned. A summary goes to standard output.
 
     ```
     ppi scan examples/barnase_barstar.fasta --output scan.csv --html scan.html
@@ -38,26 +38,29 @@ def scan(
     ppi scan examples/barnase_barstar.fasta --mutants ligand:1:H100A --mutants ligand:1:H100A+receptor:1:D39A
     ```
 
+    By default every single mutant of every chain of both sides is scanned. A summary is printed.
+
     Parameters
     ----------
     complexes
         Files of complexes as `ppi predict` reads them; `-` for standard input. Each complex is scanned.
     sites
-        Where: ligand (a side), ligand:1 (a chain), ligand:1:102 or ligand:1:95-102 (positions, counted from
-        1); or H, H:100a, H:95-102 (name of a chain, numbers of the structure). May be given several times.
+        Sites to mutate: ligand (a side), ligand:1 (a chain), ligand:1:102 or ligand:1:95-102 (positions,
+        counted from 1); or H, H:100a, H:95-102 (name of a chain, numbers of the structure). The flag may be
+        given several times.
     alanine
-        Only mutations to alanine.
+        Mutate only to alanine.
     pairs
-        All double mutants of the sites, instead of all single ones; 50,000 at most.
+        Scan all double mutants of the sites instead of all single ones; 50,000 at most.
     mutants
-        These mutants instead: ligand:1:H102A, H:Y100aA (name of a chain, number of the structure) or
-        H:101:Y:A (name of a chain, position in it); several mutations are joined by +. May be given several
-        times.
+        Scan only these mutants: ligand:1:H102A, H:Y100aA (name of a chain, number of the structure) or
+        H:101:Y:A (name of a chain, position in it); several mutations of one mutant are joined by +. The flag
+        may be given several times.
     structure
         PDB or mmCIF file of the complex: its names of chains and numbers of residues may be used, and are
         in the output.
     output
-        File for the table, one row a mutant: .csv, .tsv, .parquet, .json or .xlsx.
+        File for the table, one row per mutant: .csv, .tsv, .parquet, .json or .xlsx.
     html
         File for a page with the heat map, hot spots and stabilising mutants.
     png
@@ -65,15 +68,15 @@ def scan(
     dms_viz
         File for https://dms-viz.github.io (JSON); needs a structure in PDB format.
     anchors
-        Start from measured complexes around the wild type, where the training data have any.
+        Use measured complexes that resemble the wild type, where the training data have any.
     model
-        Model folder, name on the Hugging Face hub, or `default`, the model that ships in the package.
+        Model folder, name on the Hugging Face hub, or `default`, the bundled model.
     device
         auto, cpu, cuda or cuda:N.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     novelty
-        Look for the training complexes that resemble the complex.
+        Search for the training complexes that resemble the complex.
     """
     from ppi.io.inputs import files_of
 

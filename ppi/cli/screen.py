@@ -6,35 +6,30 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
-
-_Flag = Parameter(negative="")
+from ppi.cli.groups import CAN_BE_OFF, DATA, HARDWARE, MODEL, OUTPUT, RANKING
 
 
 def screen(
-    ligands: Path,
-    receptors: Path,
+    ligands: Annotated[Path, DATA],
+    receptors: Annotated[Path, DATA],
     *,
-    output: Path | None = None,
-    pairs: Path | None = None,
-    per: Literal["ligand", "receptor"] = "receptor",
-    top_k: int | None = None,
-    min_pkd: float | None = None,
-    resume: Annotated[bool, _Flag] = False,
-    estimate: Annotated[bool, _Flag] = False,
-    max_hours: float = 24.0,
-    model: str = "default",
-    truncate: Annotated[bool, _Flag] = False,
-    device: str = "auto",
-    store: Path | None = None,
-    novelty: bool = True,
-    engine: Literal["local", "ray"] = "local",
-    workers: int | None = None,
+    pairs: Annotated[Path | None, DATA] = None,
+    truncate: Annotated[bool, DATA] = False,
+    output: Annotated[Path | None, OUTPUT] = None,
+    resume: Annotated[bool, OUTPUT] = False,
+    novelty: Annotated[bool, OUTPUT, CAN_BE_OFF] = True,
+    per: Annotated[Literal["ligand", "receptor"], RANKING] = "receptor",
+    top_k: Annotated[int | None, RANKING] = None,
+    min_pkd: Annotated[float | None, RANKING] = None,
+    model: Annotated[str, MODEL] = "default",
+    estimate: Annotated[bool, HARDWARE] = False,
+    max_hours: Annotated[float, HARDWARE] = 24.0,
+    device: Annotated[str, HARDWARE] = "auto",
+    store: Annotated[Path | None, HARDWARE] = None,
+    engine: Annotated[Literal["local", "ray"], HARDWARE] = "local",
+    workers: Annotated[int | None, HARDWARE] = None,
 ) -> None:
     """Predict pKd of many ligands with many receptors, and rank them for each target.
-
-    Each side is read by the model once, and only what joins two sides runs for each pair. Every ligand meets
-    every receptor, also one that has its own sequence, or only the pairs of a table.
 
     ```
     ppi screen antibodies.fasta antigen.fasta --output ranked.csv
@@ -42,53 +37,59 @@ def screen(
     ppi screen a.fasta b.fasta --pairs pairs.csv --output pairs.parquet
     ppi screen a.fasta b.fasta --output strong.csv --min-pkd 8
     ppi screen a.fasta b.fasta --output all.parquet --resume
+    ppi screen a.fasta b.fasta --output all.parquet --engine ray --workers 16
     ppi screen a.fasta b.fasta --estimate
     ```
+
+    Every ligand is paired with every receptor (also with one of the same sequence), or only as a table says.
+    The language model encodes each side once, not each pair.
 
     Parameters
     ----------
     ligands
-        FASTA with one record a side: its id is the first word of the header, and its chains are joined by
-        `:`. Or CSV, TSV, XLSX or Parquet with columns id and sequence. Each may be gzip.
+        FASTA with one record per side: its id is the first word of the header, and its chains are joined by
+        `:`. Or CSV, TSV, XLSX or Parquet with columns id and sequence. All may be compressed with gzip.
     receptors
         The same for the other side.
     output
         File for the result, one that does not exist yet: .csv, .tsv or .parquet. Standard output (CSV) by
         default.
     pairs
-        CSV, TSV, XLSX or Parquet with columns ligand and receptor, which hold ids of the two files.
+        CSV, TSV, XLSX or Parquet with columns ligand and receptor, which have ids of the two files.
     per
         Which side is the target: the partners of each target are ranked among each other.
     top_k
-        Keep only so many pairs of each target, the best ones.
+        Keep this many pairs of each target, those with the highest pKd; by default all.
     min_pkd
-        Keep pairs with at least this pKd.
+        Keep only pairs with at least this pKd.
     resume
-        Continue an interrupted screen of the same inputs and settings; if there is none, begin.
+        Continue an interrupted screen of the same inputs and settings; if there is none, start it, and if the
+        output is complete, stop.
     estimate
-        Say how long the screen will take, and how much memory and disk, and stop.
+        Print how much time, memory and disk space the screen needs, and stop.
     max_hours
-        Refuse a screen that is estimated to take longer.
+        Stop with an error if the screen is estimated to take longer.
     model
-        Model folder, name on the Hugging Face hub, or `default`, the model that ships in the package.
+        Model folder, name on the Hugging Face hub, or `default`, the bundled model.
     truncate
-        Shorten sides over the model's limit, and say so in the output, instead of refusing them.
+        Shorten sides over the model's limit and mark them in the output, instead of stopping with an error.
     device
         auto, cpu, cuda or cuda:N.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     novelty
-        Look for the training complexes that resemble each pair.
+        Search for the training complexes that resemble each pair; without it, the screen is faster.
     engine
-        What shares out the work: local, by threads. ray is reserved for a later version.
+        local: threads of this process. ray: the workers of a Ray cluster, that of RAY_ADDRESS or, if there is
+        none, one that is started on this machine.
     workers
-        Number of threads; by default one for each processor that is available.
+        Number of threads or workers; by default one for each processor that is available.
     """
     from data_curation.files import refuse_overwriting
     from ppi.engines.build import build_engine
     from ppi.errors import InputError
     from ppi.io.predictions import format_csv
-    from ppi.prediction.screening.output import check_format, check_output
+    from ppi.prediction.screening.output import check_format, check_output, holds_screen
     from ppi.prediction.screening.settings import ScreenSettings
 
     build_engine(engine)
@@ -99,6 +100,9 @@ def screen(
         check_format(output)
         if not estimate:
             refuse_overwriting(output, filter(None, (ligands, receptors, pairs)))
+            if resume and holds_screen(output):
+                print(f"{output} is complete: there is nothing to continue", file=sys.stderr)
+                return
             check_output(output)
 
     from ppi.prediction.predictor import Predictor

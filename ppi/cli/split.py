@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from data_curation.records import VALIDATION, Protocol
+from ppi.cli.groups import DATA, OUTPUT, RULES
 from ppi.errors import PpiWarning
 
 if TYPE_CHECKING:
@@ -14,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def split(
-    data: str,
+    data: Annotated[str, DATA],
     *,
-    output: Path,
-    protocol: Protocol = "strict",
-    ratios: tuple[float, float, float] = (0.8, 0.1, 0.1),
-    folds: int = 5,
-    seed: int = 0,
-    min_identity: float = 0.3,
-    coverage: float = 0.8,
+    output: Annotated[Path, OUTPUT],
+    protocol: Annotated[Protocol, RULES] = "strict",
+    ratios: Annotated[tuple[float, float, float], RULES] = (0.8, 0.1, 0.1),
+    folds: Annotated[int, RULES] = 5,
+    min_identity: Annotated[float, RULES] = 0.3,
+    coverage: Annotated[float, RULES] = 0.8,
+    seed: Annotated[int, RULES] = 0,
 ) -> None:
     """Assign complexes to training, validation and test, or to folds; write a CSV and print its SHA-256.
 

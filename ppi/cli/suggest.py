@@ -8,27 +8,28 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ppi.cli.groups import CANDIDATES, HARDWARE, MODEL, OUTPUT, PLATE, RANKING
 from ppi.cli.outputs import checked_outputs
 
 
 def suggest(
-    model: Path,
-    *complexes: Path,
-    sites: tuple[str, ...] = (),
-    library: tuple[str, ...] = (),
-    structure: Path | None = None,
-    by: str = "expected-improvement",
-    size: int = 24,
-    most_mutations: int | None = None,
-    avoid: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
-    plate: int = 96,
-    controls: bool = False,
-    target: str | None = None,
-    seed: int = 0,
-    output: Path | None = None,
-    device: str = "auto",
+    model: Annotated[Path, MODEL],
+    *complexes: Annotated[Path, CANDIDATES],
+    sites: Annotated[tuple[str, ...], CANDIDATES] = (),
+    library: Annotated[tuple[str, ...], CANDIDATES] = (),
+    structure: Annotated[Path | None, CANDIDATES] = None,
+    most_mutations: Annotated[int | None, CANDIDATES] = None,
+    avoid: Annotated[tuple[str, ...], CANDIDATES, Parameter(consume_multiple=True)] = (),
+    output: Annotated[Path | None, OUTPUT] = None,
+    size: Annotated[int, PLATE] = 24,
+    plate: Annotated[int, PLATE] = 96,
+    controls: Annotated[bool, PLATE] = False,
+    by: Annotated[str, RANKING] = "expected-improvement",
+    seed: Annotated[int, RANKING] = 0,
+    target: Annotated[str | None, MODEL] = None,
+    device: Annotated[str, HARDWARE] = "auto",
 ) -> None:
-    """Suggest the next variants of a complex to measure, as a plate, by a model that `ppi adapt` made.
+    """Suggest which variants to measure next, as a plate, with a model that `ppi adapt` made.
 
     ```
     ppi adapt measured.csv --output adapted
@@ -37,9 +38,8 @@ def suggest(
     ppi suggest adapted designs.fasta --avoid glycosylation cysteine --controls --output plate.csv
     ```
 
-    The pool is a file of complexes, all single mutants of sites, or a library; without any, all single
-    mutants of the reference. Variants that have been measured are left out. A summary goes to standard
-    output.
+    Candidates are the complexes of a file, all single mutants of some sites, or a library; by default all
+    single mutants of the reference. Measured variants are left out. A summary is printed.
 
     Parameters
     ----------
@@ -47,14 +47,14 @@ def suggest(
         Folder that `ppi adapt` wrote.
     complexes
         Files of complexes to choose from, as `ppi predict` reads them, or tables with a column mutant
-        (ligand:1:H102A+receptor:1:D39A); they differ from the reference by substitutions alone.
+        (ligand:1:H102A+receptor:1:D39A). They may differ from the reference only by substitutions.
     sites
-        Instead of files, all single mutants of: ligand (a side), ligand:1 (a chain), ligand:1:102 or
+        Choose from all single mutants of these sites: ligand (a side), ligand:1 (a chain), ligand:1:102 or
         ligand:1:95-102 (positions, counted from 1); or H, H:100a, H:95-102 (name of a chain, numbers of the
-        structure). May be given several times.
+        structure). The flag may be given several times.
     library
-        Instead of files, all combinations of residues: ligand:1:57=AKR allows A, K, R and the wild-type
-        residue at this position. May be given several times; 1,000,000 variants at most.
+        Choose from all combinations of these residues: ligand:1:57=AKR allows A, K, R and the wild-type
+        residue at this position. The flag may be given several times; 1,000,000 variants at most.
     structure
         PDB or mmCIF file of the reference: its names of chains and numbers of residues may be used.
     by
@@ -62,23 +62,23 @@ def suggest(
         upper-bound: mean and two standard deviations, which explores more; thompson: the best variant of a
         random draw for each well.
     size
-        Variants of the batch, controls not counted.
+        Number of variants to suggest, without the controls.
     most_mutations
-        Leave out variants with more mutations.
+        Leave out variants with more mutations than this.
     avoid
         Leave out variants with a motif that the reference does not have: glycosylation (N-X-S/T),
         cysteine, deamidation (N-G), weak-deamidation (N-S, N-T), isomerisation (D-G), weak-isomerisation
-        (D-S), oxidation (M). Several may follow.
+        (D-S), oxidation (M). Several names may follow the flag.
     plate
-        Wells of the plate, 96 or 384; they are filled column by column: A1, B1, ...
+        Number of wells of the plate, 96 or 384; they are filled column by column: A1, B1, ...
     controls
         Put the reference and the best measured variant into the first wells.
     target
-        Which complex is meant, where the model was adapted to several.
+        Name of the complex, if the model was adapted to several.
     seed
         Seed of the draws from the posterior distribution: the same seed gives the same batch.
     output
-        File for the plate, one row a well: .csv, .tsv, .parquet, .json or .xlsx.
+        File for the plate, one row per well: .csv, .tsv, .parquet, .json or .xlsx.
     device
         auto, cpu, cuda or cuda:N.
     """

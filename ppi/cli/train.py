@@ -4,48 +4,54 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ppi.training.settings import TrainSettings, settings_from_yaml
+from ppi.cli.flags import flags_of
+from ppi.cli.groups import DATA, HARDWARE, OUTPUT, RECIPE
+from ppi.setting_groups import SettingGroup
+from ppi.training.recipes import DEFAULT_RECIPE, chosen_settings, recipe_content
+from ppi.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    TrainFlags = dict[str, Any]
+else:
+    TrainFlags = flags_of(TrainSettings, SettingGroup.OPTIMISATION, recipe_content(DEFAULT_RECIPE))
 
 
 def train(
     *,
-    output: Path,
-    data: str = "ppb-affinity",
-    split: str | None = None,
-    config: Path | None = None,
-    resume: bool = False,
-    device: str = "auto",
-    devices: int = 1,
-    nodes: int = 1,
-    strategy: Literal["auto", "ddp", "fsdp"] = "auto",
-    store: Path | None = None,
-    tensorboard: Path | None = None,
-    settings: Annotated[TrainSettings, Parameter(name="*")] = TrainSettings(),  # noqa: B008 (frozen)
+    data: Annotated[str, DATA] = "ppb-affinity",
+    split: Annotated[str | None, DATA] = None,
+    output: Annotated[Path, OUTPUT],
+    resume: Annotated[bool, OUTPUT] = False,
+    tensorboard: Annotated[Path | None, OUTPUT] = None,
+    recipe: Annotated[str | None, RECIPE] = None,
+    config: Annotated[Path | None, RECIPE] = None,
+    device: Annotated[str, HARDWARE] = "auto",
+    devices: Annotated[int, HARDWARE] = 1,
+    nodes: Annotated[int, HARDWARE] = 1,
+    strategy: Annotated[Literal["auto", "ddp", "fsdp"], HARDWARE] = "auto",
+    store: Annotated[Path | None, HARDWARE] = None,
+    settings: Annotated[TrainFlags | None, Parameter(name="*")] = None,
 ) -> None:
-    """Train an affinity model and write a model folder.
-
-    With a frozen backbone you can train an ensemble of heads; with --tuning.method the backbone is fine-tuned
-    together with a single head. During training, checkpoints and logs are in OUTPUT.unfinished.
+    """Train a model on measured complexes, and write a model folder.
 
     ```
     ppi train --output model
-    ppi train --data my_complexes.csv --balance none --head hp --members 3 --output model
     ppi train --data my_complexes.csv --split my_split.csv --output model
-    ppi train --config settings.yaml --seed 7 --output model
-    ppi train --config settings.yaml --seed 7 --output model --resume
-    ppi train --backbone esm2-35m --head hp --tuning.method lora --tuning.learning-rate 1e-4 --output model
-    ppi train --backbone esm2-35m --tuning.method attention-heads --tuning.attention-heads 11:0 --output model
-    ppi train --head hp --losses.mse 1 --losses.listmle 0.5 --balance pdb --output model
+    ppi train --data my_complexes.csv --recipe network --head hp --members 3 --output model
+    ppi train --data my_complexes.csv --config settings.yaml --seed 7 --output model
+    ppi train --recipe finetune --backbone esm2-35m --output model
+    ppi train --recipe network --head hp --losses.mse 1 --losses.listmle 0.5 --balance pdb --output model
     ```
+
+    By default the recipe is that of the bundled model. Each flag changes one setting of the recipe. While it
+    trains, checkpoints and logs are in OUTPUT.unfinished. The defaults below are those of the recipe default.
 
     Parameters
     ----------
-    output
-        Model folder to write; it must not exist yet.
     data
         CSV, TSV or Parquet with columns id, ligand, receptor, pkd (or kd_molar), and optionally weight (the
         weight of a row relative to the others of its batch); or `ppb-affinity`, the bundled data set. Rows
@@ -54,12 +60,20 @@ def train(
         Column of the table, or CSV with the columns id and split, with train or validation; by default
         the column split, else split_strict. For a column of folds, fold:0 tests on fold 0 and validates on
         the next.
-    config
-        YAML file of settings; flags override it. Settings of the model may be on the top level or in a
-        section `model`.
+    output
+        Model folder to write; it must not exist yet.
     resume
         Resume the unfinished run in OUTPUT.unfinished, if there is one, from its last epoch; the result is
         the same as without the interruption.
+    tensorboard
+        Folder for TensorBoard event files; training.csv in the model folder has the same numbers.
+    recipe
+        Named settings to start from (`ppi info recipes` lists them); default unless --config is given. If a
+        flag replaces the backbone, head, mixer, pooling or read-out of the recipe, layers or options of the
+        replaced one are dropped; with the read-out also its members and partner score.
+    config
+        YAML file of settings, instead of a recipe; settings that it lacks are those of the recipe network.
+        With --recipe, the file changes the recipe, as flags do.
     device
         auto, cpu, cuda or cuda:N.
     devices
@@ -71,13 +85,10 @@ def train(
         its share of a fine-tuned backbone that does not fit on one device.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
-    tensorboard
-        Folder for TensorBoard event files; training.csv in the model folder has the same numbers.
     settings
         Settings of the run.
     """
-    if config is not None:
-        settings = settings_from_yaml(config, settings.model_dump(exclude_unset=True))
+    chosen = chosen_settings(recipe, config, settings)
 
     from lightning.pytorch.utilities import rank_zero_only
 
@@ -87,7 +98,7 @@ def train(
         data,
         output=output,
         split=split,
-        settings=settings,
+        settings=chosen,
         resume=resume,
         device=device,
         devices=devices,

@@ -37,7 +37,7 @@ class MeasuredEffects:
     structures
         Structure of each variant.
     mutations
-        Of each variant.
+        Mutations of each variant.
     ddg
         ``(N,)`` measured ddG in kcal/mol.
     table

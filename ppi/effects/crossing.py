@@ -85,17 +85,17 @@ def crossed_contexts(
     Parameters
     ----------
     effects
-        Whose structures.
+        Measured effects, whose structures get the contexts.
     interfaces
         What the networks learn from: those of other entries than the fold's.
     embedded
-        Of all chains.
+        Embeddings of all chains.
     training
-        Of the networks.
+        Settings of the training of the networks.
     folds
         By structure.
     seed
-        Of every network.
+        Seed of every network.
     chains_near
         Where it is given, interfaces with one of the chains that it returns are left out, too.
     """

@@ -28,7 +28,7 @@ class ResidueEncoder:
     projection
         To the leading components.
     head
-        Of the language model.
+        Output layer of the language model.
     """
 
     projection: Projection

@@ -45,7 +45,7 @@ class EffectTraining:
     networks
         Location networks that stay, which differ by seed.
     location
-        Of the location networks.
+        Settings of the location networks.
     """
 
     trees: int = 90
@@ -96,7 +96,7 @@ def fit_forest(
     Parameters
     ----------
     table
-        Of all variants.
+        Rows of all variants.
     effects
         What was measured.
     train
@@ -104,7 +104,7 @@ def fit_forest(
     training
         How.
     seed
-        Of the trees.
+        Seed of the trees.
     """
     from sklearn.ensemble import ExtraTreesRegressor
 
@@ -168,13 +168,13 @@ def calibrate(
     Parameters
     ----------
     table
-        Of all variants, with locations by networks that have not seen their entries.
+        Rows of all variants, with locations by networks that have not seen their entries.
     located
         The same with locations from the structures.
     effects, interfaces, training, seed
         See `fit_effects`.
     embedded
-        Of all chains.
+        Embeddings of all chains.
     similar
         Which chains resemble each other.
 
@@ -229,13 +229,13 @@ def fit_effects(
     cache
         Embeddings of the backbone; the model keeps it.
     head
-        Of the backbone.
+        Output layer of the backbone.
     interfaces, effects
         What is learnt from.
     training
         How.
     seed
-        Of everything that is drawn.
+        Seed of everything that is drawn.
     similar
         Which chains resemble each other; the model has intervals only where it is given.
     """

@@ -83,13 +83,13 @@ class EffectParts:
     config
         What it is, beside its weights.
     encoder
-        Of the backbone's embeddings.
+        Encoder of the embeddings of the backbone.
     networks
         Predict where residues lie; in evaluation mode.
     forest
         Trees over `ppi.effects.features.FEATURE_NAMES`.
     interval
-        Of what it predicts; None for a model without one, as those of older versions are.
+        Interval of the predicted effects; None for a model of an older version, which has none.
     complexes
         Those whose measured effects the trees have learnt from; none for a model of an older version.
     structure_forest, structure_interval

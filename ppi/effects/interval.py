@@ -87,7 +87,7 @@ def fit_interval(
         ``(N,)`` ddG by models that have seen neither the structure nor its PDB entry, and by models that have
         seen no chain like those of the structure either.
     level
-        Of the interval.
+        Level of the interval, 0 to 1.
 
     Raises
     ------

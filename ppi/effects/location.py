@@ -44,7 +44,7 @@ class LocationSettings:
     inputs
         Numbers per residue: the projected embedding and `EXTRA_FEATURES`.
     width
-        Of the hidden layers.
+        Width of the hidden layers.
     kernel
         Residues that a convolution sees.
     """

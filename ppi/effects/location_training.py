@@ -34,7 +34,7 @@ class LocationTraining:
     batch
         Complexes of one step.
     learning_rate, weight_decay, warmup_steps
-        Of AdamW; the rate rises over the first steps and falls along a cosine to nothing.
+        Settings of AdamW; the learning rate rises over the first steps and falls along a cosine to zero.
     group_share
         A complex of a group of ``n`` near-duplicates is drawn in an epoch with this probability over ``n``.
     source_share
@@ -68,7 +68,7 @@ def train_location(
     training
         How.
     seed
-        Of weights, order and dropout.
+        Seed of weights, order and dropout.
 
     Returns
     -------

@@ -43,7 +43,7 @@ class EffectModel:
     cache
         Embeddings of the backbone.
     name
-        Of the model.
+        Name of the model.
     manifest
         How it was made.
     """
@@ -167,7 +167,7 @@ class EffectModel:
         wild
             The complex before the mutations.
         mutations
-            Of each variant; none for the wild type itself, whose effect is 0. Their order does not matter.
+            Mutations of each variant, in any order; none for the wild type itself, whose effect is 0.
         context
             The complex whose embeddings and locations describe the sites; by default `wild`. Give the same
             one to compare variants with each other: the way back then has exactly the opposite effect.

@@ -168,7 +168,7 @@ def neighbours_of(residues: str, position: int, numbers: Sequence[str] | None = 
     Parameters
     ----------
     residues
-        Of the chain.
+        Residues of the chain.
     position
         Counted from 1.
     numbers

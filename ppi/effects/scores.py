@@ -50,7 +50,7 @@ def score_effects(
     measured, predicted
         ``(N,)`` in any unit that rises with ddG.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
     """
     table = pd.DataFrame({"structure": list(structures), "measured": measured, "predicted": predicted})
     within = np.array(

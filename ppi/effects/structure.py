@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from data_curation.errors import StructureError
 from ppi.effects.interfaces import location_rows
@@ -137,6 +136,7 @@ def _atoms(model: Any, chains: NumberedChains, path: str | os.PathLike[str]) -> 
 def _locations(own: _Atoms, other: _Atoms) -> np.ndarray:
     """Return ``(N, 10)`` of the observed residues of a side, in their order."""
     from Bio.PDB.DSSP import residue_max_acc
+    from scipy.spatial import cKDTree
 
     observed = sorted(own.names)
     nearest, _ = cKDTree(other.places).query(own.places, distance_upper_bound=_FARTHEST)
@@ -181,6 +181,8 @@ def _areas(own: _Atoms, other: _Atoms | None = None) -> np.ndarray:
     other
         Atoms that cover them, too.
     """
+    from scipy.spatial import cKDTree
+
     sphere, parts = _sphere(), [own] if other is None else [own, other]
     places = np.concatenate([part.places for part in parts])
     radii = np.concatenate([part.radii for part in parts])

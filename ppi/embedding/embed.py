@@ -16,10 +16,12 @@ from ppi.complexes import Complex
 from ppi.datasets import open_dataset
 from ppi.devices import Precision, choose_devices
 from ppi.embedding import Pool
+from ppi.embedding.elsewhere import open_workers
 from ppi.embedding.export import check_suffix, export
 from ppi.embedding.run import fill_store
 from ppi.embedding.store import EmbeddingStore
 from ppi.embedding.units import EncodedComplex, encode_complexes, say_truncated
+from ppi.engines.build import EngineName, build_engine
 from ppi.errors import InputError
 from ppi.io.tables import ComplexTable
 
@@ -46,6 +48,8 @@ def embed(
     device: str = "auto",
     token_budget: int | None = None,
     truncate: bool = False,
+    engine: EngineName = "local",
+    workers: int | None = None,
 ) -> EmbeddingSummary:
     """Embed the units of complexes that are not in the store yet.
 
@@ -68,6 +72,8 @@ def embed(
         Maximum number of residues in a batch; the default depends on the device.
     truncate
         Shorten units over the backbone's limit instead of raising an error.
+    engine, workers
+        See `ppi.embedding.elsewhere.open_workers`.
 
     Returns
     -------
@@ -86,14 +92,15 @@ def embed(
         check_writable_file(check_suffix(output))
         if not isinstance(data, ComplexTable):
             refuse_overwriting(output, [data])
-    devices = choose_devices(device)
+    devices = () if build_engine(engine).remote else choose_devices(device)
     complexes = open_dataset(data).complexes
     model = build_backbone(backbone, layers=layers, precision=precision)
     encoded, truncated = encode_complexes(complexes, unit, model.max_residues, truncate=truncate)
     say_truncated(complexes, truncated)
     units = [part for item in encoded for part in item.units]
     with EmbeddingStore(store, model) as kept:
-        done = fill_store(kept, model, units, devices=devices, token_budget=token_budget)
+        with open_workers(engine, device, workers) as opened:
+            done = fill_store(kept, model, units, devices=devices, token_budget=token_budget, workers=opened)
         if output is not None:
             export(output, _keyed(complexes, encoded, unit), kept, pool)
         return EmbeddingSummary(len(set(units)), done, sum(truncated), str(kept.folder))

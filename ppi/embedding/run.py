@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ppi.backbones.base import Backbone, Unit
+from ppi.embedding.elsewhere import Workers
 from ppi.embedding.engine import embed_units
 from ppi.embedding.sources import EmbeddedUnits, UnitEmbeddings
 from ppi.embedding.store import EmbeddingStore
@@ -65,8 +66,9 @@ def fill_store(
     backbone: Backbone,
     units: Sequence[Unit],
     *,
-    devices: Sequence[str],
+    devices: Sequence[str] = ("cpu",),
     token_budget: int | None = None,
+    workers: Workers | None = None,
 ) -> int:
     """Embed the units that a store lacks, batch by batch, so that a killed run loses only the current batch.
 
@@ -76,7 +78,7 @@ def fill_store(
     ----------
     store
         Store of this backbone.
-    backbone, units, devices, token_budget
+    backbone, units, devices, token_budget, workers
         See `ppi.embedding.engine.embed_units`.
 
     Returns
@@ -106,7 +108,9 @@ def fill_store(
         store.folder,
     )
     with progress_bar("embedding", residues, "residues") as advance:
-        for batch in embed_units(backbone, missing, token_budget=token_budget, devices=devices):
+        for batch in embed_units(
+            backbone, missing, token_budget=token_budget, devices=devices, workers=workers
+        ):
             store.put(batch)
             advance(sum(len(values) for _, values in batch))
     return len(missing)

@@ -1,1 +1,1 @@
-"""One way to run many tasks: here by threads, later on other machines."""
+"""One way to run many tasks: here by threads, or by Ray in processes on one or many machines."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from ppi.engines.base import Engine
 from ppi.engines.local import LocalEngine
@@ -17,13 +17,12 @@ def build_engine(name: EngineName) -> Engine:
     Raises
     ------
     SettingsError
-        If there is no such engine in this version.
+        If there is no such engine, or its packages are not installed.
     """
+    if name not in get_args(EngineName):
+        raise SettingsError(f"the engine is {name!r}; give {' or '.join(map(repr, get_args(EngineName)))}")
     if name == "local":
         return LocalEngine()
-    if name == "ray":
-        raise SettingsError(
-            "the engine 'ray' is not available in this version: its extra, ppi-affinity[ray], is a reserved "
-            "name that installs nothing yet. Use the engine 'local'"
-        )
-    raise SettingsError(f"the engine is {name!r}; 'local' is the one that there is")
+    from ppi.engines.ray import RayEngine
+
+    return RayEngine()

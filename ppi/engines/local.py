@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
-from ppi.engines.base import Engine, Item, Resources, Result
+from ppi.engines.base import Engine, Item, Resources, Result, Setup
 
 #: Items for each worker that are taken before their results are wanted.
 _AHEAD = 2
@@ -19,10 +19,12 @@ class LocalEngine(Engine):
     Threads share the model, and end with their process: none is left behind, however it is stopped.
     """
 
+    remote = False
+
     def map(
-        self, function: Callable[[Item], Result], items: Iterable[Item], resources: Resources
-    ) -> Iterator[Result]:
-        workers, waiting = resources.at_once, iter(items)
+        self, setup: Setup[Item, Result], items: Iterable[Item], resources: Resources
+    ) -> Generator[Result, None, None]:
+        workers, waiting, function = self.workers(resources), iter(items), setup()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="ppi")
         flight = deque[Future[Result]]()
         try:

@@ -200,7 +200,7 @@ def _parse_header(header: str, where: str) -> tuple[str, str, str]:
     return name.strip(), role.lower(), chain
 
 
-def first_word(record: FastaRecord, path: Path) -> str:
+def first_word(record: FastaRecord, path: Path | str) -> str:
     """Return the name of a record whose header has no form of its own.
 
     Raises

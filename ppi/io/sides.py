@@ -13,8 +13,8 @@ import pandas as pd
 from ppi.complexes import CHAIN_SEPARATOR, clean_chain, split_side
 from ppi.errors import InputError
 from ppi.io.fasta import first_word, parse_fasta
-from ppi.io.tables import FASTA_SUFFIXES, file_suffix, read_frame
-from ppi.io.text import read_text
+from ppi.io.tables import FASTA_SUFFIXES, file_suffix, read_frame, read_frame_from_text
+from ppi.io.text import read_text, with_plain_line_ends
 
 #: Columns of a table that may hold the residues of sides.
 _SEQUENCE = "sequence"
@@ -77,6 +77,24 @@ def read_sides(source: SideInputs, role: str) -> list[Side]:
         name, rows = f"the {role}s", [(f"{role} {key!r}", str(key), text) for key, text in source.items()]
     else:
         name, rows = f"the {role}s", _from_sides(source, role)
+    return _from_rows(rows, name)
+
+
+def read_sides_from_text(text: str, source: str, role: str) -> list[Side]:
+    """Return the sides of the text of a FASTA file or of a table, whichever it is.
+
+    Raises
+    ------
+    InputError
+        If a record is wrong; the message begins with `source`.
+    """
+    text = with_plain_line_ends(text)
+    if text.lstrip().startswith(">"):
+        return _from_rows(_from_fasta(text, source), source)
+    return _from_rows(_from_frame(read_frame_from_text(text, source, _FORMS), source, role), source)
+
+
+def _from_rows(rows: list[tuple[str, str, Any]], name: str) -> list[Side]:
     sides: dict[str, Side] = {}
     for where, given, text in rows:
         key = given.strip()
@@ -93,10 +111,17 @@ def read_sides(source: SideInputs, role: str) -> list[Side]:
 def _from_file(path: Path, role: str) -> list[tuple[str, str, Any]]:
     if file_suffix(path) not in FASTA_SUFFIXES:
         return _from_frame(read_frame(path, forms=_FORMS), str(path), role)
-    records = parse_fasta(read_text(path), path, _FORMS)
+    return _from_fasta(read_text(path), path)
+
+
+def _from_fasta(text: str, source: Path | str) -> list[tuple[str, str, Any]]:
     return [
-        (f"{path}, line {record.line}, record '>{record.header}'", first_word(record, path), record.sequence)
-        for record in records
+        (
+            f"{source}, line {record.line}, record '>{record.header}'",
+            first_word(record, source),
+            record.sequence,
+        )
+        for record in parse_fasta(text, source, _FORMS)
     ]
 
 

@@ -50,7 +50,7 @@ class ComplexTable:
     complexes
         In the order of the file.
     columns
-        One row a complex, in the same order: every other column of the table (``split``, ``weight``,
+        One row per complex, in the same order: every other column of the table (``split``, ``weight``,
         ``temperature_kelvin``, ``source``, ...). For a FASTA file whose records name chains,
         `CHAIN_NAME_COLUMNS`; else none.
     """
@@ -254,6 +254,17 @@ def read_frame(source: Path, names: Sequence[str] = ("id",), forms: str = ACCEPT
     text = io.StringIO()
     frame.to_csv(text, index=False, header=False)
     return _parse_separated(text.getvalue(), str(source), ",", names, forms)
+
+
+def read_frame_from_text(text: str, source: str, forms: str = ACCEPTED_COLUMNS) -> pd.DataFrame:
+    """Read a table from text whose cells stand between ``,``, ``;`` or tabs; `forms` says what is accepted.
+
+    Raises
+    ------
+    InputError
+        If it is no table; the message begins with `source`.
+    """
+    return _parse_separated(with_plain_line_ends(text), source, forms=forms)
 
 
 def _separator(header: str) -> str:

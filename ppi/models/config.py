@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import yaml
-from cyclopts import Parameter
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ppi.backbones.registry import check_spec
 from ppi.devices import Precision
@@ -14,26 +12,11 @@ from ppi.errors import SettingsError
 from ppi.models.part_names import ComponentOptions, HeadName, MixerName, PoolingName, ReadOutName
 from ppi.models.readouts.names import NETWORK
 from ppi.models.tuning_settings import TuningSettings
+from ppi.setting_groups import SettingGroup
 
 if TYPE_CHECKING:
     from heads.base import Head
     from ppi.models.readouts.base import ReadOut
-
-#: Metadata of a field that training determines: it is saved, but it is neither a setting nor a flag.
-_FOUND = Parameter(parse=False)
-
-
-def read_options(given: Any) -> Any:
-    """Read options from the command line: values are parsed as YAML, names have dashes or underscores."""
-    if not isinstance(given, dict):
-        return given
-    return {
-        str(name).replace("-", "_"): yaml.safe_load(value) if isinstance(value, str) else read_options(value)
-        for name, value in given.items()
-    }
-
-
-_Options = Annotated[ComponentOptions, BeforeValidator(read_options)]
 
 
 class ModelConfig(BaseModel):
@@ -87,25 +70,25 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: Annotated[Literal[2], _FOUND] = 2
+    format_version: Annotated[Literal[2], SettingGroup.FOUND] = 2
     backbone: Annotated[str, AfterValidator(check_spec)] = "residue"
     layers: tuple[int, ...] = Field(default=(-1,), min_length=1)
-    precision: Precision = "auto"
+    precision: Annotated[Precision, SettingGroup.HARDWARE] = "auto"
     head: HeadName = "pad"
     mixer: MixerName = "convbert"
     pooling: PoolingName = "attention"
-    head_options: _Options = Field(default_factory=dict)
-    mixer_options: _Options = Field(default_factory=dict)
-    pooling_options: _Options = Field(default_factory=dict)
+    head_options: ComponentOptions = Field(default_factory=dict)
+    mixer_options: ComponentOptions = Field(default_factory=dict)
+    pooling_options: ComponentOptions = Field(default_factory=dict)
     readout: ReadOutName = NETWORK
-    readout_options: _Options = Field(default_factory=dict)
-    heteroscedastic: Annotated[bool, _FOUND] = False
-    tuning: TuningSettings = TuningSettings()
+    readout_options: ComponentOptions = Field(default_factory=dict)
+    heteroscedastic: Annotated[bool, SettingGroup.FOUND] = False
+    tuning: Annotated[TuningSettings, SettingGroup.TUNING] = TuningSettings()
     partner_score: bool = False
     members: int = Field(default=1, ge=1, le=1000)
-    label_mode: Annotated[Literal["exact"], _FOUND] = "exact"
-    label_mean: Annotated[float, _FOUND] = Field(default=0.0, allow_inf_nan=False)
-    label_std: Annotated[float, _FOUND] = Field(default=1.0, gt=0.0, allow_inf_nan=False)
+    label_mode: Annotated[Literal["exact"], SettingGroup.FOUND] = "exact"
+    label_mean: Annotated[float, SettingGroup.FOUND] = Field(default=0.0, allow_inf_nan=False)
+    label_std: Annotated[float, SettingGroup.FOUND] = Field(default=1.0, gt=0.0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _one_tuned_member(self) -> ModelConfig:
@@ -151,7 +134,9 @@ class ModelConfig(BaseModel):
     @classmethod
     def found_by_training(cls) -> frozenset[str]:
         """Return the names of the fields that a user cannot set."""
-        return frozenset(name for name, field in cls.model_fields.items() if _FOUND in field.metadata)
+        return frozenset(
+            name for name, field in cls.model_fields.items() if SettingGroup.FOUND in field.metadata
+        )
 
     def build_head(self, dim: int) -> Head:
         """Make one head over residue embeddings of width `dim`.

@@ -34,7 +34,11 @@ def describe_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> str:
     ppi.errors.ModelError
         If the folder is missing, incomplete or damaged.
     """
-    trained, folder = load_model(path), find_folder(path)
+    return describe_loaded(load_model(path), find_folder(path))
+
+
+def describe_loaded(trained: TrainedModel, folder: Path) -> str:
+    """Return the description of a model that is loaded from a folder; see `describe_model`."""
     sections = {
         "Model": _model(trained, folder),
         "Trained on": _data(trained),

@@ -150,7 +150,7 @@ class Anchors:
         variants
             Mutations of each.
         prior, like
-            Of the wild type; see `predict`.
+            Prior and similarity for the wild type; see `predict`.
         """
         near = self._index.find(wild, most=MOST_NEIGHBOURS, like=like)
         if near is None:
@@ -260,7 +260,7 @@ def anchored_quantile(
     groups
         ``(N,)`` the group of each; see `ppi.models.calibration`.
     level
-        Of the interval.
+        Level of the interval, 0 to 1.
     effects
         See `Anchors`.
 

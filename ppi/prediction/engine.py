@@ -107,7 +107,7 @@ def predict_with(
     complexes, truncate
         See `predict_members`.
     cache
-        Of the model's backbone.
+        Embeddings of the backbone of the model.
 
     Raises
     ------

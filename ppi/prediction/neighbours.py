@@ -38,9 +38,9 @@ class Neighbours:
         ``(N + 1, L)`` ASCII codes of all residues of each, and in the last row of the complex itself; more
         rows where other complexes were joined to them.
     lengths
-        Of the chains of both sides.
+        Lengths of the chains of both sides.
     sources
-        ``(L,)`` index, among all residues of the complex that was asked for, ligand first, of each residue of
+        ``(L,)`` index, among all residues of the complex to predict, ligand first, of each residue of
         its row; -1 for one that it lacks.
     """
 

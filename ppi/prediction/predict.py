@@ -38,8 +38,8 @@ def predict(
     Returns
     -------
     DataFrame
-        One row a complex, in input order; `ppi.io.predictions.COLUMNS` says what the columns are. An adapted
-        model has columns of its own: `ppi.prediction.adapting.adapted.AdaptedComplex.table`.
+        One row per complex, in input order; `ppi.io.predictions.COLUMNS` says what the columns are. An
+        adapted model has columns of its own: `ppi.prediction.adapting.adapted.AdaptedComplex.table`.
 
     Raises
     ------

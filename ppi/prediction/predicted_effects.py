@@ -21,7 +21,7 @@ _KEPT = 64
 
 
 class _Known(NamedTuple):
-    """What is known of a complex: its context, and effects of mutations that were asked for before."""
+    """What is known of a complex: its context, and effects of mutations that were predicted before."""
 
     context: Context
     effects: dict[Mutation, float]
@@ -33,7 +33,7 @@ class PredictedEffects:
     Parameters
     ----------
     model
-        Of mutation effects.
+        Model of mutation effects.
     """
 
     def __init__(self, model: EffectModel) -> None:

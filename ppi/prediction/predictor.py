@@ -6,7 +6,9 @@ import os
 import threading
 import warnings
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,15 +21,13 @@ from ppi.effects.model import EffectModel
 from ppi.embedding.cache import EmbeddingCache
 from ppi.engines.base import Resources
 from ppi.engines.build import EngineName, build_engine
-from ppi.errors import InputError, PpiWarning
+from ppi.errors import InputError, PpiWarning, SettingsError
 from ppi.io.inputs import Inputs, read_inputs
 from ppi.io.pairs import PairInputs, read_pairs
 from ppi.io.predictions import STANDARD_TEMPERATURE
 from ppi.io.sides import SideInputs, read_sides
 from ppi.io.tables import ComplexTable
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
-from ppi.prediction.adapting.adapt import adapt
-from ppi.prediction.adapting.model import AdaptedModel
 from ppi.prediction.anchoring import AnchoredDifferences, Anchors
 from ppi.prediction.engine import MemberPredictions, predict_with
 from ppi.prediction.neighbours import MIN_PLACED_IDENTITY
@@ -42,6 +42,9 @@ from ppi.prediction.screening.run import MAX_HOURS, Screen
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import Targets
 from ppi.prediction.table import KELVIN, nearest_columns, prediction_table, temperatures_of
+
+if TYPE_CHECKING:
+    from ppi.prediction.adapting.model import AdaptedModel
 
 
 class Predictor:
@@ -95,6 +98,7 @@ class Predictor:
         self.trained = model if isinstance(model, TrainedModel) else load_model(model)
         self.model = self.trained.model.eval().to(self.device)
         self.cache = EmbeddingCache(self.model.backbone, self.device, store=store)
+        self._store = None if store is None else str(Path(store).absolute())
         self._lock = threading.Lock()
 
     def __enter__(self) -> Predictor:
@@ -128,7 +132,7 @@ class Predictor:
         Returns
         -------
         DataFrame
-            One row a complex, in input order; `ppi.io.predictions.COLUMNS` says what the columns are.
+            One row per complex, in input order; `ppi.io.predictions.COLUMNS` says what the columns are.
 
         Raises
         ------
@@ -229,6 +233,8 @@ class Predictor:
             If the table cannot be read, the variants differ by more than substitutions, or nothing can be
             learnt.
         """
+        from ppi.prediction.adapting.adapt import adapt  # it takes half a second, which few need
+
         return adapt(variants, wild=wild, value=value, effects=self.effects, seed=seed)
 
     def _table(
@@ -258,6 +264,7 @@ class Predictor:
         settings: ScreenSettings | None = None,
         max_hours: float = MAX_HOURS,
         workers: int | None = None,
+        engine: EngineName = "local",
     ) -> pd.DataFrame:
         """Predict many pairs of sides and rank them; each side is read by the backbone once.
 
@@ -273,7 +280,9 @@ class Predictor:
         max_hours
             Longest time; a screen that is estimated to take longer is refused before it starts.
         workers
-            Number of threads; by default one for each processor that is available.
+            Number of workers; by default one for each processor that is available.
+        engine
+            Engine that shares out the work: ``local``, threads of this process, or ``ray``, a Ray cluster.
 
         Returns
         -------
@@ -287,7 +296,13 @@ class Predictor:
             If an input is wrong, or the screen is too large.
         """
         return self.screening(
-            ligands, receptors, pairs=pairs, settings=settings, max_hours=max_hours, workers=workers
+            ligands,
+            receptors,
+            pairs=pairs,
+            settings=settings,
+            max_hours=max_hours,
+            workers=workers,
+            engine=engine,
         ).frame()
 
     def screening(
@@ -305,26 +320,31 @@ class Predictor:
 
         Parameters
         ----------
-        ligands, receptors, pairs, settings, max_hours, workers
+        ligands, receptors, pairs, settings, max_hours, workers, engine
             See `screen`.
-        engine
-            What shares out the work.
 
         Raises
         ------
         ppi.errors.PpiError
-            If an input is wrong.
+            If an input is wrong, or the engine is not installed or does not run on the device.
         """
         settings = settings or ScreenSettings()
+        shared = build_engine(engine)
+        if shared.remote and self.device != "cpu":
+            raise SettingsError(
+                f"the engine {engine!r} screens on processors, not on {self.device}; give device cpu"
+            )
         sides = read_sides(ligands, "ligand"), read_sides(receptors, "receptor")
         if pairs is None:
             targets = Targets(*sides, settings.per)
         else:
             targets = Targets.listed(*sides, settings.per, read_pairs(pairs, *sides))
+        return Screen(self._parts(), targets, settings, shared, Resources(workers), max_hours, self.device)
+
+    def _parts(self) -> Parts:
         index = self._index if self.novelty else None
-        parts = Parts(self.trained, self.model, self.cache, index, lambda: self._anchors)
-        resources = Resources(workers)
-        return Screen(parts, targets, settings, build_engine(engine), resources, max_hours, self.device)
+        again = partial(_parts_of, self.trained, self.device, self._store, self.novelty)
+        return Parts(self.trained, self.model, self.cache, index, lambda: self._anchors, again)
 
     def _nearest(self, complexes: list[Complex]) -> pd.DataFrame:
         index = self._index if self.novelty else None
@@ -390,6 +410,11 @@ class Predictor:
             stacklevel=4,
         )
         return None
+
+
+def _parts_of(trained: TrainedModel, device: str, store: str | None, novelty: bool) -> Parts:
+    """Return the parts of a screen in another process, from a model that is loaded."""
+    return Predictor(trained, device=device, store=store, novelty=novelty)._parts()
 
 
 def _laid_onto(row: pd.Series) -> str | None:

@@ -55,7 +55,7 @@ class Process:
     Parameters
     ----------
     known
-        Of ``N`` measured complexes.
+        Variants of ``N`` measured complexes.
     mean
         ``(N,)`` expected pKd of each.
     measured
@@ -85,7 +85,7 @@ class Process:
         Parameters
         ----------
         asked
-            Of the ``Q`` complexes.
+            Variants of the ``Q`` complexes to predict.
         mean
             ``(Q,)`` expected pKd of each.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ppi.engines.build import EngineName
 from ppi.io.pairs import PairInputs
 from ppi.io.sides import SideInputs
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel
@@ -23,6 +24,7 @@ def screen(
     resume: bool = False,
     max_hours: float = MAX_HOURS,
     workers: int | None = None,
+    engine: EngineName = "local",
     model: str | os.PathLike[str] | TrainedModel = DEFAULT_MODEL,
     device: str = "auto",
     store: str | os.PathLike[str] | None = None,
@@ -32,7 +34,7 @@ def screen(
 
     Parameters
     ----------
-    ligands, receptors, pairs, settings, max_hours, workers
+    ligands, receptors, pairs, settings, max_hours, workers, engine
         See `ppi.prediction.predictor.Predictor.screen`.
     output, resume
         See `ppi.prediction.screening.run.Screen.write`.
@@ -49,6 +51,12 @@ def screen(
     target = check_output(output)
     with Predictor(model, device=device, store=store, novelty=novelty) as predictor:
         screening = predictor.screening(
-            ligands, receptors, pairs=pairs, settings=settings, max_hours=max_hours, workers=workers
+            ligands,
+            receptors,
+            pairs=pairs,
+            settings=settings,
+            max_hours=max_hours,
+            workers=workers,
+            engine=engine,
         )
         return screening.write(target, resume=resume)

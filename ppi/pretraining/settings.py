@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from ppi.devices import Precision
 from ppi.errors import SettingsError
+from ppi.setting_groups import SettingGroup
 
 DecayShape = Literal["sqrt", "linear"]
 MatrixOptimizer = Literal["muon", "adamw"]
@@ -70,11 +71,11 @@ class PretrainSettings:
         If a value is not possible.
     """
 
-    depth: int = 6
-    width: int = 320
-    heads: int = 5
-    context: int = 512
-    micro_tokens: int = 2048
+    depth: Annotated[int, SettingGroup.MODEL] = 6
+    width: Annotated[int, SettingGroup.MODEL] = 320
+    heads: Annotated[int, SettingGroup.MODEL] = 5
+    context: Annotated[int, SettingGroup.DATA] = 512
+    micro_tokens: Annotated[int, SettingGroup.HARDWARE] = 2048
     batch_tokens: int = 16_384
     optimizer: MatrixOptimizer = "muon"
     learning_rate: float = 1e-3
@@ -86,10 +87,10 @@ class PretrainSettings:
     steps: int | None = None
     tokens: int | None = None
     minutes: float | None = None
-    precision: Precision = "auto"
+    precision: Annotated[Precision, SettingGroup.HARDWARE] = "auto"
     seed: int = 0
-    validation_fraction: float = 0.005
-    start_from: str | None = None
+    validation_fraction: Annotated[float, SettingGroup.DATA] = 0.005
+    start_from: Annotated[str | None, SettingGroup.MODEL] = None
 
     def __post_init__(self) -> None:
         _at_least(
@@ -186,18 +187,18 @@ class RunOptions:
         If a value is not possible.
     """
 
-    prepared: Path | None = None
-    held_out: Path | None = None
-    compare_with: Path | None = None
-    resume: bool = False
-    decay_from: Path | None = None
+    prepared: Annotated[Path | None, SettingGroup.DATA] = None
+    held_out: Annotated[Path | None, SettingGroup.DATA] = None
+    compare_with: Annotated[Path | None, SettingGroup.DATA] = None
+    resume: Annotated[bool, SettingGroup.OUTPUT] = False
+    decay_from: Annotated[Path | None, SettingGroup.OUTPUT] = None
     device: str = "auto"
     threads: int | None = None
     compile: bool = False
-    checkpoint_minutes: float = 10.0
-    log_steps: int = 20
-    evaluate_steps: int = 250
-    validation_tokens: int = 131_072
+    checkpoint_minutes: Annotated[float, SettingGroup.OUTPUT] = 10.0
+    log_steps: Annotated[int, SettingGroup.OUTPUT] = 20
+    evaluate_steps: Annotated[int, SettingGroup.OUTPUT] = 250
+    validation_tokens: Annotated[int, SettingGroup.OUTPUT] = 131_072
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "threads", "log_steps", "evaluate_steps", "validation_tokens")

@@ -74,7 +74,7 @@ def run_cell(folder: Path, *, device: str = "auto", store: str | os.PathLike[str
         If the training or the prediction cannot be done.
     """
     task = read_json(folder / CELL_FILE)
-    settings = settings_from_yaml(folder / SETTINGS_FILE, {})
+    settings = settings_from_yaml(folder / SETTINGS_FILE)
     model = folder / MODEL_FOLDER
     place = choose_device(device)
     if model.exists():

@@ -26,6 +26,7 @@ from ppi.io.tables import ComplexTable
 from ppi.provenance import code_provenance, source_label, table_sha256
 from ppi.study.fold_run import Baselines, FoldRun
 from ppi.study.folds import Fold, development_rows, make_folds
+from ppi.training.recipes import recipe_settings
 from ppi.training.settings import TrainSettings
 
 _LOG = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def cross_validate(
     Parameters
     ----------
     settings
-        Settings of the recipe; `TrainSettings` describes the defaults.
+        Settings of the recipe; by default those of the recipe ``default``, the bundled model's.
     data
         Table with pKd and the columns ``fold``, ``split_strict`` and ``cluster``.
     work
@@ -92,7 +93,7 @@ def cross_validate(
     data_curation.errors.CurationError
         If the result cannot be written or MMseqs2 is absent (both are checked first), or MMseqs2 fails.
     """
-    settings = settings or TrainSettings()
+    settings = settings or recipe_settings()
     if baselines not in get_args(Baselines):
         raise InputError(f"baselines is {baselines!r}; it must be {' or '.join(get_args(Baselines))}")
     _check_outputs(data, output, report)

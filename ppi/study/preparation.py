@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from ppi.backbones.base import Unit
 from ppi.backbones.registry import build_backbone
 from ppi.complexes import Complex
+from ppi.embedding.elsewhere import Workers
 from ppi.embedding.run import fill_store
 from ppi.embedding.store import EmbeddingStore
 from ppi.embedding.units import encode_complexes
@@ -24,6 +25,7 @@ def prepare_models(
     *,
     devices: Sequence[str],
     store: str | os.PathLike[str] | None,
+    workers: Workers | None = None,
 ) -> None:
     """Build each model, and embed what the frozen ones need, so that no cell does it again.
 
@@ -37,6 +39,8 @@ def prepare_models(
         Devices that embed.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
+    workers
+        Workers of a remote engine, which embed instead of the devices.
 
     Raises
     ------
@@ -53,7 +57,7 @@ def prepare_models(
             with _named(item):
                 AffinityModel(config)
     for items in frozen.values():
-        _fill(items, complexes, devices, store)
+        _fill(items, complexes, devices, store, workers)
 
 
 def _fill(
@@ -61,6 +65,7 @@ def _fill(
     complexes: Sequence[Complex],
     devices: Sequence[str],
     store: str | os.PathLike[str] | None,
+    workers: Workers | None,
 ) -> None:
     first = items[0].settings.model
     with _named(items[0]):
@@ -79,7 +84,7 @@ def _fill(
         units |= dict.fromkeys(unit for one in encoded for unit in one.units)
     if backbone.costly:
         with EmbeddingStore(store, backbone) as kept:
-            fill_store(kept, backbone, list(units), devices=devices)
+            fill_store(kept, backbone, list(units), devices=devices, workers=workers)
 
 
 @contextmanager

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
 from ppi.progress import Pace
 from ppi.study.cell import LOG_FILE, RESULT_FILE, read_json
+from ppi.study.launching import CellProcess, CellTask, Launch
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
-_GRACE_SECONDS = 10
 _TAIL_LINES = 15
 
 
@@ -47,6 +45,7 @@ def run_cells(
     threads: int,
     devices: Sequence[str],
     store: Path,
+    launch: Launch,
 ) -> list[Failure]:
     """Run each cell as `ppi.study.cell` in a separate process; log a line as each one ends.
 
@@ -66,31 +65,34 @@ def run_cells(
         Devices, which are assigned in turn to the running cells.
     store
         Folder of the stores of embeddings.
+    launch
+        Starts a cell, here or elsewhere.
 
     Returns
     -------
     list of Failure
         Failed cells; the other cells are finished.
     """
-    waiting, running, failures = deque(names), dict[subprocess.Popen[bytes], _Running](), list[Failure]()
+    waiting, running, failures = deque(names), dict[CellProcess, _Running](), list[Failure]()
     free, durations, pace = list(range(jobs))[::-1], list[float](), Pace()
     with _sigterm_as_interrupt():
         try:
             while waiting or running:
                 while waiting and free:
                     name, slot = waiting.popleft(), free.pop()
-                    process = _start(folder, name, devices[slot % len(devices)], threads, store)
+                    process = launch(CellTask(folder, name, devices[slot % len(devices)], store, threads))
                     running[process] = _Running(name, slot, time.monotonic())
                 time.sleep(_POLL_SECONDS)
-                for process in [item for item in running if item.poll() is not None]:
+                ended = {item: status for item in running if (status := item.poll()) is not None}
+                for process, status in ended.items():
                     cell = running.pop(process)
                     free.append(cell.slot)
                     durations.append(time.monotonic() - cell.started)
-                    if process.returncode:
-                        failures.append(_failure(folder, cell.name, process.returncode))
+                    if status:
+                        failures.append(_failure(folder, cell.name, status))
                     left = (len(waiting) + len(running)) * sum(durations) / len(durations) / jobs
                     count = f"[{len(durations)}/{len(names)}]"
-                    outcome = _outcome(folder, cell.name, process.returncode)
+                    outcome = _outcome(folder, cell.name, status)
                     _LOG.info(
                         "%s %s: %s, %.0f s; about %s left",
                         count,
@@ -107,23 +109,6 @@ def run_cells(
     return failures
 
 
-def _start(folder: Path, name: str, device: str, threads: int, store: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "ppi.study.cell", f"cells/{name}", "--device", device]
-    command += ["--store", str(store), "--end-with-parent"]
-    environment = os.environ | {key: str(threads) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    with (folder / "cells" / name / LOG_FILE).open("ab") as log:
-        # In a session of its own: Ctrl-C in the terminal reaches the study, and the study ends the cell.
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-
-
 def _outcome(folder: Path, name: str, status: int) -> str:
     if status:
         return f"failed (exit status {status})"
@@ -136,24 +121,11 @@ def _failure(folder: Path, name: str, status: int) -> Failure:
     return Failure(name, status, "\n".join(lines[-_TAIL_LINES:]))
 
 
-def _end(running: dict[subprocess.Popen[bytes], _Running]) -> None:
+def _end(running: dict[CellProcess, _Running]) -> None:
     for process in running:
-        _signal(process, signal.SIGTERM)
+        process.terminate()
     for process in running:
-        try:
-            process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Signal a process and those that it started, such as MMseqs2."""
-    if sys.platform == "win32":
-        process.send_signal(number)
-        return
-    with suppress(ProcessLookupError):  # The process has just ended.
-        os.killpg(process.pid, number)
+        process.end()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +12,12 @@ import yaml
 
 from data_curation.files import atomic_file
 from ppi.devices import choose_devices
+from ppi.embedding.elsewhere import Workers, open_workers
 from ppi.embedding.store import default_root
+from ppi.engines.build import EngineName, build_engine
 from ppi.errors import SettingsError, TrainingError
+from ppi.study.cells import Cell
+from ppi.study.launching import Launch, LocalCell
 from ppi.study.plan import StudyPlan, plan_study
 from ppi.study.preparation import prepare_models
 from ppi.study.processes import Failure, run_cells
@@ -22,7 +27,7 @@ from ppi.study.splits import SPLITS_FOLDER, reference_rows
 _LOG = logging.getLogger(__name__)
 
 
-def study(
+def run_study(
     config: str | os.PathLike[str],
     *,
     output: str | os.PathLike[str],
@@ -30,6 +35,7 @@ def study(
     dry_run: bool = False,
     store: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    engine: EngineName = "local",
 ) -> pd.DataFrame:
     """Train every configuration with every seed on every split, and compare them.
 
@@ -50,6 +56,9 @@ def study(
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:N``, or several joined by ``,`` that cells take in turn.
+    engine
+        Engine that embeds and runs the cells. With ``ray``, the nodes must see the folders of the study, of
+        its data and of the stores under the same paths, and the device is ``auto``, ``cpu`` or ``cuda``.
 
     Returns
     -------
@@ -64,6 +73,7 @@ def study(
     """
     if jobs is not None and jobs < 1:
         raise SettingsError(f"jobs is {jobs}; it must be at least 1")
+    remote = build_engine(engine).remote
     plan = plan_study(config, output)
     if dry_run:
         return pd.DataFrame(
@@ -71,21 +81,35 @@ def study(
             for cell in plan.cells
         )
     root = Path(store or default_root()).absolute()
-    failures = _run(plan, jobs or plan.settings.jobs, choose_devices(device), root)
+    devices = [] if remote else choose_devices(device)
+    pending = _pending(plan)
+    failures = []
+    if pending:
+        with open_workers(engine, device, None) as workers:
+            failures = _run(plan, pending, jobs or plan.settings.jobs, devices, root, workers)
     table = write_study_report(plan, failures)
     if failures:
         raise TrainingError(_failure_text(failures, plan))
     return table
 
 
-def _run(plan: StudyPlan, jobs: int, devices: list[str], store: Path) -> list[Failure]:
+def _pending(plan: StudyPlan) -> list[Cell]:
     pending = [cell for cell in plan.cells if plan.state(cell) != "finished"]
     changed = sum(plan.state(cell) == "changed" for cell in pending)
     _LOG.info("%d cells, %d of them finished", len(plan.cells), len(plan.cells) - len(pending))
     if changed:
         _LOG.info("%d cell(s) have a result of other settings or data, and are run again", changed)
-    if not pending:
-        return []
+    return pending
+
+
+def _run(
+    plan: StudyPlan,
+    pending: Sequence[Cell],
+    jobs: int,
+    devices: Sequence[str],
+    store: Path,
+    workers: Workers | None,
+) -> list[Failure]:
     names = {cell.configuration for cell in pending}
     splits = [plan.splits[name] for name in dict.fromkeys(cell.split for cell in pending)]
     complexes = {item: None for split in splits for item in split.table.complexes}
@@ -94,12 +118,18 @@ def _run(plan: StudyPlan, jobs: int, devices: list[str], store: Path) -> list[Fa
         list(complexes),
         devices=devices,
         store=store,
+        workers=workers,
     )
     for split in splits:
         reference_rows(split, plan.folder / SPLITS_FOLDER / split.name)  # Cells need its identities.
     plan.write(pending)
     with atomic_file(plan.folder / "study.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(plan.settings.model_dump(mode="json"), sort_keys=False))
+    launch: Launch = LocalCell
+    if workers is not None:
+        from ppi.study.ray_cell import RayCell as launch  # noqa: N813
+
+        devices = ["cuda" if workers.resources.gpu else "cpu"]
     return run_cells(
         [cell.name for cell in pending],
         plan.folder,
@@ -107,6 +137,7 @@ def _run(plan: StudyPlan, jobs: int, devices: list[str], store: Path) -> list[Fa
         threads=plan.settings.threads,
         devices=devices,
         store=store,
+        launch=launch,
     )
 
 

@@ -86,17 +86,20 @@ def row_groups(part: ComplexTable, settings: TrainSettings) -> tuple[np.ndarray,
     InputError
         If the column that the settings balance by is missing or has gaps.
     """
-    if settings.balance == "none":
+    column = settings.balance
+    if column == "auto":
+        column = "pdb" if "pdb" in part.columns else "none"
+    if column == "none":
         return np.arange(len(part)), np.ones(len(part))
-    if settings.balance not in part.columns:
-        raise InputError(
-            f"the table has no column {settings.balance!r}, which --balance {settings.balance} needs; use "
-            "--balance none to train on all rows alike"
-        )
-    names = part.columns[settings.balance]
+    remedy = "use --balance none to train on all rows alike"
+    if column not in part.columns:
+        raise InputError(f"the table has no column {column!r}, which --balance {column} needs; {remedy}")
+    names = part.columns[column]
     if names.isna().any():
         name = part.complexes[int(names.isna().to_numpy().argmax())].id
-        raise InputError(f"complex {name!r} has no {settings.balance}, which --balance needs")
+        raise InputError(
+            f"complex {name!r} has no {column}, which --balance {settings.balance} needs; {remedy}"
+        )
     _, group, sizes = np.unique(names.astype(str), return_inverse=True, return_counts=True)
     return group, np.minimum(sizes, settings.per_group)[group] / sizes[group]
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ppi.complexes import Complex
 from ppi.embedding.cache import EmbeddingCache
+from ppi.errors import InputError
 from ppi.evaluation.partners import draw_partners
 from ppi.io.tables import ComplexTable
 from ppi.models.affinity import AffinityModel
@@ -89,13 +90,19 @@ def partner_pairs(part: ComplexTable, *, seed: int) -> tuple[list[Complex], list
     Raises
     ------
     InputError
-        If a complex has no wrong partner among the others.
+        If a complex has no wrong partner among the others; the message says how to train without.
     """
     entries = part.columns["pdb"] if "pdb" in part.columns else pd.Series(np.arange(len(part)))
     first = ~entries.duplicated().to_numpy() | entries.isna().to_numpy()
     one_each = part.rows(first.tolist())
     true = one_each.complexes
-    drawn = draw_partners(one_each, count=_WRONG, seed=seed)
+    try:
+        drawn = draw_partners(one_each, count=_WRONG, seed=seed)
+    except InputError as error:
+        raise InputError(
+            f"{error}, or train without a partner score (--no-partner-score); for variants of one complex, "
+            "there is `ppi adapt`"
+        ) from error
     wrong = [
         Complex(f"{item.id}-{lender}", item.ligand, true[lender].receptor)
         for item, lenders in zip(true, drawn, strict=True)

@@ -43,6 +43,7 @@ from ppi.training.losses import RANKING
 from ppi.training.member import Hardware, Member, Strategy, restore_best, train_member
 from ppi.training.module import MONITOR, AffinityModule
 from ppi.training.readout import fit_readout, partner_pairs
+from ppi.training.recipes import recipe_settings
 from ppi.training.settings import TrainSettings
 from ppi.training.workspace import Workspace
 
@@ -80,7 +81,7 @@ def train(
         Column of the table, or CSV, with ``train`` and ``validation``; see `ppi.datasets.split_dataset`,
         which also excludes pKd values that are only bounds.
     settings
-        Settings of the run; `TrainSettings` describes the defaults.
+        Settings of the run; by default those of the recipe ``default``, the bundled model's.
     resume
         Resume an unfinished run of the same settings and data from its last epoch; the result is the same as
         without the interruption.
@@ -109,7 +110,7 @@ def train(
     data_curation.errors.OutputError, data_curation.errors.MMseqsError
         If the folder cannot be written, or MMseqs2 is absent; both are checked before the training starts.
     """
-    settings = settings or TrainSettings()
+    settings = settings or recipe_settings()
     target = _new_folder(output)
     hardware = Hardware(choose_device(device), devices, nodes, strategy)
     if strategy == "fsdp" and settings.model.tuning.frozen:

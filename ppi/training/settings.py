@@ -1,4 +1,4 @@
-"""The settings of a training run: defaults, overridden by a YAML file, overridden by flags."""
+"""The settings of a training run, and how they are read from YAML."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from cyclopts import Parameter
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,9 +22,11 @@ from pydantic import (
 from ppi.errors import SettingsError
 from ppi.models.config import ModelConfig
 from ppi.models.tuning_settings import TuningSettings
+from ppi.setting_groups import SettingGroup
 from ppi.training.loss_names import LossName
 
 Schedule = Literal["cosine", "constant"]
+Balance = Literal["none", "auto", "pdb", "cluster"]
 
 #: Number of residues at which a small language model with gradients fits in the memory of a laptop.
 _TUNED_MICRO_RESIDUES = 4096
@@ -44,7 +45,8 @@ class TrainSettings(BaseModel):
     """Settings of a training run.
 
     The settings of the model, `model`, may also be given directly, as in ``TrainSettings(head="hp",
-    seed=1)``, in flags and in YAML files.
+    seed=1)``, and in YAML files. The defaults are those of the recipe ``network``; for the settings of the
+    bundled model, see `ppi.training.recipes.recipe_settings`.
 
     Parameters
     ----------
@@ -62,8 +64,8 @@ class TrainSettings(BaseModel):
     seed
         Seed of the first member.
     balance
-        Draw rows by group (none, PDB entry or sequence cluster), so that no mutation series outweighs the
-        rest; needs a column `pdb` or `cluster`.
+        Draw rows by group, so that no mutation series outweighs the rest. pdb: by PDB entry, and cluster: by
+        sequence cluster; both need a column of this name. auto: pdb if the table has this column, else none.
     per_group
         Maximum number of rows of one group in one epoch, if rows are balanced.
     max_epochs
@@ -87,15 +89,15 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: Annotated[ModelConfig, Parameter(name="*")] = ModelConfig()
-    head_precision: Literal["float32", "bfloat16"] = "float32"
-    truncate: bool = False
+    model: Annotated[ModelConfig, SettingGroup.MODEL] = ModelConfig()
+    head_precision: Annotated[Literal["float32", "bfloat16"], SettingGroup.HARDWARE] = "float32"
+    truncate: Annotated[bool, SettingGroup.DATA] = False
     losses: Annotated[dict[str, Annotated[float, Field(gt=0)]], AfterValidator(check_losses)] = Field(
         default={"mse": 1.0}, min_length=1
     )
     seed: int = Field(default=0, ge=0, le=2**31)
-    balance: Literal["none", "pdb", "cluster"] = "none"
-    per_group: int = Field(default=4, ge=1)
+    balance: Annotated[Balance, SettingGroup.DATA] = "none"
+    per_group: Annotated[int, SettingGroup.DATA] = Field(default=4, ge=1)
     max_epochs: int = Field(default=30, ge=1)
     patience: int = Field(default=5, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
@@ -103,7 +105,7 @@ class TrainSettings(BaseModel):
     warmup_fraction: float = Field(default=0.05, ge=0, lt=1)
     schedule: Schedule = "cosine"
     batch_residues: int = Field(default=16_384, ge=1)
-    micro_residues: int | None = Field(default=None, ge=1)
+    micro_residues: Annotated[int | None, SettingGroup.HARDWARE] = Field(default=None, ge=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -171,16 +173,13 @@ def _refuse_twice(beside: Mapping[str, Any], inside: Mapping[str, Any]) -> None:
         raise ValueError(f"{name} is given twice, inside model and on the top level; remove one of the two")
 
 
-def settings_from_yaml(path: str | os.PathLike[str], overrides: dict[str, Any]) -> TrainSettings:
-    """Read settings from YAML; `overrides` take precedence.
-
-    In both, settings of the model may be in a section ``model`` or on the top level. Nested mappings are
-    merged key by key, but `losses` are replaced as a unit.
+def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the settings in a YAML file, with those of a section ``model`` on the top level.
 
     Raises
     ------
     SettingsError
-        If the file cannot be read, is not a mapping, or has an unknown key or an impossible value.
+        If the file cannot be read or is not a mapping, or a setting is given twice.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -190,8 +189,18 @@ def settings_from_yaml(path: str | os.PathLike[str], overrides: dict[str, Any]) 
         raise SettingsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: the file is not a mapping of settings, such as `head: hp`")
-    where = str(path)
-    return checked_settings(_merged(flattened(content, where), flattened(overrides, "flags")), where)
+    return flattened(content, str(path))
+
+
+def settings_from_yaml(path: str | os.PathLike[str]) -> TrainSettings:
+    """Read settings from a YAML file; those of the model may be in a section ``model`` or on the top level.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, is not a mapping, or has an unknown key or an impossible value.
+    """
+    return checked_settings(read_settings(path), str(path))
 
 
 def checked_settings(content: Mapping[str, Any], where: str) -> TrainSettings:
@@ -205,29 +214,25 @@ def checked_settings(content: Mapping[str, Any], where: str) -> TrainSettings:
     try:
         return TrainSettings.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = [str(step) for step in first["loc"]]
-        place = place[1:] if place[:1] == ["model"] else place
-        if first["type"] == "extra_forbidden":
-            message = f"there is no such setting{_nearest_key(place)}"
-        else:
-            message = first["msg"].removeprefix("Value error, ")
+        place, message = first_fault(error)
         raise SettingsError(f"{where}: {'.'.join(place) or 'settings'}: {message}") from error
+
+
+def first_fault(error: ValidationError) -> tuple[list[str], str]:
+    """Return the setting that is wrong, as the keys that lead to it, and what is wrong with it.
+
+    There are no keys if settings contradict each other.
+    """
+    first = error.errors()[0]
+    place = [str(step) for step in first["loc"]]
+    place = place[1:] if place[:1] == ["model"] else place
+    if first["type"] == "extra_forbidden":
+        return place, f"there is no such setting{_nearest_key(place)}"
+    given = "" if first["type"] == "value_error" else f", not {first['input']!r}"
+    return place, first["msg"].removeprefix("Value error, ") + given
 
 
 def _nearest_key(place: list[str]) -> str:
     known = list(TuningSettings.model_fields) if place[:-1] == ["tuning"] else setting_names()
     near = get_close_matches(place[-1], known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
-
-
-def _merged(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping in which `overrides` take precedence, also inside nested mappings except `losses`."""
-    merged = dict(content)
-    for key, value in overrides.items():
-        inside = merged.get(key)
-        if key != "losses" and isinstance(inside, dict) and isinstance(value, dict):
-            merged[key] = _merged(inside, value)
-        else:
-            merged[key] = value
-    return merged

@@ -145,7 +145,7 @@ def test_train_evaluate_predict(tmp_path: Path, table_path: Path, capsys: pytest
 def test_options_of_head_mixer_and_pooling(
     tmp_path: Path, table_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train = ["train", "--data", table_path, "--max-epochs", 1, "--head"]
+    train = ["train", "--recipe", "network", "--data", table_path, "--max-epochs", 1, "--head"]
     given = {
         "--head-options.per-side": "true",
         "--head-options.aggregation": "add",
@@ -213,10 +213,20 @@ def test_curate_prints_and_saves_the_funnel(tmp_path: Path, capsys: pytest.Captu
         (["evaluate", "--part", "holdout"], 1, "no row has split 'holdout'"),
         (
             ["train", "--output", "x", "--head", "foo"],
-            2,
+            1,
             "--head: there is no head 'foo'; choose one",
         ),
-        (["train", "--output", "x", "--learning-rate", "-1"], 2, "--learning-rate: Input should be greater"),
+        (["train", "--output", "x", "--learning-rate", "-1"], 1, "--learning-rate: Input should be greater"),
+        (["train", "--output", "x", "--tuning.method", "foo"], 2, "--tuning.method"),
+        (["train", "--output", "x", "--hed", "hp"], 2, "Did you mean --head?"),
+        (["train", "--output", "x", "--seed", "1.5"], 2, "--seed is 1.5, but it must be a whole number"),
+        (["train", "--output", "x", "--recipe", "foo"], 1, "there is no recipe 'foo'; there are default, "),
+        (["screen", "a", "b", "--top-k", "1.5"], 2, "--top-k is 1.5, but it must be a whole number"),
+        (["embed", "x.csv", "--layers", "1", "--layers", "2.5"], 2, "--layers is 2.5, but it must be"),
+        (["pretrain", "x.txt", "--output", "x", "--depth", "0", "--steps", "1"], 1, "--depth 0: give 1 or"),
+        (["evaluate", "--recipe", "default"], 1, "--recipe is not for --protocol split"),
+        (["info", "poolings", "foo"], 1, "there is no pooling 'foo'; choose one of attention, mean"),
+        (["info", "recipes", "foo"], 1, "there is no recipe 'foo'"),
         (["train", "--output", "x", "--config", "absent.yaml"], 1, "absent.yaml: no such file"),
         (["train"], 2, "--output"),
         (["train", "--output", "x", "--backbone", "esm2-8"], 1, "'esm2-8'; did you mean esm2-8m"),
@@ -302,6 +312,7 @@ def test_nucleotide_warning_is_one_line(tmp_path: Path, model_path: Path) -> Non
 def test_version_and_help_import_nothing_heavy() -> None:
     heavy = ("torch", "lightning", "pandas", "sklearn", "transformers")
     calls = ("--help", "train --help", "predict --help", "study --help", "pretrain --help", "--version")
+    calls += ("info recipes",)
     code = "import sys; from ppi.cli import app\n"
     for words in calls:
         code += f"app({words!r}); print({words!r}, 'loads', [m for m in {heavy} if m in sys.modules])\n"
@@ -358,7 +369,8 @@ def test_split_of_a_small_table_says_which_ratios_training_takes(
     rows = [(item.id, item.ligand[0], item.receptor[0], item.pkd) for item in complexes]
     table, split = tmp_path / "mine.csv", tmp_path / "split.csv"
     pd.DataFrame(rows, columns=["id", "ligand", "receptor", "pkd"]).to_csv(table, index=False)
-    train = ["train", "--data", table, "--split", split, "--head", "hp", "--mixer", "none"]
+    train = ["train", "--data", table, "--split", split, "--recipe", "network", "--head", "hp"]
+    train += ["--mixer", "none"]
     train += ["--max-epochs", "1", "--output", tmp_path / "model"]
     assert run("split", table, "--output", split) == 0
     warned = capsys.readouterr().err
@@ -460,7 +472,8 @@ def test_info_lists_the_backbones(capsys: pytest.CaptureFixture[str]) -> None:
 def test_train_on_a_language_model_and_predict(
     tmp_path: Path, table_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("--backbone", "random-esm2-8m-seed0", "--head", "hp", "--mixer", "none", "--max-epochs", 1)
+    options = ("--recipe", "network", "--backbone", "random-esm2-8m-seed0", "--head", "hp", "--mixer", "none")
+    options += ("--max-epochs", 1)
     data, place = ("--data", table_path), ("--store", tmp_path / "store")
     assert run("train", *data, *place, *options, "--output", tmp_path / "m") == 0
     assert "with random-esm2-8m-seed0:" in capsys.readouterr().err
@@ -479,14 +492,14 @@ def test_train_on_a_language_model_and_predict(
     assert "trained on random-esm2-8m-seed1 v1 layers 6" in capsys.readouterr().err
 
 
-def test_info_lists_the_mixers_and_attentions(capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_lists_the_mixers_and_their_attentions(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", "mixers") == 0
     printed = capsys.readouterr().out
     for name in (*MIXERS, *ATTENTIONS):
-        assert re.search(rf"^{name} +(0|n|n\^2|that)\b", printed, re.MULTILINE), name
-    assert "Chen et al. 2025, PowerAttention" in printed
-    assert run("info", "mixers", "model") == 1
-    assert "info mixers takes no folder" in capsys.readouterr().err
+        assert re.search(rf"^{name} .* Time: .*\.$", printed, re.MULTILINE), name
+    assert "Time: n log n. Chen et al. 2025, PowerAttention." in printed
+    assert run("info", "attentions", "moh") == 0
+    assert "--mixer-options.attention-options.top-k" in capsys.readouterr().out
 
 
 def test_info_describes_a_model(tmp_path: Path, model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -514,7 +527,7 @@ def test_info_describes_a_model(tmp_path: Path, model_path: Path, capsys: pytest
     ):
         assert text in own
     assert run("info", "backbones", model_path) == 1
-    assert "info backbones takes no folder" in capsys.readouterr().err
+    assert "info backbones lists all backbones and takes no name" in capsys.readouterr().err
     for folder, message in (
         (tmp_path / "absent", "no such model folder"),
         (tmp_path, "it lacks config.json"),

@@ -21,12 +21,16 @@ import ppi
 from data_curation.errors import OutputError
 from ppi.cli import main
 from ppi.embedding.cache import EmbeddingCache
+from ppi.engines import ray as ray_engine
 from ppi.errors import InputError
 from ppi.io.sides import Side
 from ppi.io.tables import read_complexes
+from ppi.prediction.screening import preparation as preparation_module
 from ppi.prediction.screening import run as run_module
 from ppi.prediction.screening import targets as targets_module
 from ppi.prediction.screening.output import COLUMNS
+from ppi.prediction.screening.preparation import Record, SideReader
+from ppi.prediction.screening.run import Screen
 from ppi.prediction.screening.scoring import JoiningScorer, pair_of
 from ppi.prediction.screening.settings import ScreenSettings
 
@@ -313,6 +317,55 @@ def test_an_output_that_exists_is_not_touched(
     assert "exists and is left as it is" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_a_finished_screen_has_nothing_to_continue(
+    suffix: str,
+    small: ppi.Predictor,
+    files: list[Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / f"out{suffix}"
+    small.screening(*files).write(output)
+    before = output.read_bytes()
+    main(["screen", *map(str, files), "--output", str(output), "--resume"])
+    assert "is complete: there is nothing to continue" in capsys.readouterr().err
+    assert output.read_bytes() == before
+    with pytest.raises(SystemExit, match="1"):
+        main(["screen", *map(str, files), "--output", str(output)])
+
+
+def test_sides_that_were_read_before_an_interruption_are_not_read_again(
+    shipped: ppi.Predictor, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation_module, "SIDE_RESIDUES", 200)
+    straight, stopped = tmp_path / "straight.parquet", tmp_path / "stopped.parquet"
+    shipped.screening(*files).write(straight)
+    read, before, after = SideReader.__call__, list[Side](), list[Side]()
+
+    def stopping(reader: SideReader, sides: list[Side]) -> Record:
+        if len(before) > 2:
+            raise KeyboardInterrupt
+        before.extend(sides)
+        return read(reader, sides)
+
+    def counting(reader: SideReader, sides: list[Side]) -> Record:
+        after.extend(sides)
+        return read(reader, sides)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SideReader, "__call__", stopping)
+        patch.setattr(Screen, "_checked", lambda *_: None)  # The estimate reads sides, too.
+        with pytest.raises(KeyboardInterrupt):
+            shipped.screening(*files).write(stopped)
+        patch.setattr(SideReader, "__call__", counting)
+        shipped.screening(*files).write(stopped, resume=True)
+    assert before
+    assert after
+    assert not {side.chains for side in before} & {side.chains for side in after}
+    assert stopped.read_bytes() == straight.read_bytes()
+
+
 def test_an_output_that_appears_meanwhile_is_not_replaced(
     small: ppi.Predictor, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,7 +398,7 @@ def test_screens_beside_each_other_give_the_threads_back(
     def screen() -> None:
         screening = small.screening(*files, workers=2)
         screener = screening._screener(screening._prepare())
-        screener.table((0,), advance)
+        list(screener.tables([(0,)], advance))
 
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(screen), pool.submit(screen)]:
@@ -417,7 +470,20 @@ def test_the_command_prints_rows_without_an_output(
     assert len(lines) == 1 + 6
 
 
-def test_ray_is_refused_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["screen", "absent.fasta", "absent.fasta"],
+        ["embed", "absent.fasta"],
+        ["study", "absent.yaml", "--output", "absent"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_without_ray_the_engine_says_how_to_install_it(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_engine, "find_spec", lambda _: None)
     with pytest.raises(SystemExit, match="1"):
-        main(["screen", "absent.fasta", "absent.fasta", "--engine", "ray"])
-    assert "'ray' is not available in this version" in capsys.readouterr().err
+        main([*words, "--engine", "ray"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "ppi: error: the engine 'ray' needs Ray: pip install 'ppi-affinity[ray]'"

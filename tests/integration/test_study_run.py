@@ -28,7 +28,7 @@ from ppi.models.folder import load_model
 from ppi.study.cell import run_cell
 from ppi.study.plan import plan_study
 from ppi.study.processes import Failure
-from ppi.study.run import study
+from ppi.study.run import run_study
 
 GRID: dict[str, Any] = {"grid": {"head": ["hp", "ec"]}, "fixed": {"mixer": "none", "max_epochs": 2}}
 
@@ -50,8 +50,8 @@ def finished(table_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ppi.study.run, "run_cells", run_cells_here)
-        study(write_study(folder, table_path, seeds=[0]), output=folder / "out", device="cpu")
-    study(write_study(folder, table_path), output=folder / "out", jobs=2, device="cpu")
+        run_study(write_study(folder, table_path, seeds=[0]), output=folder / "out", device="cpu")
+    run_study(write_study(folder, table_path), output=folder / "out", jobs=2, device="cpu")
     return folder
 
 
@@ -119,7 +119,7 @@ def test_a_finished_study_only_makes_its_report_again(copied: Path, monkeypatch:
     refuse_to_run(monkeypatch)
     before = pd.read_csv(copied / "out" / "table.csv")
     (copied / "out" / "report.md").unlink()
-    again = study(copied / "study.yaml", output=copied / "out")
+    again = run_study(copied / "study.yaml", output=copied / "out")
     assert (copied / "out" / "report.md").exists()
     pd.testing.assert_frame_equal(pd.read_csv(copied / "out" / "table.csv"), before)
     assert len(again) == len(before)
@@ -192,7 +192,7 @@ def test_a_killed_study_leaves_no_process_and_goes_on(
     log = pd.read_csv(checkpoint.parent / "training.csv")
     assert 3 <= len(log) < 60
     if how == signal.SIGKILL:
-        study(config, output=tmp_path / "out", device="cpu")
+        run_study(config, output=tmp_path / "out", device="cpu")
         whole = pd.read_csv(cell / "model" / "training.csv")
         assert len(whole) == 60
         # The epochs before the kill were not run again; the last may have been logged, but not saved yet.
@@ -241,7 +241,7 @@ def test_a_model_that_cannot_be_is_said_before_a_cell_runs(
 ) -> None:
     refuse_to_run(monkeypatch)
     with pytest.raises(PpiError, match=message):
-        study(write_study(tmp_path, table_path, **content), output=tmp_path / "out")
+        run_study(write_study(tmp_path, table_path, **content), output=tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
 
 
@@ -253,7 +253,7 @@ def test_without_a_finished_cell_there_is_no_report(
 
     monkeypatch.setattr(ppi.study.run, "run_cells", run_cells)
     with pytest.raises(TrainingError, match="(?s)no cell of the study is finished.*error: what went wrong"):
-        study(write_study(tmp_path, table_path), output=tmp_path / "out", device="cpu")
+        run_study(write_study(tmp_path, table_path), output=tmp_path / "out", device="cpu")
 
 
 def test_frozen_models_are_embedded_before_the_cells(
@@ -270,7 +270,7 @@ def test_frozen_models_are_embedded_before_the_cells(
     backbone = str(tmp_path / "tiny")
     config = write_study(tmp_path, table_path, fixed={"backbone": backbone, "mixer": "none"})
     with pytest.raises(KeyboardInterrupt):
-        study(config, output=tmp_path / "out", store=tmp_path / "store", device="cpu")
+        run_study(config, output=tmp_path / "out", store=tmp_path / "store", device="cpu")
     assert seen == [4]
     # Chains for HP, sides for EC: nothing is left to do.
     for unit in ("chain", "side"):

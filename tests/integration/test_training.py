@@ -92,7 +92,18 @@ def test_killed_and_resumed_ends_as_if_nothing_had_happened(
 def test_a_running_training_is_refused_and_a_killed_one_has_its_epochs(
     tmp_path: Path, table_path: Path
 ) -> None:
-    flags = ["--data", str(table_path), "--head", "hp", "--mixer", "none", "--max-epochs", "4000"]
+    flags = [
+        "--recipe",
+        "network",
+        "--data",
+        str(table_path),
+        "--head",
+        "hp",
+        "--mixer",
+        "none",
+        "--max-epochs",
+        "4000",
+    ]
     command = [sys.executable, "-m", "ppi", "train", *flags, "--patience", "4000"]
     command += ["--output", str(tmp_path / "m")]
     checkpoint = tmp_path / "m.unfinished" / "member-0" / "last.ckpt"
@@ -275,7 +286,18 @@ def test_tuned_runs_resume_too(
 @pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path: Path, table_path: Path, tiny_backbone: str) -> None:
     # In pieces: the processes have different numbers of them.
-    flags = ["--data", str(table_path), "--head", "hp", "--mixer", "none", "--max-epochs", "2"]
+    flags = [
+        "--recipe",
+        "network",
+        "--data",
+        str(table_path),
+        "--head",
+        "hp",
+        "--mixer",
+        "none",
+        "--max-epochs",
+        "2",
+    ]
     flags += ["--backbone", tiny_backbone, "--tuning.method", "full", "--batch-residues", "600"]
     flags += ["--micro-residues", "150", "--losses.mse", "1", "--precision", "float32"]
     flags += ["--device", "cpu", "--devices", "2"]

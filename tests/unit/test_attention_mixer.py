@@ -112,6 +112,7 @@ def test_dropout_works_in_training_only() -> None:
         ({"standard_layers": [2], "depth": 2}, "standard_layers names block 2, but the blocks are 0 to 1"),
         ({"standard_layers": [-1]}, "standard_layers of mixer attention is"),
         ({"rotary": True, "heads": 16}, "rotary turns pairs of columns, but the width of a head is 3"),
+        ({"reposition": True}, "reposition changes rotary positions, but rotary is false; set it to true"),
         ({"reuse_selection": True}, "needs an attention that selects, but SoftmaxAttention does not"),
         ({"attention": "hard"}, "there is no attention 'hard'; choose one of softmax"),
         ({"attention_options": {"window": 3}}, "attention softmax has no option 'window'; its options: none"),
@@ -186,3 +187,16 @@ def test_later_blocks_reuse_the_selection_of_the_first(name: str, monkeypatch: p
     assert all(each is seen[0] for each in seen)
     chosen_anew = make(attention=name, attention_options=options, depth=3)(rows(), SEGMENTS)
     assert not torch.allclose(found, chosen_anew)
+
+
+def test_repositioned_chains_start_at_zero() -> None:
+    segments = Segments.from_lengths([9, 4], chains=[((0, 5), (1, 4)), ((0, 4),)])
+    same = torch.randn(1, 2, 8).expand(13, -1, -1)
+    found = rotated(same, segments, by_chain=True)
+    for chain in (found[5:9], found[9:]):
+        torch.testing.assert_close(chain, found[:4])
+    with pytest.raises(ValueError, match="positions of each chain need the chains of each segment"):
+        rotated(same, Segments.from_lengths([9, 4]), by_chain=True)
+    mixer = make(rotary=True, reposition=True)
+    values = torch.randn(13, DIM, dtype=torch.float64)
+    assert not torch.allclose(mixer(values, segments), make(rotary=True)(values, segments))

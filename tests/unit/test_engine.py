@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ppi.backbones.base import Unit
 from ppi.backbones.registry import build_backbone
-from ppi.embedding.engine import CPU_BUDGET, default_budget, embed_units
+from ppi.embedding.engine import embed_units
+from ppi.embedding.here import CPU_BUDGET, default_budget
 from ppi.embedding.store import EmbeddingStore
 from ppi.errors import BackboneError, InputError, PpiWarning
 
@@ -79,6 +80,7 @@ sys.path.insert(0, {tests!r})
 from test_engine import UNITS
 from test_store import TinyRandomBackbone
 from ppi.embedding.run import fill_store
+from ppi.embedding.here import CPU_BUDGET, default_budget
 from ppi.embedding.store import EmbeddingStore
 
 class Slow(TinyRandomBackbone):

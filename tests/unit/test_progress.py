@@ -11,7 +11,7 @@ from data_curation import clustering
 from ppi import progress
 from ppi.cli import main
 from ppi.messages import show_messages
-from ppi.progress import Pace, progress_bar
+from ppi.progress import Pace, listening, progress_bar
 
 
 @pytest.fixture
@@ -59,6 +59,27 @@ def test_a_terminal_shows_one_bar_at_a_time(
     assert "screening" in shown
     assert "writing" in shown
     assert "embedding" not in shown
+
+
+def test_a_listener_gets_progress_and_can_stop_the_work() -> None:
+    heard: list[tuple[str, int, int]] = []
+
+    def listener(what: str, done: int, total: int) -> None:
+        heard.append((what, done, total))
+        if done == 7:
+            raise InterruptedError
+
+    with (
+        pytest.raises(InterruptedError),
+        listening(listener),
+        progress_bar("screening", 10, "pairs") as advance,
+    ):
+        advance(3)
+        advance(4)
+        advance(1)
+    with progress_bar("writing", 10, "rows") as advance:
+        advance(10)
+    assert heard == [("screening", 0, 10), ("screening", 3, 10), ("screening", 7, 10)]
 
 
 def test_a_long_run_of_mmseqs_is_mentioned(

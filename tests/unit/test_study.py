@@ -19,7 +19,7 @@ from ppi.metrics import METRICS, cap_labels
 from ppi.study.cells import Configuration, make_cells, make_configurations, slug
 from ppi.study.comparison import pair_table, rank_table
 from ppi.study.plan import plan_study
-from ppi.study.run import study
+from ppi.study.run import run_study
 from ppi.study.scores import SplitResults, score_table, scores_of
 from ppi.study.settings import StudySettings, read_study
 from ppi.study.statistics import holm, mean_ranks, paired_tests, resampled_scores
@@ -178,7 +178,7 @@ def test_a_local_checkpoint_is_found_from_the_folder(tmp_path: Path, monkeypatch
 
 def test_at_least_one_cell_runs_at_a_time(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="jobs is 0; it must be at least 1"):
-        study(REPOSITORY / "examples" / "study.yaml", output=tmp_path / "study", jobs=0)
+        run_study(REPOSITORY / "examples" / "study.yaml", output=tmp_path / "study", jobs=0)
     assert not (tmp_path / "study").exists()
 
 

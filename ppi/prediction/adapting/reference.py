@@ -26,7 +26,7 @@ _MANY = 10**6
 def medoid(complexes: Sequence[Complex]) -> Complex:
     """Return the complex with the fewest differences from all others of its chain lengths.
 
-    Of the chain lengths those that most complexes have are taken.
+    The chains of the reference have the lengths that most complexes have.
     """
     usual = Counter(map(_lengths, complexes)).most_common(1)[0][0]
     alike = [item for item in complexes if _lengths(item) == usual]

@@ -29,9 +29,9 @@ def locations_in(
     structure
         PDB or mmCIF file.
     name
-        Of the complex.
+        Name of the complex.
     labels
-        Of its chains, with the numbers of the structure.
+        Labels of its chains, with the residue numbers of the structure.
 
     Raises
     ------

@@ -42,7 +42,7 @@ def parse_variant(text: str, wild: Complex, labels: Sequence[ChainLabels]) -> tu
     wild
         The complex.
     labels
-        Of its chains.
+        Labels of the chains of the complex.
 
     Raises
     ------

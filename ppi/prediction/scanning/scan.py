@@ -54,7 +54,7 @@ class ScannedComplex:
     wild
         Before any mutation.
     labels
-        Of its chains.
+        Labels of the chains of the complex.
     prediction
         Row of the wild type in the table of predictions; see `ppi.io.predictions.COLUMNS`.
     interface
@@ -125,7 +125,7 @@ def scan_complex(
     anchored
         What follows from measured neighbours, if there are any.
     quantile
-        Of the errors of anchored predictions in units of their standard deviation.
+        Quantile of the errors of anchored predictions, in units of their standard deviation.
     located
         Where residues lie in a structure; see `ppi.effects.model.EffectModel.context`.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -12,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from ppi.engines.base import Engine, Resources
+from ppi.engines.local import LocalEngine
 from ppi.errors import InputError
 from ppi.io.sides import Side
 from ppi.io.text import format_bytes
+from ppi.prediction.screening.memory import available_memory
 from ppi.prediction.screening.output import row_bytes
-from ppi.prediction.screening.preparation import Parts, Prepared, distinct_sides, pool, search
+from ppi.prediction.screening.preparation import Parts, Prepared, SideReader, distinct_sides
 from ppi.prediction.screening.screener import Screener
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import BLOCK_PAIRS, Targets
@@ -87,8 +88,8 @@ class Estimate:
         if folder is not None and self.disk_bytes > (free := shutil.disk_usage(folder).free):
             over.append(f"more disk than the {_disk(free)} that are free")
         needed = self.memory_bytes + (self.rows * _ROW_BYTES if folder is None else 0)
-        if (memory := _memory()) is not None and needed > memory:
-            over.append(f"more memory than the {format_bytes(memory)} of this machine")
+        if (memory := available_memory()) is not None and needed > memory:
+            over.append(f"more memory than the {format_bytes(memory)} that there are here")
         if over:
             raise InputError(
                 f"the screen is too large. {self.describe()}; this is {', and '.join(over)}. Screen fewer "
@@ -109,25 +110,28 @@ def estimate(
 
     The time is that of two costs: per residue, to embed, pool and search the training set, and per pair, to
     join two sides and compare them. Each is the time that this machine takes for the probe, over its number
-    of residues or pairs. What is embedded for the probe is not embedded again.
+    of residues or pairs. What is embedded for the probe is not embedded again. For a remote engine one
+    processor of this machine is measured, and taken as one worker.
 
     Parameters
     ----------
     parts, targets, settings, engine, resources
-        As for the screen.
+        Arguments of the screen.
     suffix
-        Of the output.
+        Suffix of the output file.
     """
     sides, _ = distinct_sides([*targets.ligands, *targets.receptors])
     some = [_spread(role, _SIDES) for role in (targets.ligands, targets.receptors)]
     few, numbers = distinct_sides([*some[0], *some[1]])
     started = time.perf_counter()
-    pooled = pool(parts, few, truncate=settings.truncate)
-    hits = search(parts, few, lambda _: None)
+    pooled, hits = SideReader(parts, truncate=settings.truncate)(few)
     of_residue = (time.perf_counter() - started) / _residues(few)
     ligands, receptors = np.split(numbers, [len(some[0])])
     prepared = Prepared(ligands, receptors, pooled, hits)
-    seconds, size = _pair_cost(parts, some, prepared, settings, engine, resources, suffix)
+    share = engine.workers(resources) if engine.remote else 1
+    of_pair, size = _pair_cost(
+        parts, some, prepared, settings, Resources(1) if engine.remote else resources, suffix
+    )
     rows = targets.rows(settings.top_k)
     largest = max((targets.size(target) for target in range(len(targets.targets))), default=0)
     of_sides = sum(array.nbytes for part in (pooled, hits) if part is not None for array in part) / len(few)
@@ -136,7 +140,7 @@ def estimate(
         receptors=len(targets.receptors),
         pairs=targets.pairs,
         rows=rows,
-        seconds=of_residue * _residues(sides) + seconds * targets.pairs,
+        seconds=(of_residue * _residues(sides) + of_pair * targets.pairs) / share,
         memory_bytes=len(sides) * of_sides
         + sum(side.residues + _SIDE_BYTES for side in sides)
         + max(BLOCK_PAIRS, largest) * _PAIR_BYTES,
@@ -150,14 +154,14 @@ def _pair_cost(
     some: Sequence[Sequence[Side]],
     prepared: Prepared,
     settings: ScreenSettings,
-    engine: Engine,
     resources: Resources,
     suffix: str,
 ) -> tuple[float, float]:
-    """Return the seconds and the bytes of a pair."""
+    """Return the seconds and the bytes of a pair, with threads of this process."""
+    engine = LocalEngine()
     # Pairs that cost little are repeated, so that they are as many at a time as in the screen.
     few = len(some[0]) * len(some[1])
-    copies = 1 if prepared.pooled is None else max(1, _PAIRS * resources.at_once // few)
+    copies = 1 if prepared.pooled is None else max(1, _PAIRS * engine.workers(resources) // few)
     ligands, receptors = list(some[0]), list(some[1])
     numbers = prepared.ligands, prepared.receptors
     if settings.per == "receptor":
@@ -170,9 +174,9 @@ def _pair_cost(
     screener = Screener(parts, targets, several, everything, engine, resources, anchor=False)
     block = tuple(range(len(targets.targets)))
     # At first what is made once, such as compiled trees; they are compiled for many pairs alone.
-    screener.table(block[:1] if prepared.pooled is None else block, lambda _: None)
+    next(screener.tables([block[:1] if prepared.pooled is None else block], lambda _: None))
     started = time.perf_counter()
-    frame = screener.table(block, lambda _: None)
+    (frame,) = screener.tables([block], lambda _: None)
     size = row_bytes(frame, suffix)
     return (time.perf_counter() - started) / len(frame), size
 
@@ -186,14 +190,6 @@ def _spread(sides: Sequence[Side], count: int) -> list[Side]:
 
 def _residues(sides: Sequence[Side]) -> int:
     return sum(side.residues for side in sides)
-
-
-def _memory() -> float | None:
-    """Return the memory of this machine, where the system says it."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, OSError, ValueError):
-        return None
 
 
 def _disk(count: float) -> str:

@@ -65,9 +65,9 @@ class Familiarity:
     Parameters
     ----------
     index
-        Of the training complexes.
+        Index of the training complexes.
     hits
-        Of all sides of the screen.
+        Similar training chains of all sides of the screen.
     """
 
     def __init__(self, index: NoveltyIndex, hits: SideHits) -> None:

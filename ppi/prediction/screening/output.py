@@ -85,6 +85,19 @@ def check_output(path: str | os.PathLike[str]) -> Path:
     return output
 
 
+def holds_screen(path: Path) -> bool:
+    """Return whether a file has the columns of a screen; a screen writes its output as it ends, or not."""
+    try:
+        if path.suffix.lower() == _PARQUET:
+            import pyarrow.parquet as pq
+
+            return pq.read_schema(path).names == list(COLUMNS)
+        with path.open("rb") as file:
+            return file.readline() == _header(path.suffix)
+    except (OSError, ValueError):  # There is no such file, or it is no Parquet file.
+        return False
+
+
 def schema() -> pa.Schema:
     """Return the columns as Parquet has them; texts that repeat are stored once."""
     import pyarrow as pa
@@ -123,7 +136,7 @@ def join_parts(parts: Iterable[Path], target: Path) -> int:
         if target.suffix.lower() == _PARQUET:
             return _join_parquet(parts, temporary)
         with temporary.open("wb") as file:
-            file.write(_csv(pd.DataFrame(columns=list(COLUMNS)), target.suffix, header=True).encode())
+            file.write(_header(target.suffix))
             for part in parts:
                 text = part.read_bytes()
                 file.write(text)
@@ -155,6 +168,10 @@ def _arrow(frame: pd.DataFrame) -> pa.Table:
     import pyarrow as pa
 
     return pa.Table.from_pandas(frame, schema(), preserve_index=False).replace_schema_metadata(None)
+
+
+def _header(suffix: str) -> bytes:
+    return _csv(pd.DataFrame(columns=list(COLUMNS)), suffix, header=True).encode()
 
 
 def _csv(frame: pd.DataFrame, suffix: str, *, header: bool) -> str:

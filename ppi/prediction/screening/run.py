@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +18,7 @@ from ppi.prediction.screening.output import check_output, write_part
 from ppi.prediction.screening.preparation import Parts, Prepared, prepare
 from ppi.prediction.screening.screener import Screener
 from ppi.prediction.screening.settings import ScreenSettings
-from ppi.prediction.screening.targets import Targets
+from ppi.prediction.screening.targets import Block, Targets
 from ppi.prediction.screening.work import WorkFolder, pins_of
 from ppi.progress import progress_bar
 
@@ -59,14 +61,16 @@ class Screen:
 
     def estimate(self, suffix: str = ".parquet") -> Estimate:
         """Return what the screen will cost."""
-        return estimate(self.parts, self.targets, self.settings, self.engine, self.resources, suffix)
+        with self.engine.opened(self.resources):
+            return self._estimate(suffix)
 
     def frame(self) -> pd.DataFrame:
         """Return the rows in memory."""
-        self._checked(".parquet", None)
-        screener = self._screener(self._prepare())
-        with progress_bar("screening", self.targets.pairs, "pairs") as advance:
-            tables = [screener.table(block, advance) for block in self.targets.blocks()]
+        with self.engine.opened(self.resources):
+            self._checked(".parquet", None)
+            screener = self._screener(self._prepare())
+            with progress_bar("screening", self.targets.pairs, "pairs") as advance:
+                tables = list(screener.tables(list(self.targets.blocks()), advance))
         filled = [table for table in tables if len(table)]
         return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
@@ -93,24 +97,34 @@ class Screen:
         target = check_output(output)
         work = WorkFolder(target)
         work.check(resume)
-        if not work.path.exists():
-            self._checked(target.suffix.lower(), target)
-        blocks = 0
-        with work.opened(pins_of(self.parts, self.targets, self.settings, self.device)):
-            screener = self._screener(work.prepared(self._prepare))
-            with progress_bar("screening", self.targets.pairs, "pairs") as advance:
-                for blocks, block in enumerate(self.targets.blocks(), start=1):
-                    path = work.part(blocks)
-                    if path.exists():
-                        advance(sum(map(self.targets.size, block)))
-                    else:
-                        write_part(screener.table(block, advance), path)
-            rows = work.finish(blocks)
+        with self.engine.opened(self.resources):
+            if not work.path.exists():
+                self._checked(target.suffix.lower(), target)
+            with work.opened(pins_of(self.parts, self.targets, self.settings, self.device)):
+                screener = self._screener(self._prepare(work.sides))
+                blocks = dict(enumerate(self.targets.blocks(), start=1))
+                self._write_parts(screener, {work.part(number): block for number, block in blocks.items()})
+                rows = work.finish(len(blocks))
         return ScreenSummary(self.targets.pairs, rows, str(target))
+
+    def _write_parts(self, screener: Screener, blocks: Mapping[Path, Block]) -> None:
+        """Write the part of each block that is not there yet."""
+        missing = {path: block for path, block in blocks.items() if not path.exists()}
+        with progress_bar("screening", self.targets.pairs, "pairs") as advance:
+            advance(
+                self.targets.pairs
+                - sum(self.targets.size(item) for block in missing.values() for item in block)
+            )
+            with closing(screener.tables(list(missing.values()), advance)) as tables:
+                for path, table in zip(missing, tables, strict=True):
+                    write_part(table, path)
+
+    def _estimate(self, suffix: str) -> Estimate:
+        return estimate(self.parts, self.targets, self.settings, self.engine, self.resources, suffix)
 
     def _checked(self, suffix: str, output: Path | None) -> None:
         """Say what the screen will cost, or refuse it."""
-        cost = self.estimate(suffix)
+        cost = self._estimate(suffix)
         cost.check(self.max_hours, None if output is None else _existing_folder(output))
         _LOG.info("%s", cost.describe())
         if not self.parts.model.joins_sides:
@@ -120,8 +134,15 @@ class Screen:
                 self.parts.trained.name,
             )
 
-    def _prepare(self) -> Prepared:
-        return prepare(self.parts, self.targets, truncate=self.settings.truncate)
+    def _prepare(self, kept: Callable[[int], Path] | None = None) -> Prepared:
+        return prepare(
+            self.parts,
+            self.targets,
+            self.engine,
+            self.resources,
+            truncate=self.settings.truncate,
+            kept=kept,
+        )
 
     def _screener(self, prepared: Prepared) -> Screener:
         return Screener(self.parts, self.targets, prepared, self.settings, self.engine, self.resources)

@@ -70,11 +70,7 @@ class PooledSides(NamedTuple):
         ModelError
             If what is pooled is not finite.
         """
-        # Each side as both sides of a complex, of which one is then taken.
-        twice = [Complex(side.id, side.chains, side.chains) for side in sides]
-        encoded, truncated = encode_complexes(
-            twice, model.encoding_unit, model.backbone.max_residues, truncate=truncate
-        )
+        encoded, truncated = _encoded(model, sides, truncate)
         alone = [_ligand_of(item) for item in encoded]
         projected: np.ndarray | None = None
         for rows, batch in embedded_batches(alone, cache):
@@ -84,7 +80,7 @@ class PooledSides(NamedTuple):
                 projected = np.empty((len(sides), found.shape[1]), dtype=np.float32)
             projected[rows] = found
         assert projected is not None, "there are no sides"
-        return cls(projected, described_sides(twice)[:, 0], np.array(truncated))
+        return cls(projected, described_sides(_twice(sides))[:, 0], np.array(truncated))
 
 
 class JoiningScorer(PairScorer):
@@ -95,7 +91,7 @@ class JoiningScorer(PairScorer):
     model
         In evaluation mode.
     sides
-        Of both roles.
+        Prepared sides of both roles.
     numbers
         By role, ligand first: which of `sides` each ligand and each receptor is.
     """
@@ -160,6 +156,29 @@ def pair_of(ligand: Side, receptor: Side) -> Complex:
     return Complex(f"{ligand.id}|{receptor.id}", ligand.chains, receptor.chains)
 
 
+def check_lengths(model: AffinityModel, sides: Sequence[Side], *, truncate: bool) -> None:
+    """Raise if a side is over the backbone's limit, before hours are spent on others.
+
+    Raises
+    ------
+    InputError
+        If a side is over the limit and `truncate` is off.
+    """
+    _encoded(model, sides, truncate)
+
+
+def _encoded(
+    model: AffinityModel, sides: Sequence[Side], truncate: bool
+) -> tuple[list[EncodedComplex], list[bool]]:
+    limit = model.backbone.max_residues
+    return encode_complexes(_twice(sides), model.encoding_unit, limit, truncate=truncate)
+
+
+def _twice(sides: Sequence[Side]) -> list[Complex]:
+    """Return each side as both sides of a complex, of which one is then taken."""
+    return [Complex(side.id, side.chains, side.chains) for side in sides]
+
+
 def _ligand_of(item: EncodedComplex) -> EncodedComplex:
     units = tuple(unit for unit, role in zip(item.units, item.roles, strict=True) if role == LIGAND)
-    return EncodedComplex(units, (LIGAND,) * len(units))
+    return EncodedComplex.of_sides(units, (LIGAND,) * len(units))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,13 +21,13 @@ from ppi.errors import InputError
 from ppi.io.sides import Side
 from ppi.models.files import WEIGHTS_HASH
 from ppi.prediction.screening.output import check_output, join_parts
-from ppi.prediction.screening.preparation import Parts, Prepared
+from ppi.prediction.screening.preparation import SIDE_RESIDUES, Parts
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import BLOCK_PAIRS, Targets
 from ppi.provenance import DISTRIBUTION, code_provenance
 
 _LOG = logging.getLogger(__name__)
-_MANIFEST, _SIDES, _LOCK = "manifest.json", "sides.npz", "lock"
+_MANIFEST, _LOCK, _SIDES = "manifest.json", "lock", "sides-*.npz"
 #: Packages that may change a byte of the result.
 _VERSIONS = (DISTRIBUTION, "torch", "numpy", "scikit-learn", "pandas", "pyarrow")
 
@@ -80,7 +80,7 @@ class WorkFolder:
             self._pin(json.loads(json.dumps(pins)))
             yield
         finally:
-            over = not (self.path / _SIDES).exists()  # nothing is there to continue
+            over = not any(self.path.glob(_SIDES))  # nothing is there to continue
             lock.lock.release()
             # Only now: a file that is open cannot be removed from every file system.
             if over:
@@ -90,14 +90,9 @@ class WorkFolder:
         """Return the file of a block."""
         return self.path / f"part-{number:07d}{self.output.suffix}"
 
-    def prepared(self, make: Callable[[], Prepared]) -> Prepared:
-        """Return what is known of the sides: made now, or kept from before an interruption."""
-        path = self.path / _SIDES
-        if path.exists():
-            return Prepared.load(path)
-        prepared = make()
-        prepared.save(path)
-        return prepared
+    def sides(self, number: int) -> Path:
+        """Return the file of what is known of some sides."""
+        return self.path / _SIDES.replace("*", f"{number:07d}")
 
     def finish(self, blocks: int) -> int:
         """Join blocks, numbered from 1, into the output, and return the number of rows.
@@ -113,7 +108,8 @@ class WorkFolder:
         rows = join_parts((self.part(number) for number in range(1, blocks + 1)), joined)
         check_output(self.output)
         joined.rename(self.output)
-        (self.path / _SIDES).unlink()
+        for path in self.path.glob(_SIDES):
+            path.unlink()
         return rows
 
     def _pin(self, pins: Mapping[str, Any]) -> None:
@@ -151,6 +147,7 @@ def pins_of(parts: Parts, targets: Targets, settings: ScreenSettings, device: st
         "receptors": _digest(_lines(targets.receptors)),
         "pairs": _digest(listed) if listed else "all",
         "block_pairs": BLOCK_PAIRS,
+        "side_residues": SIDE_RESIDUES,
         **asdict(settings),
         **{name: packages.get(name) for name in _VERSIONS},
     }

@@ -1,0 +1,43 @@
+"""Groups of flags in the help of a verb, in the order of their panels."""
+
+from __future__ import annotations
+
+from cyclopts import Group, Parameter
+
+from ppi.setting_groups import SettingGroup
+
+_ORDER = (
+    "Server",
+    SettingGroup.DATA.value,
+    "Candidates",
+    SettingGroup.OUTPUT.value,
+    "Recipe",
+    "Mutations",
+    "Plate",
+    "Ranking",
+    "Rules",
+    "Scores",
+    "Cross-validation",
+    "Limits",
+    SettingGroup.MODEL.value,
+    SettingGroup.TUNING.value,
+    SettingGroup.OPTIMISATION.value,
+    SettingGroup.HARDWARE.value,
+    "Stores",
+)
+_GROUPS = {title: Group(title, sort_key=position) for position, title in enumerate(_ORDER)}
+
+
+def in_group(title: str) -> Parameter:
+    """Return what puts a flag into the group of this title."""
+    return Parameter(group=_GROUPS[title])
+
+
+DATA, OUTPUT, MODEL, HARDWARE = in_group("Data"), in_group("Output"), in_group("Model"), in_group("Hardware")
+RECIPE, CANDIDATES, MUTATIONS = in_group("Recipe"), in_group("Candidates"), in_group("Mutations")
+PLATE, RANKING, RULES = in_group("Plate"), in_group("Ranking"), in_group("Rules")
+SCORES, CROSS_VALIDATION, STORES = in_group("Scores"), in_group("Cross-validation"), in_group("Stores")
+SERVER, LIMITS = in_group("Server"), in_group("Limits")
+
+#: A flag that is on by default has a second form that turns it off.
+CAN_BE_OFF = Parameter(negative_bool="no-")

@@ -1,0 +1,115 @@
+"""The application: routes, what guards them, and how errors are answered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from data_curation.errors import CurationError
+from ppi.errors import PpiError
+from ppi.prediction.predictor import Predictor
+from ppi.provenance import package_version
+from ppi.serve.api import router
+from ppi.serve.guard import Guard
+from ppi.serve.refusals import RefusedError, of_error, of_validation
+from ppi.serve.settings import ServeSettings
+from ppi.serve.state import State
+
+_HERE = Path(__file__).parent
+
+
+def create_app(predictor: Predictor, settings: ServeSettings | None = None, description: str = "") -> FastAPI:
+    """Return the application; its threads stop when its lifespan ends.
+
+    Parameters
+    ----------
+    predictor
+        What predicts.
+    settings
+        Limits, and the token.
+    description
+        What the model is, as text.
+    """
+    settings = settings or ServeSettings()
+    state = State.begin(predictor, settings, description)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        state.close()
+
+    app = FastAPI(
+        title="ppi",
+        summary="Protein-protein binding affinity from sequence",
+        version=package_version(),
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.ppi = state
+    app.include_router(router)
+    _add_pages(app, state)
+    _add_errors(app)
+    app.add_middleware(Guard, settings=settings, metrics=state.metrics)
+    return app
+
+
+def _add_pages(app: FastAPI, state: State) -> None:
+    templates = Jinja2Templates(_HERE / "templates")
+    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    def page(request: Request) -> Response:
+        values = {
+            "version": package_version(),
+            "model": state.predictor.trained.name,
+            "limits": state.settings,
+            "asks_for_token": state.settings.token is not None,
+        }
+        return templates.TemplateResponse(request, "page.html", values)
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """Say that the server is up and its model loaded."""
+        return {"status": "ok"}
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    def metrics() -> str:
+        """Return figures about the server, as Prometheus reads them."""
+        return state.metrics.text(state.batcher.waiting, state.jobs.counts())
+
+
+def _add_errors(app: FastAPI) -> None:
+    async def answer(_: Request, error: Exception) -> Response:
+        return _refusal_of(error).response()
+
+    for kind in (RefusedError, PpiError, CurationError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, answer)
+
+
+def _refusal_of(error: Exception) -> RefusedError:
+    if isinstance(error, RefusedError):
+        return error
+    if isinstance(error, (PpiError, CurationError)):
+        return of_error(error)
+    if isinstance(error, RequestValidationError):
+        return of_validation(list(error.errors()))
+    if isinstance(error, HTTPException):
+        sentences = {
+            400: "the body cannot be read; send a JSON object that is not nested deeply",
+            404: "there is nothing at this address; /api/v1/openapi.json describes all addresses",
+            405: "this method is not allowed here; /api/v1/openapi.json describes what is",
+        }
+        return RefusedError(
+            error.status_code, sentences.get(error.status_code, str(error.detail)), error.headers
+        )
+    raise error
