@@ -51,7 +51,7 @@ def rotated(rows: Tensor, segments: Segments, *, by_chain: bool = False) -> Tens
 def _places_in_chains(segments: Segments) -> Tensor:
     if segments.chains is None:
         raise ValueError(
-            "positions of each chain need the chains of each segment, but the segments do not have them; give "
-            "Segments.from_lengths(lengths, chains=...)"
+            "positions of each chain need the chains of each segment, but the segments do not have them; "
+            "give Segments.from_lengths(lengths, chains=...)"
         )
     return torch.cat([torch.arange(rows) for chains in segments.chains for _, rows in chains])

@@ -32,12 +32,12 @@ def info(what: Topic = "backbones", name: str | None = None) -> None:
         that it was trained on, maximum residues of a unit, licence, and whether its weights are in the local
         cache. heads, mixers, attentions, poolings, readouts: the parts of a model, for the flags of `ppi
         train`; mixers lists the attentions of the mixer `attention` as well, with how their time grows with
-        the number n of residues. recipes: settings for `ppi train --recipe`. model: what a model was trained on, its scores, interval,
-        limits, licence and versions.
+        the number n of residues. recipes: settings for `ppi train --recipe`. model: what a model was trained
+        on, its scores, interval, limits, licence and versions.
     name
-        For heads, mixers, attentions, poolings and readouts: a part, whose options are listed. For recipes: a recipe,
-        whose settings are printed. For model: a model folder (also that of an adapted model), a name on the
-        Hugging Face hub, or `default`, the bundled model, which is described if there is no name.
+        For heads, mixers, attentions, poolings and readouts: a part, whose options are listed. For recipes: a
+        recipe, whose settings are printed. For model: a model folder (also that of an adapted model), a name
+        on the Hugging Face hub, or `default`, the bundled model, which is described if there is no name.
     """
     sys.stdout.write(_text(what, name))
 

@@ -58,8 +58,8 @@ def split_into_units(
     if encoding_unit == "complex":
         ligand, receptor = (LIGAND,) * len(item.ligand), (RECEPTOR,) * len(item.receptor)
         if both_orders:
-            units = (item.chains, item.receptor + item.ligand)
-            return EncodedComplex(units, (BOTH, BOTH), (ligand + receptor, receptor + ligand))
+            orders = (item.chains, item.receptor + item.ligand)
+            return EncodedComplex(orders, (BOTH, BOTH), (ligand + receptor, receptor + ligand))
         return EncodedComplex((item.chains,), (BOTH,), (ligand + receptor,))
     if encoding_unit == "side":
         return EncodedComplex.of_sides((item.ligand, item.receptor), (LIGAND, RECEPTOR))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from conftest import batch_of, random_complex
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from heads.build import build_mixer
+from heads.build import build_head, build_mixer
 from heads.mixers.attention.base import Attention
 from heads.mixers.attention.softmax import SoftmaxAttention
 from heads.mixers.base import Mixer
 from heads.mixers.block import AttentionBlock, AttentionMixer
 from heads.mixers.rotary import rotated
 from heads.ragged import Segments
+from ppi.backbones.residue import ResidueBackbone
+from ppi.complexes import Complex
 
 DIM, HEADS = 48, 4
 SEGMENTS = Segments.from_lengths([1, 3, 40, 7, 40])
@@ -200,3 +204,26 @@ def test_repositioned_chains_start_at_zero() -> None:
     mixer = make(rotary=True, reposition=True)
     values = torch.randn(13, DIM, dtype=torch.float64)
     assert not torch.allclose(mixer(values, segments), make(rotary=True)(values, segments))
+
+
+@pytest.mark.parametrize("head", ["sc", "pad"])
+def test_heads_know_the_chains_of_their_units(head: str, random: np.random.Generator) -> None:
+    """Chains of one side are isolated in every form of a batch: as gathered, filled and exchanged."""
+    torch.manual_seed(0)
+    options = {"heads": 4, "attention": "isolated", "rotary": True, "reposition": True}
+    made = build_head(head, 48, "attention", mixer_options=options, symmetric=True).eval()
+    backbone = ResidueBackbone()
+    complexes = [random_complex(random, str(number), ligand=2, receptor=2) for number in range(3)]
+    batch = batch_of(backbone, complexes, made.encoding_unit, made.both_orders)
+    assert backbone.dim == batch.values.shape[1] == 48
+    chains = batch.units.chains
+    assert chains is not None
+    assert [rows for _, rows in chains[0]] == [len(each) for each in complexes[0].chains[: len(chains[0])]]
+    scores = made(batch)
+    torch.testing.assert_close(made(batch.filled(64))[:3], scores)
+    alone = batch_of(backbone, complexes[:1], made.encoding_unit, made.both_orders)
+    torch.testing.assert_close(made(alone), scores[:1])
+    swapped = [Complex(each.id, each.receptor, each.ligand) for each in complexes]
+    torch.testing.assert_close(
+        made(batch_of(backbone, swapped, made.encoding_unit, made.both_orders)), scores
+    )

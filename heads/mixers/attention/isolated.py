@@ -18,8 +18,8 @@ class IsolatedAttention(Attention):
     """Softmax attention in which a residue sees its own chain and the chains of the other side.
 
     Source: "Improving Multi-Subject Consistency in Open-Domain Image Generation with
-    Isolation and Reposition Attention" (IR-Diffusion, 2024). It matters for segments that hold several chains: those
-    of the heads sc and pad. The mixer's option ``reposition`` is the second half of the paper.
+    Isolation and Reposition Attention" (IR-Diffusion, 2024). It matters for segments that hold several
+    chains: those of the heads sc and pad. The mixer's option ``reposition`` is the second half of the paper.
 
     Raises
     ------
