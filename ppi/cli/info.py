@@ -15,10 +15,9 @@ def info(what: Topic = "backbones", name: str | None = None) -> None:
 
     ```
     ppi info backbones
-    ppi info mixers
-    ppi info attentions linear
     ppi info poolings
     ppi info poolings multihead
+    ppi info attentions linear
     ppi info recipes
     ppi info recipes default > settings.yaml
     ppi info model
@@ -30,14 +29,13 @@ def info(what: Topic = "backbones", name: str | None = None) -> None:
     what
         backbones: name, parameters in millions, width of an embedding, layers, residues of the sequences
         that it was trained on, maximum residues of a unit, licence, and whether its weights are in the local
-        cache. heads, mixers, attentions, poolings, readouts: the parts of a model, for the flags of `ppi
-        train`; mixers lists the attentions of the mixer `attention` as well, with how their time grows with
-        the number n of residues. recipes: settings for `ppi train --recipe`. model: what a model was trained
-        on, its scores, interval, limits, licence and versions.
+        cache. heads, mixers, attentions, poolings, readouts: the parts of a model, for the flags of
+        `ppi train`. recipes: settings for `ppi train --recipe`. model: what a model was trained on, its
+        scores, interval, limits, licence and versions.
     name
-        For heads, mixers, attentions, poolings and readouts: a part, whose options are listed. For recipes: a
-        recipe, whose settings are printed. For model: a model folder (also that of an adapted model), a name
-        on the Hugging Face hub, or `default`, the bundled model, which is described if there is no name.
+        For heads, mixers, attentions, poolings and readouts: a part, whose options are listed. For recipes:
+        a recipe, whose settings are printed. For model: a model folder (also that of an adapted model), a name on the
+        Hugging Face hub, or `default`, the bundled model, which is described if there is no name.
     """
     sys.stdout.write(_text(what, name))
 
@@ -71,10 +69,11 @@ def _recipes(name: str | None) -> str:
 
 
 def _parts(kind: str, name: str | None) -> str:
+    from ppi.models.mixers import describe_mixers
     from ppi.models.part_listing import describe_part, list_parts
 
-    if name is None and kind == "mixers":
-        return f"{list_parts(kind)}\nattentions of the mixer attention:\n{list_parts('attentions')}"
+    if kind == "mixers" and name is None:
+        return describe_mixers()
     if name is None:
         return list_parts(kind)
     try:

@@ -55,7 +55,10 @@ def open_workers(name: EngineName, device: str, workers: int | None) -> Iterator
     engine = build_engine(name)
     if not engine.remote:
         if workers is not None:
-            raise SettingsError("--workers is for the engine 'ray'; with 'local' name several devices")
+            raise SettingsError(
+                f"workers is {workers}, but with the engine {name!r} each device has one process; name "
+                "several devices, or use the engine 'ray'"
+            )
         yield None
         return
     if device not in ("auto", "cpu", "cuda"):

@@ -26,8 +26,8 @@ _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR
 def connected(resources: Resources) -> Iterator[None]:
     """Connect to a Ray cluster, and disconnect at the end; a connection that is there is used and kept.
 
-    If neither ``RAY_ADDRESS`` nor Ray's own files name a cluster, one is started on this machine, with a
-    processor for each worker, and ended in the end.
+    If ``RAY_ADDRESS`` names no cluster, and none was started on this machine by ``ray start``, one is started
+    here, with a processor for each worker, and ended in the end.
 
     Raises
     ------
@@ -53,18 +53,30 @@ def connected(resources: Resources) -> Iterator[None]:
 
 def _connect(resources: Resources) -> str:
     """Connect, and return what it is connected to, in words."""
+    address = os.environ.get(_ADDRESS)
+    if address and address != "local":
+        return _connect_to(address)
     import ray
 
-    address = os.environ.get(_ADDRESS)
-    if address == "local":
-        return _start_local(resources)
+    # Workers of one's own machine are as urgent as the program that waits for them.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    processors = max(resources.workers or 1, available_processors())
+    try:
+        # Not "auto", which would join the cluster that another program has started for itself.
+        ray.init(address=address, num_cpus=processors, **_QUIET)
+    except ValueError:  # There is a cluster of `ray start`, and it knows its processors.
+        return _connect_to(None)
+    return f"Ray: started a cluster on this machine, with {processors} processors"
+
+
+def _connect_to(address: str | None) -> str:
+    import ray
+
     try:
         if address is not None:
             _check_answers(address)
-        ray.init(address="auto", **_QUIET)
+        ray.init(address=address, **_QUIET)
     except (OSError, RuntimeError, ValueError) as error:
-        if address is None:
-            return _start_local(resources)
         raise SettingsError(
             f"no Ray cluster answers at {address} ({_ADDRESS}): {' '.join(str(error).split())}. Start it, "
             f"correct the address, or unset {_ADDRESS} to start a cluster on this machine"
@@ -82,16 +94,6 @@ def _check_answers(address: str) -> None:
         )
     host, _, port = address.rpartition(":")
     socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
-
-
-def _start_local(resources: Resources) -> str:
-    import ray
-
-    processors = max(resources.workers or 1, available_processors())
-    # Workers of one's own machine are as urgent as the program that waits for them.
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    ray.init(address="local", num_cpus=processors, **_QUIET)
-    return f"Ray: started a cluster on this machine, with {processors} processors"
 
 
 @contextmanager

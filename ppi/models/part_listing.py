@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from heads.about import About
 from heads.names import ATTENTIONS, HEADS, MIXERS, POOLINGS, PartTable
 from heads.options import describe, options_of
 from ppi.models.readouts.names import READOUTS
@@ -44,10 +43,7 @@ PART_KINDS = {
 
 
 def list_parts(kind: str) -> str:
-    """Return the name of each part of a kind and what it is, as lines of text.
-
-    A part that states its purpose, growth of time and source is listed with these, any other one with the
-    first paragraph of its docstring.
+    """Return the name of each part of a kind and the first sentence of its docstring, as lines of text.
 
     Parameters
     ----------
@@ -56,7 +52,7 @@ def list_parts(kind: str) -> str:
     """
     table = PART_KINDS[kind].table
     width = max(map(len, table)) + 2
-    return "".join(f"{name:{width}}{_line(table.find(name))}\n" for name in table)
+    return "".join(f"{name:{width}}{_summary(table.find(name))}\n" for name in table)
 
 
 def describe_part(kind: str, name: str) -> str:
@@ -85,14 +81,6 @@ def describe_part(kind: str, name: str) -> str:
 def _yaml(value: Any) -> str:
     """Return a value as the flag takes it."""
     return yaml.safe_dump(value, default_flow_style=True, width=1000).splitlines()[0]
-
-
-def _line(part: type) -> str:
-    about: About | None = vars(part).get("about")  # A derived class states its own.
-    if about is None:
-        return _summary(part)
-    source = f" {about.source}." if about.source else ""
-    return f"{about.purpose} Time: {about.cost}.{source}"
 
 
 def _summary(part: type) -> str:

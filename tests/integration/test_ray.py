@@ -35,19 +35,12 @@ BOTH = Resources(workers=2)
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     """A cluster with two processors, and two GPUs that only Ray believes in."""
-    os.environ.pop("RAY_ADDRESS", None)
+    init = ray.init
     with pytest.MonkeyPatch.context() as patch:
-        init = ray.init
-        patch.setattr(ray, "init", lambda address, **options: _init(init, address, options))
-        engine = build_engine("ray")
-        with engine.opened(BOTH):
+        patch.setenv("RAY_ADDRESS", "local")
+        patch.setattr(ray, "init", lambda **options: init(**{**options, "num_cpus": 2, "num_gpus": 2}))
+        with build_engine("ray").opened(BOTH):
             yield
-
-
-def _init(init: Callable[..., object], address: str, options: dict[str, object]) -> None:
-    if address == "auto":  # Another cluster on this machine is not for tests.
-        raise ConnectionError("no cluster")
-    init(address=address, **{**options, "num_cpus": 2, "num_gpus": 2})
 
 
 def mapped(setup: Callable[[], Callable[[int], object]], items: object, resources: Resources = BOTH) -> list:
@@ -139,6 +132,7 @@ def test_a_killed_worker_loses_nothing_and_finished_tasks_are_not_repeated(
         def work(number: int) -> int:
             if number == 7 and not (tmp_path / "killed").exists():
                 (tmp_path / "killed").touch()
+                time.sleep(1)  # Results of earlier tasks arrive.
                 os.kill(os.getpid(), signal.SIGKILL)
             (tmp_path / str(number)).open("a").write("x")
             return number
@@ -312,7 +306,7 @@ def test_ctrl_c_leaves_no_process(files: list[Path], tmp_path: Path) -> None:
     words = ["screen", *map(str, files), "--output", str(output), "--engine", "ray", "--workers", "2"]
     process = subprocess.Popen(
         [sys.executable, "-c", _INTERRUPTED.format(words=words)],
-        env=os.environ | {"PPI_TEST_MARK": str(os.getpid()), "RAY_ADDRESS": "local"},
+        env=os.environ | {"PPI_TEST_MARK": str(os.getpid())},
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -362,6 +356,17 @@ def test_a_cluster_that_does_not_answer_is_one_line(address: str, text: str, fil
     (line,) = process.stderr.splitlines()
     assert f"no Ray cluster answers at {address} (RAY_ADDRESS)" in line
     assert text in line
+
+
+def test_the_cluster_that_another_program_has_for_itself_is_not_joined(files: list[Path]) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "ppi", "screen", *map(str, files), "--estimate", "--engine", "ray"],
+        env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Ray: started a cluster on this machine" in process.stderr
 
 
 _NODE_LOST = """

@@ -16,10 +16,12 @@ from torch import Tensor
 
 from ppi.backbones.base import Unit
 from ppi.backbones.registry import build_backbone
+from ppi.embedding.elsewhere import open_workers
 from ppi.embedding.engine import embed_units
 from ppi.embedding.here import CPU_BUDGET, default_budget
 from ppi.embedding.store import EmbeddingStore
-from ppi.errors import BackboneError, InputError, PpiWarning
+from ppi.engines import ray as ray_engine
+from ppi.errors import BackboneError, InputError, PpiWarning, SettingsError
 
 UNITS: list[Unit] = [("ACDEFGHIKL"[: 1 + n % 10] * (1 + n % 3),) for n in range(40)]
 
@@ -60,6 +62,19 @@ def test_processes_give_what_one_gives() -> None:
 def test_a_process_that_cannot_start_is_one_error() -> None:
     with pytest.raises(BackboneError, match="a process that embeds on one of cpu, cpu ended unexpectedly"):
         embedded(TinyRandomBackbone(), UNITS, devices=["cpu", "cpu"])
+
+
+def test_workers_of_an_engine_are_checked() -> None:
+    with open_workers("local", "cpu", None) as workers:
+        assert workers is None
+    with pytest.raises(SettingsError, match="workers is 2, but with the engine 'local' each device has one"):
+        open_workers("local", "cpu", 2).__enter__()
+
+
+def test_a_remote_engine_takes_no_single_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_engine, "find_spec", lambda _: True)
+    with pytest.raises(SettingsError, match="device is 'cuda:1'; with the engine 'ray' choose auto, cpu or"):
+        open_workers("ray", "cuda:1", None).__enter__()
 
 
 def test_a_budget_without_room_is_refused() -> None:
