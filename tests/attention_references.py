@@ -133,7 +133,7 @@ def block_sparse(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> T
     for head in range(heads):
         for number, rows in enumerate(blocks):
             others = [b for b in range(len(blocks)) if b != number]
-            others.sort(key=lambda b: -float(of_queries[number][head] @ of_keys[b][head]))
+            others.sort(key=lambda b: -float((of_queries[number][head] @ of_keys[b][head]).detach()))
             chosen = [number, *others[: attention.top_k - 1]]
             keys = [key[head, blocks[b]] for b in chosen]
             values, counts = [value[head, blocks[b]] for b in chosen], [1.0] * sum(map(len, keys))

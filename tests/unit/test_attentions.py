@@ -198,14 +198,15 @@ class LargestTensor(TorchDispatchMode):
 def test_memory_of_10_000_residues_grows_as_stated(name: str) -> None:
     """Memory is linear but for the compressed scores of some, of which a row has n / 64."""
     attention, largest = make(name, heads=2, width=4), list[int]()
-    for length in (5_000, 10_000):
+    assert attention.about is not None
+    square = "memory" in attention.about.cost
+    for length in (1_000, 2_000) if square else (5_000, 10_000):
         segments = with_chains([length])
         with torch.no_grad(), LargestTensor() as made:
             found = attention(*inputs(segments, 2, 4, torch.float32), segments)
         assert torch.isfinite(found).all()
         largest.append(made.elements)
-    assert attention.about is not None
-    if "memory" in attention.about.cost:
+    if square:
         assert largest[1] <= 4 * largest[0]
     elif "n^2 / " in attention.about.cost:
         assert largest[1] <= 2 * 10_000**2 / 32
