@@ -34,8 +34,8 @@ def info(what: Topic = "backbones", name: str | None = None) -> None:
         scores, interval, limits, licence and versions.
     name
         For heads, mixers, attentions, poolings and readouts: a part, whose options are listed. For recipes:
-        a recipe, whose settings are printed. For model: a model folder (also that of an adapted model), a name on the
-        Hugging Face hub, or `default`, the bundled model, which is described if there is no name.
+        a recipe, whose settings are printed. For model: a model folder (also that of an adapted model), a
+        name on the Hugging Face hub, or `default`, the bundled model, which is described if there is no name.
     """
     sys.stdout.write(_text(what, name))
 

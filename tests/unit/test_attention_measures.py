@@ -70,7 +70,9 @@ def test_neighbouring_chains_without_special_tokens_have_first_residues() -> Non
 def test_a_sink_is_found_with_its_kind(row: int, kind: int) -> None:
     view = view_of(sink_at(row))
     assert sink_rate(view, 0.3).tolist() == [1]
-    assert [sink_rate(view, 0.3, number).item() for number in range(3)] == [float(n == kind) for n in range(3)]
+    assert [sink_rate(view, 0.3, number).item() for number in range(3)] == [
+        float(n == kind) for n in range(3)
+    ]
     assert largest_received(view, 0.3).item() == pytest.approx(0.9)
     assert sink_rate(view, 0.95).tolist() == [0]
 
@@ -138,7 +140,9 @@ def test_a_head_unlike_the_others_is_heterogeneous() -> None:
     outputs[:, 2] *= -1
     found = heterogeneity(view_of(random_weights(), outputs=outputs))
     assert found.tolist() == pytest.approx([2 / 3, 2 / 3, 4 / 3])
-    assert heterogeneity(view_of(random_weights(), outputs=outputs * 5)).tolist() == pytest.approx(found.tolist())
+    assert heterogeneity(view_of(random_weights(), outputs=outputs * 5)).tolist() == pytest.approx(
+        found.tolist()
+    )
 
 
 def test_secondary_sinks_are_not_the_strongest_row() -> None:
