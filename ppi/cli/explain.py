@@ -13,7 +13,7 @@ from ppi.cli.groups import DATA, FURTHER, HARDWARE, MODEL, OUTPUT
 from ppi.cli.outputs import checked_outputs
 from ppi.errors import InputError
 
-explain = App(name="explain", usage="Usage: ppi explain [OPTIONS] [COMPLEXES...]")
+explain = App(name="explain")
 explain.command(attention, group=FURTHER)
 
 

@@ -57,7 +57,7 @@ def classes_of(table: ComplexTable, column: str) -> list[str]:
         If there is no such column.
     """
     if column not in table.columns:
-        known = ", ".join(table.columns) or "no further ones"
+        known = ", ".join(map(str, table.columns)) or "no further ones"
         raise InputError(f"the table has no column {column!r} to compare heads by; it has {known}")
     values = table.columns[column]
     return values.astype(str).where(values.notna() & (values.astype(str) != ""), "(none)").tolist()

@@ -67,7 +67,7 @@ MEASURES = {
     ),
     "distant_influence": Measure(
         f"attention that the most influential residue receives from {DISTANT} residues or more away, "
-        f"relative to "
+        "relative to "
         "uniform attention",
         _plain(distant_influence),
     ),

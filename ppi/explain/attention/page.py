@@ -40,9 +40,8 @@ def _sections(found: AttentionDiagnosis) -> Iterator[str]:
     if found.overlap is not None:
         yield f"<h2>Overlap of the {found.overlap.heads} most important heads</h2>"
         yield (
-            f"<p>Jaccard index between classes by {html.escape(found.overlap.column)}, on the "
-            f"diagonal between random "
-            f"halves of a class. By chance it is {found.overlap.chance:.2f}.</p>"
+            f"<p>Jaccard index between classes by {html.escape(found.overlap.column)}, on the diagonal "
+            f"between random halves of a class. By chance it is {found.overlap.chance:.2f}.</p>"
         )
         counted = found.overlap.table.rename(
             columns={name: f"{name} ({count})" for name, count in found.overlap.complexes.items()}
@@ -54,7 +53,7 @@ def _sections(found: AttentionDiagnosis) -> Iterator[str]:
 
 def _measures(heads: pd.DataFrame) -> list[str]:
     """Return the columns with a value, the importance first."""
-    found = [name for name in heads if name not in (*PLACE, "head") and heads[name].notna().any()]
+    found = [str(name) for name in heads if name not in (*PLACE, "head") and heads[name].notna().any()]
     return sorted(found, key=lambda name: name not in ("importance", "rmse_change"))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from math import isfinite
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ppi.explain.attention.result import AttentionDiagnosis
@@ -27,8 +29,7 @@ def summary_lines(found: AttentionDiagnosis) -> Iterator[str]:
     """Yield the sentences of the summary."""
     yield (
         f"{found.source}: {len(found.heads)} heads in {len(found.layers)} layers, over {found.units} "
-        f"units (each a "
-        f"{found.encoding_unit}) of {found.complexes} complexes."
+        f"units (each a {found.encoding_unit}) of {found.complexes} complexes."
     )
     yield from _sinks(found)
     yield from _reach(found)
@@ -36,7 +37,7 @@ def summary_lines(found: AttentionDiagnosis) -> Iterator[str]:
     yield from _overlap(found)
 
 
-def head_name(row: pd.Series, table: pd.DataFrame) -> str:
+def _head_name(row: Mapping[Hashable, Any], table: pd.DataFrame) -> str:
     """Return the name of a head; its member and part only where there are several."""
     more = [f"member {row['member']}"] if table["member"].nunique() > 1 else []
     more += [str(row["part"])] if table["part"].nunique() > 1 else []
@@ -53,8 +54,8 @@ def _sinks(found: AttentionDiagnosis) -> Iterator[str]:
     shown = ", ".join(f"{name} {value:.3f}" for name, value in kinds.items())
     yield (
         f"Sinks: {len(often)} heads have a row that receives more than {found.epsilon:g} of the "
-        f"attention in half of "
-        f"the units or more. The mean sink rate is {heads['sink_rate'].mean():.3f} (by kind of row: {shown})."
+        "attention in half of the units or more. The mean sink rate is "
+        f"{heads['sink_rate'].mean():.3f} (by kind of row: {shown})."
     )
     yield (
         f"Secondary sinks: {layers['secondary_per_unit'].mean():.3f} per unit and layer"
@@ -80,10 +81,10 @@ def _reach(found: AttentionDiagnosis) -> Iterator[str]:
     )
     for name, other in (("across_chains", "another chain"), ("across_sides", "the other side")):
         if isfinite(even[name]):
-            top = heads.loc[heads[name].idxmax()]
+            (top,) = heads.nlargest(1, name).to_dict("records")
             yield (
                 f"To {other} goes {heads[name].mean():.3f} of the attention between residues, most in "
-                f"{head_name(top, heads)} ({top[name]:.3f}); of uniform attention it would be "
+                f"{_head_name(top, heads)} ({top[name]:.3f}); of uniform attention it would be "
                 f"{even[name]:.3f}."
             )
 
@@ -94,7 +95,7 @@ def _importance(found: AttentionDiagnosis) -> Iterator[str]:
         return
     heads = found.heads.sort_values("importance", ascending=False, kind="stable")
     shown = ", ".join(
-        f"{head_name(row, heads)} ({row['importance']:+.4f})" for _, row in heads.head(_TOP).iterrows()
+        f"{_head_name(row, heads)} ({row['importance']:+.4f})" for row in heads.head(_TOP).to_dict("records")
     )
     known = found.baseline is not None and isfinite(found.baseline)
     start = f"; with all heads: {found.baseline:.4f}" if known else ""
@@ -112,12 +113,10 @@ def _overlap(found: AttentionDiagnosis) -> Iterator[str]:
     if len(shared.table) < 2:
         yield f"Overlap by {shared.column}: fewer than two classes have enough complexes.{left}"
         return
-    names = list(shared.table)
-    between = [shared.table.loc[a, b] for n, a in enumerate(names) for b in names[n + 1 :]]
-    within = [shared.table.loc[name, name] for name in names]
+    values = shared.table.to_numpy()
+    between, within = values[np.triu_indices(len(values), 1)].mean(), values.diagonal().mean()
     yield (
         f"Overlap of the {shared.heads} most important heads by {shared.column} (Jaccard index): "
-        f"{sum(between) / len(between):.2f} between classes, {sum(within) / len(within):.2f} between "
-        f"random halves of a "
-        f"class, {shared.chance:.2f} by chance.{left}"
+        f"{between:.2f} between classes, {within:.2f} between random halves of a class, "
+        f"{shared.chance:.2f} by chance.{left}"
     )
