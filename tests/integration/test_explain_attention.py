@@ -27,7 +27,7 @@ from ppi.explain.attention.data import chosen_complexes
 from ppi.explain.attention.knockout import knock_out_backbone, knock_out_mixers, rmse
 from ppi.explain.attention.language import LanguageLoss
 from ppi.explain.attention.mixers import attention_blocks, observe_mixers
-from ppi.explain.attention.reach import distance
+from ppi.explain.attention.reach import across_sides, distance
 from ppi.explain.attention.run import DiagnosisSettings, diagnose_backbone
 from ppi.explain.attention.units import units_of
 from ppi.explain.attention.view import KINDS, LayerView
@@ -195,6 +195,16 @@ def test_roles_and_sides_of_mixers_per_side_and_of_sequences(complexes: list[Com
     assert joint[0].rows.side.bincount().tolist() == [sum(lengths[:2]), lengths[2]]
     assert joint[1].rows.side[0] == 1
     assert joint[1].rows.chain.bincount().tolist() == [lengths[2], *lengths[:2]]
+
+
+def test_isolated_chains_do_not_attend_each_other(complexes: list[Complex]) -> None:
+    options = {"heads": 4, "attention": "isolated"}
+    for view in views_of(attention_model(head="sc", members=1, mixer_options=options), complexes[1]):
+        side, chain = view.rows.side, view.rows.chain
+        isolated = (side.unsqueeze(1) == side) & (chain.unsqueeze(1) != chain)
+        assert isolated.any()
+        assert view.weights[:, isolated].abs().max() == 0
+        assert (across_sides(view) > 0).all()
 
 
 def test_observing_changes_no_prediction(complexes: list[Complex]) -> None:

@@ -109,8 +109,10 @@ def _observed(
             return
         query, key, _value, segments = arguments
         parts = (part.split(segments.lengths) for part in (query, key, output, inputs[0]))
-        for (number, rows), queries, keys, outputs, hidden in zip(units.items(), *parts, strict=True):
-            one = Segments.from_lengths([len(queries)], queries.device)
+        for index, ((number, rows), queries, keys, outputs, hidden) in enumerate(
+            zip(units.items(), *parts, strict=True)
+        ):
+            _, one = segments.take([index])
             weights = attention.weights(queries, keys, one)
             if weights is None:
                 raise InputError(
