@@ -11,18 +11,19 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 import pyarrow
 
-from data_curation.assignment import balance_features, check_seed
-from data_curation.censoring import censored_rows, read_skempi
-from data_curation.cleaning import ANNOTATION_STEPS, Step, Touched, clean, sequence_steps, unknown_sequence
-from data_curation.clustering import cluster, mmseqs_version
-from data_curation.deduplicate import CuratedComplex, deduplicate
+from data_curation.cleaning.deduplicate import CuratedComplex, deduplicate
+from data_curation.cleaning.rules import unknown_sequence
+from data_curation.cleaning.steps import ANNOTATION_STEPS, Step, Touched, clean, sequence_steps
 from data_curation.errors import CurationError
 from data_curation.files import atomic_folder, check_writable_folder, sha256_of
 from data_curation.records import FUNNEL_COLUMNS, TEST, TRAIN, VALIDATION, BindingRecord, Combination
-from data_curation.sequences import Structures, with_structure_sequences, with_table_sequences
-from data_curation.sources import read_sequence_table, read_workbook
-from data_curation.splitting import reference_split
-from data_curation.strict import Similarity, strict_folds, strict_split
+from data_curation.sources.censoring import censored_rows, read_skempi
+from data_curation.sources.sequences import Structures, with_structure_sequences, with_table_sequences
+from data_curation.sources.tables import read_sequence_table, read_workbook
+from data_curation.splits.assignment import balance_features, check_seed
+from data_curation.splits.clustering import cluster, mmseqs_version
+from data_curation.splits.reference import reference_split
+from data_curation.splits.strict import Similarity, strict_folds, strict_split
 
 #: Row counts that the publication gives, arXiv 2505.20036.
 PUBLISHED_WORKBOOK, PUBLISHED_DISTINCT = 12062, 8207
@@ -42,9 +43,10 @@ class Inputs:
     workbook
         Path of the published PPB-Affinity workbook; without it the rows are those of `sequences`.
     sequences
-        Path of a table with the sequences of rows; see `data_curation.sources.read_sequence_table`.
+        Path of a table with the sequences of rows; see `data_curation.sources.tables.read_sequence_table`.
     structures
-        Folder of structure files, laid out as published; see `data_curation.structures.find_structure`.
+        Folder of structure files, laid out as published; see
+        `data_curation.structures.chains.find_structure`.
     skempi
         Path of the SKEMPI 2.0 table, which marks values that are only bounds.
     """
@@ -67,7 +69,7 @@ class Options:
     Attributes
     ----------
     protocol
-        Rule for combining repeated measurements; see `data_curation.deduplicate`.
+        Rule for combining repeated measurements; see `data_curation.cleaning.deduplicate`.
     minimum_chain_length
         Rows with a shorter chain are dropped; the publication uses 40, which drops every peptide.
     allow_missing

@@ -23,7 +23,7 @@ METHOD_PRIORITY = (
 )
 
 
-#: Split protocols, see `data_curation.protocols`.
+#: Split protocols, see `data_curation.splits.protocols`.
 Protocol = Literal["reference", "strict", "kfold", "cold-target"]
 
 #: ``canonical``: blind to roles and chain order, mean of pKd. ``reference``: as published, in the order of

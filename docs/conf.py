@@ -30,6 +30,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 html_show_sourcelink = False
+highlight_language = "none"
 
 # Notebooks hold their output; the tests run them.
 nb_execution_mode = "off"

@@ -113,7 +113,29 @@ MIXERS = PartTable(
         "none": "heads.mixers.identity:IdentityMixer",
     },
 )
-ATTENTIONS = PartTable("attention", {"softmax": "heads.mixers.attention.softmax:SoftmaxAttention"})
+ATTENTIONS = PartTable(
+    "attention",
+    {
+        "softmax": "heads.mixers.attention.softmax:SoftmaxAttention",
+        "uniform": "heads.mixers.attention.uniform:UniformAttention",
+        "static": "heads.mixers.attention.static:StaticAttention",
+        "random": "heads.mixers.attention.random:RandomAttention",
+        "relu": "heads.mixers.attention.relu:ReluAttention",
+        "sigmoid": "heads.mixers.attention.sigmoid:SigmoidAttention",
+        "linear": "heads.mixers.attention.linear:LinearAttention",
+        "flow": "heads.mixers.attention.flow:FlowAttention",
+        "local": "heads.mixers.attention.local:LocalAttention",
+        "power": "heads.mixers.attention.power:PowerAttention",
+        "spans": "heads.mixers.attention.spans:SpansAttention",
+        "block-sparse": "heads.mixers.attention.block_sparse:BlockSparseAttention",
+        "flex": "heads.mixers.attention.flex:FlexAttention",
+        "hierarchical": "heads.mixers.attention.hierarchical:HierarchicalAttention",
+        "native-sparse": "heads.mixers.attention.native_sparse:NativeSparseAttention",
+        "moh": "heads.mixers.attention.moh:MixtureOfHeads",
+        "gated": "heads.mixers.attention.gated:GatedAttention",
+        "recalibrated": "heads.mixers.attention.recalibrated:RecalibratedAttention",
+    },
+)
 POOLINGS = PartTable(
     "pooling",
     {

@@ -25,10 +25,11 @@ _NUMBERS = (int, float)
 
 @dataclass(frozen=True)
 class Range:
-    """In ``Annotated``: a number is at least `least`, at most `most` and below `below`."""
+    """In ``Annotated``: a number is at least `least`, at most `most`, above `above` and below `below`."""
 
     least: float | None = None
     most: float | None = None
+    above: float | None = None
     below: float | None = None
 
     def holds(self, number: float) -> bool:
@@ -36,17 +37,20 @@ class Range:
         return (
             (self.least is None or number >= self.least)
             and (self.most is None or number <= self.most)
+            and (self.above is None or number > self.above)
             and (self.below is None or number < self.below)
         )
 
     def __str__(self) -> str:
-        bounds = {"at least": self.least, "at most": self.most, "below": self.below}
+        bounds = {"at least": self.least, "at most": self.most, "above": self.above, "below": self.below}
         said = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
-        return said if said.startswith("below") else f"of {said}"
+        return said if said.startswith(("above", "below")) else f"of {said}"
 
 
 #: A size or a count.
 AtLeastOne = Annotated[int, Range(least=1)]
+#: A fraction between 0 and 1, both excluded.
+Fraction = Annotated[float, Range(above=0, below=1)]
 #: A dropout probability.
 DropoutRate = Annotated[float, Range(least=0, below=1)]
 

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,12 @@ def table_sha256(table: ComplexTable) -> str:
         fields = (item.id, ":".join(item.ligand), ":".join(item.receptor), repr(item.pkd), *others)
         digest.update("\t".join(fields).encode() + b"\n")
     return digest.hexdigest()
+
+
+def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return the names with differing values, in alphabetical order, and both values (None if absent)."""
+    pairs = ((name, recorded.get(name), wanted.get(name)) for name in sorted({*recorded, *wanted}))
+    return [(name, there, here) for name, there, here in pairs if there != here]
 
 
 def _git_commit() -> str | None:

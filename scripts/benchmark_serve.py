@@ -35,7 +35,9 @@ def main() -> None:
             try:
                 address = _address(server)
                 ask(address, bodies(1, seed=1)[0])
-                print(f"start to first answer: {time.perf_counter() - started:.1f} s")
+                taken = time.perf_counter() - started
+                used = processor_seconds(server.pid)
+                print(f"start to first answer: {taken:.1f} s, processor time {used:.1f} s")
                 measure(address, count, server.pid)
             finally:
                 server.terminate()
@@ -45,15 +47,23 @@ def measure(address: str, count: int, process: int) -> None:
     """Print the figures of a server that is warm, and the load of the machine meanwhile."""
     alone = [seconds_of(address, [body], threads=1) for body in bodies(20, seed=2)]
     print(f"one prediction, median of 20: {1000 * statistics.median(alone):.0f} ms")
-    begun = processor_seconds(process)
-    one_by_one = seconds_of(address, bodies(count, seed=3), threads=1)
-    between = processor_seconds(process)
-    together = seconds_of(address, bodies(count, seed=4), threads=count)
-    ended = processor_seconds(process)
-    print(f"{count} predictions, one after the other: {one_by_one:.1f} s; at the same time: {together:.1f} s")
-    print(f"the ratio of these: {together / one_by_one:.2f}")
-    print(f"processor time of the server: {between - begun:.1f} s and {ended - between:.1f} s")
+    compare(address, process, "new", (bodies(count, seed=3), bodies(count, seed=4)))
+    compare(address, process, "known", (bodies(count, seed=3), bodies(count, seed=4)))
     print(f"load of the machine in the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+def compare(address: str, process: int, what: str, requests: tuple[list[bytes], list[bytes]]) -> None:
+    """Print how long as many requests take one after the other and at the same time."""
+    begun = processor_seconds(process)
+    one_by_one = seconds_of(address, requests[0], threads=1)
+    between = processor_seconds(process)
+    together = seconds_of(address, requests[1], threads=len(requests[1]))
+    ended = processor_seconds(process)
+    print(f"{len(requests[0])} predictions of complexes that are {what} to the server:")
+    print(f"  one after the other {one_by_one:.1f} s, at the same time {together:.1f} s,", end=" ")
+    print(f"ratio {together / one_by_one:.2f}")
+    print(f"  processor time of the server {between - begun:.1f} s and {ended - between:.1f} s", end=", ")
+    print(f"ratio {(ended - between) / (between - begun):.2f}")
 
 
 def processor_seconds(process: int) -> float:

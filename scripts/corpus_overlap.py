@@ -3,7 +3,7 @@
     python scripts/corpus_overlap.py run/corpus
 
 For each chain: its highest identity to any training sequence of the corpus over 80 % of the shorter of the
-two, at the highest sensitivity of MMseqs2 (`data_curation.leakage.similar_chains`).
+two, at the highest sensitivity of MMseqs2 (`data_curation.audit.leakage.similar_chains`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from data_curation.leakage import similar_chains
+from data_curation.audit.leakage import similar_chains
 from data_curation.records import TEST, VALIDATION
 from ppi.backbones.vocabulary import ESM_TOKENS
 from ppi.datasets import SHIPPED_DATASET, split_dataset

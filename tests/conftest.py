@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from data_curation import clustering
+from data_curation.splits import clustering
 from heads.ragged import RaggedBatch
 from ppi.complexes import AMINO_ACIDS, Complex
 from ppi.embedding.engine import embed_units

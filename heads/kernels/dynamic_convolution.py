@@ -46,14 +46,14 @@ def dynamic_convolution(values: Tensor, weights: Tensor, segments: Segments) -> 
             f"{tuple(values.shape)} and {tuple(weights.shape)}"
         )
     spare = -rows % BLOCK
-    band = _banded(pad(weights * _inside(segments, kernel).unsqueeze(1), (0, 0, 0, 0, 0, spare)))
+    band = _banded(pad(weights * inside_segment(segments, kernel).unsqueeze(1), (0, 0, 0, 0, 0, spare)))
     blocks = pad(values, (0, 0, BLOCK, BLOCK + spare)).unflatten(0, (-1, BLOCK)).unflatten(2, (heads, -1))
     reach = kernel // 2
     window = torch.cat([blocks[:-2, BLOCK - reach :], blocks[1:-1], blocks[2:, :reach]], dim=1)
     return (band @ window.transpose(1, 2)).transpose(1, 2).flatten(2).flatten(0, 1)[:rows]
 
 
-def _inside(segments: Segments, kernel: int) -> Tensor:
+def inside_segment(segments: Segments, kernel: int) -> Tensor:
     """Return ``(T, K)`` bool: which neighbours of each row lie in its segment."""
     ids, offsets = segments.ids, segments.offsets
     step = torch.arange(kernel, device=ids.device) - kernel // 2

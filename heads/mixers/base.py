@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 from torch import Tensor, nn
 
+from heads.about import About
 from heads.ragged import Segments
 
 
@@ -21,9 +23,12 @@ class Mixer(nn.Module, ABC):
     order_sensitive
         Whether the order of a segment's rows matters beyond the order of the results. Each class declares
         it; where that depends on the parts of a mixer, the instance does.
+    about
+        Source, cost and purpose, which ``ppi info mixers`` lists; None if the class does not state them.
     """
 
     order_sensitive: bool
+    about: ClassVar[About | None] = None
 
     def __init__(self) -> None:
         super().__init__()

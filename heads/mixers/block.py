@@ -7,11 +7,17 @@ from typing import Annotated, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from heads.about import About
 from heads.dropout import Dropout
+from heads.eager import run_eagerly
 from heads.mixers.attention.base import Attention, MakeAttention
+from heads.mixers.attention.selective import SelectiveAttention
+from heads.mixers.attention.softmax import SoftmaxAttention
+from heads.mixers.attention.sparse import Selection
 from heads.mixers.base import Mixer
+from heads.mixers.rotary import rotated
 from heads.names import ATTENTIONS
-from heads.options import AtLeastOne, ChosenPart, DropoutRate
+from heads.options import AtLeastOne, ChosenPart, DropoutRate, Range
 from heads.ragged import Segments
 
 #: Gate of the attention's output: none, one per row and head, or one per element.
@@ -39,14 +45,28 @@ class AttentionMixer(Mixer):
         Width of the feed-forward network; ``2 D`` by default.
     dropout
         Dropout rate of the outputs of the attention and the feed-forward network in training.
+    standard_layers
+        Blocks, numbered from 0, that have softmax attention instead (the hybrids of Xue et al. 2025,
+        "Deconstructing Attention").
+    rotary
+        Turn queries and keys by their positions, so that scores depend on the distance of residues.
+    reuse_selection
+        Let all blocks attend what the first one selects (Yang et al. 2024, "TidalDecode"); for an attention
+        that selects: block-sparse, flex, hierarchical or native-sparse.
 
     Raises
     ------
     ValueError
-        If `dim` is not a multiple of `heads`.
+        If `dim` is not a multiple of `heads`, the width of a head is odd with `rotary`, `standard_layers`
+        names a block that does not exist, or the attention selects nothing with `reuse_selection`.
     """
 
     order_sensitive = True  # It is set to False below if no block's attention depends on the order.
+    about = About(
+        "Vaswani et al. 2017, Attention Is All You Need (pre-norm blocks)",
+        "that of its attention",
+        "A stack of transformer blocks around one of the attentions below.",
+    )
 
     def __init__(
         self,
@@ -58,6 +78,9 @@ class AttentionMixer(Mixer):
         gate: Gate = "none",
         hidden: AtLeastOne | None = None,
         dropout: DropoutRate = 0.1,
+        standard_layers: tuple[Annotated[int, Range(least=0)], ...] = (),
+        rotary: bool = False,
+        reuse_selection: bool = False,
     ) -> None:
         super().__init__()
         if dim % heads:
@@ -65,11 +88,27 @@ class AttentionMixer(Mixer):
                 f"the width {dim} is not a multiple of {heads} heads; choose a number of heads that divides "
                 "it"
             )
+        width = dim // heads
+        if rotary and width % 2:
+            raise ValueError(
+                f"rotary turns pairs of columns, but the width of a head is {width}, which is odd; choose "
+                "another number of heads"
+            )
+        if standard_layers and max(standard_layers) >= depth:
+            raise ValueError(
+                f"standard_layers names block {max(standard_layers)}, but the blocks are 0 to {depth - 1}"
+            )
+        makes = [SoftmaxAttention if layer in standard_layers else make_attention for layer in range(depth)]
         self.blocks = nn.ModuleList(
-            AttentionBlock(make_attention(heads, dim // heads), gate, hidden or 2 * dim, dropout)
-            for _ in range(depth)
+            AttentionBlock(make(heads, width), gate, hidden or 2 * dim, dropout, rotary) for make in makes
         )
-        self.order_sensitive = any(attention.order_sensitive for attention in self.attentions)
+        self.order_sensitive = rotary or any(attention.order_sensitive for attention in self.attentions)
+        self.reuse_selection = reuse_selection
+        if reuse_selection and not any(isinstance(each, SelectiveAttention) for each in self.attentions):
+            raise ValueError(
+                f"reuse_selection needs an attention that selects, but {type(self.attentions[0]).__name__} "
+                "does not; choose block-sparse, flex, hierarchical or native-sparse"
+            )
 
     @property
     def attentions(self) -> list[Attention]:
@@ -77,8 +116,11 @@ class AttentionMixer(Mixer):
         return [cast(AttentionBlock, block).attention for block in self.blocks]
 
     def forward(self, values: Tensor, segments: Segments) -> Tensor:
+        selection: Selection | None = None
         for block in self.blocks:
-            values = block(values, segments)
+            if self.reuse_selection and selection is None:
+                selection = run_eagerly(cast(AttentionBlock, block).select, values, segments)
+            values = block(values, segments, selection)
         return values
 
     def auxiliary_loss(self) -> Tensor | None:
@@ -93,12 +135,15 @@ class AttentionBlock(nn.Module):
     ----------
     attention
         Attention of ``H`` heads of width ``d``; the rows have the width ``D = H * d``.
-    gate, hidden, dropout
+    gate, hidden, dropout, rotary
         See `AttentionMixer`.
     """
 
-    def __init__(self, attention: Attention, gate: Gate, hidden: int, dropout: float) -> None:
+    def __init__(
+        self, attention: Attention, gate: Gate, hidden: int, dropout: float, rotary: bool = False
+    ) -> None:
         super().__init__()
+        self.rotary = rotary
         dim = attention.heads * attention.width
         self.attention = attention
         self.norm = nn.LayerNorm(dim)
@@ -111,10 +156,10 @@ class AttentionBlock(nn.Module):
         self.contract = nn.Linear(hidden, dim)
         self.dropout = Dropout(dropout)
 
-    def forward(self, values: Tensor, segments: Segments) -> Tensor:
-        """Mix ``(T, D)`` within each segment."""
+    def forward(self, values: Tensor, segments: Segments, selection: Selection | None = None) -> Tensor:
+        """Mix ``(T, D)`` within each segment; attend a given selection if the attention selects."""
         rows = self.norm(values)
-        attended = self.attention(*self.projected(rows), segments)
+        attended = run_eagerly(self._attended, rows, segments, selection)
         if self.gate is not None:
             attended = attended * self.gate(rows).sigmoid().unflatten(1, (self.attention.heads, -1))
         values = values + self.dropout(self.out(attended.flatten(1)))
@@ -125,4 +170,24 @@ class AttentionBlock(nn.Module):
         """Return queries, keys and values, ``(T, H, d)`` each, of normalised ``(T, D)`` rows."""
         parts = self.projection(rows).unflatten(1, (3, self.attention.heads, -1))
         query, key, value = parts.unbind(1)
+        return query, key, value
+
+    def select(self, values: Tensor, segments: Segments) -> Selection | None:
+        """Return what the attention selects for ``(T, D)`` rows; None if it does not select."""
+        if not isinstance(self.attention, SelectiveAttention):
+            return None
+        query, key, _ = self._turned(self.norm(values), segments)
+        return self.attention.selection(query, key, segments)
+
+    def _attended(self, rows: Tensor, segments: Segments, selection: Selection | None) -> Tensor:
+        parts = self._turned(rows, segments)
+        if selection is not None and isinstance(self.attention, SelectiveAttention):
+            return self.attention.attend(*parts, segments, selection)
+        attended: Tensor = self.attention(*parts, segments)
+        return attended
+
+    def _turned(self, rows: Tensor, segments: Segments) -> tuple[Tensor, Tensor, Tensor]:
+        query, key, value = self.projected(rows)
+        if self.rotary:
+            query, key = rotated(query, segments), rotated(key, segments)
         return query, key, value

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, softmax
 
+from heads.about import About
 from heads.attention import ragged_attention
 from heads.dropout import Dropout
 from heads.kernels.convolution import depthwise_convolution
@@ -39,6 +40,11 @@ class ConvBertMixer(Mixer):
     """
 
     order_sensitive = True
+    about = About(
+        "Jiang et al. 2020, ConvBERT; the probe of arXiv 2505.20036",
+        "n^2",
+        "The default: softmax attention and span-based convolution, half of the width each.",
+    )
 
     def __init__(
         self,

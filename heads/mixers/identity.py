@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from heads.about import About
 from heads.mixers.base import Mixer
 from heads.ragged import Segments
 
@@ -18,6 +19,7 @@ class IdentityMixer(Mixer):
     """
 
     order_sensitive = False
+    about = About("", "0", "No mixing: the pooling takes the embeddings as they are.")
 
     def __init__(self, dim: int) -> None:
         super().__init__()

@@ -40,8 +40,8 @@ def audit(
     funnel
         Path of the funnel.csv of `ppi curate`, to show in audit.html; for ppb-affinity the bundled one.
     """
-    from data_curation.audit import audit as run
-    from data_curation.audit_page import as_percentages
+    from data_curation.audit.page import as_percentages
+    from data_curation.audit.run import audit as run
     from ppi.datasets import SHIPPED_DATASET, dataset_path, default_split, open_dataset
 
     table = open_dataset(data)

@@ -1,4 +1,4 @@
-"""`ppi explain`."""
+"""`ppi explain`, a verb with a command of its own beside it: `ppi explain attention`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from ppi.cli.groups import DATA, HARDWARE, MODEL, OUTPUT
+from cyclopts import App
+
+from ppi.cli.explain_attention import attention
+from ppi.cli.groups import DATA, FURTHER, HARDWARE, MODEL, OUTPUT
 from ppi.cli.outputs import checked_outputs
 from ppi.errors import InputError
 
+explain = App(name="explain")
+explain.command(attention, group=FURTHER)
 
-def explain(
+
+@explain.default
+def explain_complexes(
     *complexes: Annotated[Path, DATA],
     structure: Annotated[Path | None, DATA] = None,
     output: Annotated[Path | None, OUTPUT] = None,
@@ -34,6 +41,8 @@ def explain(
     The attribution of a residue is what it adds to pKd, compared with the average residue of the training
     complexes; attributions add up to the difference from a complex of average residues. A summary is printed,
     with a test of how faithful the attributions are to the model.
+
+    `ppi explain attention` shows what the heads of a language model or of a mixer attend.
 
     Parameters
     ----------

@@ -24,6 +24,7 @@ _ORDER = (
     SettingGroup.OPTIMISATION.value,
     SettingGroup.HARDWARE.value,
     "Stores",
+    "Further commands",
 )
 _GROUPS = {title: Group(title, sort_key=position) for position, title in enumerate(_ORDER)}
 
@@ -38,6 +39,8 @@ RECIPE, CANDIDATES, MUTATIONS = in_group("Recipe"), in_group("Candidates"), in_g
 PLATE, RANKING, RULES = in_group("Plate"), in_group("Ranking"), in_group("Rules")
 SCORES, CROSS_VALIDATION, STORES = in_group("Scores"), in_group("Cross-validation"), in_group("Stores")
 SERVER, LIMITS = in_group("Server"), in_group("Limits")
+#: Group of the commands of a verb.
+FURTHER = _GROUPS["Further commands"]
 
 #: A flag that is on by default has a second form that turns it off.
 CAN_BE_OFF = Parameter(negative_bool="no-")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ppi.errors import InputError
 
-Topic = Literal["backbones", "heads", "mixers", "poolings", "readouts", "recipes", "model"]
+Topic = Literal["backbones", "heads", "mixers", "attentions", "poolings", "readouts", "recipes", "model"]
 
 
 def info(what: Topic = "backbones", name: str | None = None) -> None:
@@ -17,6 +17,7 @@ def info(what: Topic = "backbones", name: str | None = None) -> None:
     ppi info backbones
     ppi info poolings
     ppi info poolings multihead
+    ppi info attentions linear
     ppi info recipes
     ppi info recipes default > settings.yaml
     ppi info model
@@ -28,13 +29,13 @@ def info(what: Topic = "backbones", name: str | None = None) -> None:
     what
         backbones: name, parameters in millions, width of an embedding, layers, residues of the sequences
         that it was trained on, maximum residues of a unit, licence, and whether its weights are in the local
-        cache. heads, mixers, poolings, readouts: the parts of a model, for the flags of `ppi train`.
-        recipes: settings for `ppi train --recipe`. model: what a model was trained on, its scores, interval,
-        limits, licence and versions.
+        cache. heads, mixers, attentions, poolings, readouts: the parts of a model, for the flags of
+        `ppi train`. recipes: settings for `ppi train --recipe`. model: what a model was trained on, its
+        scores, interval, limits, licence and versions.
     name
-        For heads, mixers, poolings and readouts: a part, whose options are listed. For recipes: a recipe,
-        whose settings are printed. For model: a model folder (also that of an adapted model), a name on the
-        Hugging Face hub, or `default`, the bundled model, which is described if there is no name.
+        For heads, mixers, attentions, poolings and readouts: a part, whose options are listed. For recipes:
+        a recipe, whose settings are printed. For model: a model folder (also that of an adapted model), a
+        name on the Hugging Face hub, or `default`, the bundled model, which is described if there is no name.
     """
     sys.stdout.write(_text(what, name))
 
@@ -68,8 +69,11 @@ def _recipes(name: str | None) -> str:
 
 
 def _parts(kind: str, name: str | None) -> str:
+    from ppi.models.mixers import describe_mixers
     from ppi.models.part_listing import describe_part, list_parts
 
+    if kind == "mixers" and name is None:
+        return describe_mixers()
     if name is None:
         return list_parts(kind)
     try:

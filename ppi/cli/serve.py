@@ -25,11 +25,12 @@ def serve(
     device: Annotated[str, HARDWARE] = "auto",
     store: Annotated[Path | None, HARDWARE] = None,
 ) -> None:
-    """Serve a page and a JSON interface that predict, scan, screen and explain.
+    """Serve a page and a JSON interface that predict, scan, screen, explain and learn from variants.
 
     ```
     ppi serve
     ppi serve --port 8080 --model my-model
+    ppi serve --jobs jobs
     ppi serve --host 0.0.0.0 --token SECRET --host-name affinity.example.org
     ```
 

@@ -55,7 +55,7 @@ def split(
         Minimum fraction of the shorter chain that the alignment must cover.
     """
     from data_curation.files import refuse_overwriting, sha256_of
-    from data_curation.protocols import write_split
+    from data_curation.splits.protocols import write_split
     from ppi.datasets import open_dataset
 
     refuse_overwriting(output, [data])

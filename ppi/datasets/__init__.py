@@ -82,7 +82,7 @@ def split_dataset(
         Table, or its path; see `open_dataset`.
     split
         Column of the table, or CSV with ``id,split``; ``fold:0`` for a column of folds
-        (`data_curation.parts.assigned_parts`). By default the column ``split``, else ``split_strict``.
+        (`data_curation.splits.parts.assigned_parts`). By default the column ``split``, else ``split_strict``.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def split_dataset(
     data_curation.errors.AssignmentError
         If the split is neither a column nor a readable CSV of ids of this table.
     """
-    from data_curation.parts import assigned_parts
+    from data_curation.splits.parts import assigned_parts
 
     table = open_dataset(data)
     frame = table.frame()

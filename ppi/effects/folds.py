@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import networkx as nx
 import numpy as np
 
-from data_curation.leakage import similar_chains
+from data_curation.audit.leakage import similar_chains
 from ppi.complexes import Complex
 from ppi.effects.interfaces import Interface
 

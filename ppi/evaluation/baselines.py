@@ -54,7 +54,7 @@ def sequence_baselines(
     train, test
         Complexes to fit on, and ``N`` complexes to predict.
     hits
-        Similar chains of `test` and `train`; see `data_curation.leakage.similar_chains`.
+        Similar chains of `test` and `train`; see `data_curation.audit.leakage.similar_chains`.
 
     Returns
     -------

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from data_curation.html_page import html_page, html_table
+from data_curation.html_page import html_page
 from ppi.evaluation.development_tables import (
     development_sentences,
     development_table,
@@ -18,13 +17,22 @@ from ppi.evaluation.development_tables import (
     novelty_table,
     partner_table,
 )
-from ppi.evaluation.page import CAPTIONS, facts_table, html_image, series_table
+from ppi.evaluation.page import CAPTIONS, facts_table, series_table
 
 _CAPTIONS = {
     **CAPTIONS,
     "strata": "The model beside baselines: all complexes and by novelty, with 95 % intervals.",
     "calibration": CAPTIONS["calibration"].replace("by identity to training", "by novelty"),
 }
+
+
+class _Section(NamedTuple):
+    """A table with the text above it and the image below it, each of which may be empty."""
+
+    heading: str
+    text: str
+    table: pd.DataFrame
+    image: str = ""
 
 
 def development_page(result: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
@@ -37,30 +45,24 @@ def development_page(result: Mapping[str, Any], images: Mapping[str, bytes]) -> 
     images
         PNG ``scatter``, ``strata`` and ``calibration``.
     """
-    return html_page(development_title(result), "\n".join(_sections(result, images)))
+    return html_page(
+        "ppi.evaluation",
+        "development.html",
+        title=development_title(result),
+        warnings=result["warnings"],
+        sections=_sections(result),
+        images=images,
+        captions=_CAPTIONS,
+    )
 
 
-def _sections(result: Mapping[str, Any], images: Mapping[str, bytes]) -> Iterator[str]:
+def _sections(result: Mapping[str, Any]) -> Iterator[_Section]:
     texts = development_sentences(result)
-    yield f"<h1>{html.escape(development_title(result))}</h1>"
-    for text in result["warnings"]:
-        yield f'<p class="warning">{html.escape(text)}.</p>'
-    yield from _section("", texts["scores"], development_table(result))
-    yield html_image("scatter", images, _CAPTIONS)
-    yield from _section("By novelty", texts["unscored"], novelty_table(result))
-    yield html_image("strata", images, _CAPTIONS)
-    yield from _section("Partners", texts["partners"], partner_table(result))
-    yield from _section("Intervals", texts["intervals"], interval_table(result))
-    yield html_image("calibration", images, _CAPTIONS)
+    yield _Section("", texts["scores"], development_table(result), "scatter")
+    yield _Section("By novelty", texts["unscored"], novelty_table(result), "strata")
+    yield _Section("Partners", texts["partners"], partner_table(result))
+    yield _Section("Intervals", texts["intervals"], interval_table(result), "calibration")
     if result["within_target"]:
-        yield from _section("Series of the model", "", series_table(result))
-    yield from _section("Folds", "", fold_table(result))
-    yield from _section("What was evaluated", "", facts_table(result))
-
-
-def _section(heading: str, text: str, table: pd.DataFrame) -> Iterator[str]:
-    if heading:
-        yield f"<h2>{heading}</h2>"
-    if text:
-        yield f"<p>{html.escape(text)}</p>"
-    yield html_table(table)
+        yield _Section("Series of the model", "", series_table(result))
+    yield _Section("Folds", "", fold_table(result))
+    yield _Section("What was evaluated", "", facts_table(result))

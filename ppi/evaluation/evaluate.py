@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from safetensors.torch import save
 
-from data_curation.clustering import mmseqs_version
-from data_curation.files import check_writable_file, check_writable_folder, refuse_overwriting
-from data_curation.leakage import similar_chains
+from data_curation.audit.leakage import similar_chains
+from data_curation.splits.clustering import mmseqs_version
 from ppi.datasets import SHIPPED_DATASET, data_labels, open_dataset, split_dataset
 from ppi.devices import choose_device
 from ppi.embedding.units import say_truncated
@@ -22,7 +21,7 @@ from ppi.errors import InputError, PpiWarning
 from ppi.evaluation.baselines import embedding_baselines, sequence_baselines
 from ppi.evaluation.embedding_features import mean_embeddings
 from ppi.evaluation.neighbours import highest_identity
-from ppi.evaluation.report import write_json, write_report
+from ppi.evaluation.report import check_outputs, write_json, write_report
 from ppi.evaluation.scoring import Scored, describe
 from ppi.evaluation.strata import all_chains_known
 from ppi.io.tables import ComplexTable
@@ -89,27 +88,22 @@ def evaluate(
 
         It can be written as JSON: an unknown value is None, never NaN.
 
-    Warns
-    -----
-    ppi.errors.PpiWarning
-        If the model was trained on some of the complexes, or on another split of the data; or complexes were
-        shortened.
-
     Raises
     ------
     ppi.errors.PpiError
         If the data, an option or the model is wrong.
     data_curation.errors.CurationError
         If the result cannot be written or MMseqs2 is absent (both are checked first), or MMseqs2 fails.
+
+    Warns
+    -----
+    ppi.errors.PpiWarning
+        If the model was trained on some of the complexes, or on another split of the data; or complexes were
+        shortened.
     """
     if baselines not in get_args(Baselines):
         raise InputError(f"baselines is {baselines!r}; choose one of {', '.join(get_args(Baselines))}")
-    if output is not None:
-        check_writable_file(output)
-        if not isinstance(data, ComplexTable):
-            refuse_overwriting(output, [data])
-    if report is not None:
-        check_writable_folder(report)
+    check_outputs(data, output=output, report=report)
     place = choose_device(device)
     mmseqs_version()  # This raises before the work if MMseqs2 is absent.
     trained = model if isinstance(model, TrainedModel) else load_model(model)

@@ -49,7 +49,7 @@ def nearest_neighbour(
     test
         ``M`` complexes.
     hits
-        Result of `data_curation.leakage.similar_chains`, for the chains of both.
+        Result of `data_curation.audit.leakage.similar_chains`, for the chains of both.
 
     Returns
     -------

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from data_curation.html_page import html_figure, html_page, html_table
+from data_curation.html_page import html_page
 from ppi.evaluation.score_tables import (
     bootstrap_sentence,
     ceiling_sentence,
@@ -53,7 +51,22 @@ def evaluation_page(result: Mapping[str, Any], images: Mapping[str, bytes]) -> s
     """
     data = result["data"]
     title = f"{result['model']['name']} on {data['part']} of {data['split']}, {data['name']}"
-    return html_page(title, "\n".join(_sections(title, result, images)))
+    return html_page(
+        "ppi.evaluation",
+        "evaluation.html",
+        title=title,
+        warnings=result["warnings"],
+        sentences=(bootstrap_sentence(result), ceiling_sentence(result), unscored_sentence(result)),
+        strata=_strata(result),
+        capped=_strata(result, capped=True),
+        level=f"{result['coverage']['level']:.0%}",
+        coverage=coverage_table(result),
+        within_target=within_target_table(result) if result["within_target"] else None,
+        series=series_table(result) if result["within_target"] else None,
+        facts=facts_table(result),
+        images=images,
+        captions=CAPTIONS,
+    )
 
 
 def series_table(result: Mapping[str, Any]) -> pd.DataFrame:
@@ -75,61 +88,9 @@ def facts_table(result: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
-def html_image(
-    name: str, images: Mapping[str, bytes], captions: Mapping[str, str] = MappingProxyType(CAPTIONS)
-) -> str:
-    """Return the HTML of one of the PNG images, with its caption."""
-    return html_figure(images[name], "png", name, captions[name])
-
-
-def _sections(title: str, result: Mapping[str, Any], images: Mapping[str, bytes]) -> Iterator[str]:
-    yield f"<h1>{html.escape(title)}</h1>"
-    for text in result["warnings"]:
-        yield f'<p class="warning">{html.escape(text)}.</p>'
-    for text in (bootstrap_sentence(result), ceiling_sentence(result), unscored_sentence(result)):
-        yield f"<p>{html.escape(text)}</p>"
-    yield "<p>RMSE and MAE in pKd units; Kendall is tau-b.</p>"
-    yield from _scores(result)
-    yield html_image("scatter", images)
-    yield html_image("strata", images)
-    yield html_image("residuals", images)
-    yield "<h2>Intervals</h2>"
-    level = f"{result['coverage']['level']:.0%}"
-    yield (
-        f"<p>Coverage of the {level} intervals, and their mean width in pKd units. The level is promised for "
-        "one complex of each new group, so coverage with the groups counted alike is its test.</p>"
-    )
-    yield html_table(coverage_table(result))
-    yield html_image("calibration", images)
-    yield "<h2>Ranking within a target</h2>"
-    yield from _within_target(result)
-    yield "<h2>Capped labels</h2>"
-    yield (
-        "<p>The same predictions against abs(log10(Kd / M + 1e-10)), the label of arXiv 2505.20036, which "
-        "caps pKd at 10: to compare with its table only.</p>"
-    )
-    yield from _scores(result, capped=True)
-    yield "<h2>What was evaluated</h2>"
-    yield html_table(facts_table(result))
-
-
-def _scores(result: Mapping[str, Any], *, capped: bool = False) -> Iterator[str]:
+def _strata(result: Mapping[str, Any], *, capped: bool = False) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the heading and the scores of each stratum that has enough complexes."""
     for stratum in result["strata"]:
         if stratum["scored"]:
             heading = f"{stratum['name']} (n = {stratum['n']:,} in {stratum['groups']:,} groups)"
-            yield f"<h3>{html.escape(heading)}</h3>"
-            yield html_table(score_table(result, stratum["name"], capped=capped))
-
-
-def _within_target(result: Mapping[str, Any]) -> Iterator[str]:
-    if not result["within_target"]:
-        yield "<p>No PDB entry has eight complexes.</p>"
-        return
-    series = result["within_target"][result["model"]["name"]]["series"]
-    yield (
-        f"<p>Spearman within each of {len(series)} PDB entries with at least 8 complexes (a complex and its "
-        "mutants); intervals of the bootstrap over entries.</p>"
-    )
-    yield html_table(within_target_table(result))
-    yield "<p>Of the model, entry by entry:</p>"
-    yield html_table(series_table(result))
+            yield heading, score_table(result, stratum["name"], capped=capped)

@@ -6,19 +6,60 @@ import io
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from data_curation.files import atomic_file, atomic_folder
+from data_curation.files import (
+    atomic_file,
+    atomic_folder,
+    check_writable_file,
+    check_writable_folder,
+    refuse_overwriting,
+)
 from ppi.evaluation.development_page import development_page
 from ppi.evaluation.figures import calibration_figure, residual_figure, scatter_figure, strata_figure
 from ppi.evaluation.page import evaluation_page
+from ppi.io.tables import ComplexTable
 
 #: Files of a report except its figures.
 PAGE_FILE, RESULT_FILE, ROWS_FILE = "report.html", "report.json", "predictions.csv"
 _DOTS_PER_INCH = 130
+
+
+def check_outputs(
+    data: str | os.PathLike[str] | ComplexTable,
+    *,
+    output: str | os.PathLike[str] | None,
+    report: str | os.PathLike[str] | None,
+) -> None:
+    """Check, before the work, that a result can be written without overwriting the data.
+
+    Parameters
+    ----------
+    data
+        Table that is evaluated.
+    output
+        JSON file for the result, or None.
+    report
+        Folder for the report, or None.
+
+    Raises
+    ------
+    data_curation.errors.OutputError
+        If an output cannot be written, or is the data.
+    """
+    written: list[Path] = []
+    if output is not None:
+        written.append(check_writable_file(output))
+    if report is not None:
+        folder = check_writable_folder(report)
+        written += [folder / name for name in (PAGE_FILE, RESULT_FILE, ROWS_FILE)]
+    if not isinstance(data, ComplexTable):
+        for path in written:
+            refuse_overwriting(path, [data])
 
 
 def write_report(folder: str | os.PathLike[str], result: Mapping[str, Any], rows: pd.DataFrame) -> None:

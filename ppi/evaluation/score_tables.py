@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,12 +91,12 @@ def score_cell(score: Mapping[str, float | None], *, percent: bool = False) -> s
     return f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
-def number(value: float | None, *, percent: bool = False) -> str:
-    """Return a number with two decimals, or in per cent; a dash for None."""
-    if value is None:
+def number(value: float | None, digits: int = 2, *, percent: bool = False) -> str:
+    """Return a number with some decimals, or in per cent with one; a dash for None and NaN."""
+    if value is None or math.isnan(value):
         return "-"
     # Adding 0.0 makes a rounded -0.0 positive.
-    return f"{100 * value:.1f}%" if percent else f"{round(value, 2) + 0.0:.2f}"
+    return f"{100 * value:.1f}%" if percent else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def bootstrap_sentence(result: Mapping[str, Any]) -> str:

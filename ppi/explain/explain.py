@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from data_curation.structures import read_structure
+from data_curation.structures.chains import read_structure
 from heads.base import Head
 from heads.pad import PooledAttentionAddition
 from ppi.complexes import Complex

@@ -29,7 +29,7 @@ def track_png(explanation: Explanation) -> bytes:
     figure = Figure(figsize=(15, 1.9 * len(parts)), layout="constrained")
     for axes, (label, rows) in zip(figure.subplots(len(parts), 1, squeeze=False)[:, 0], parts, strict=True):
         _draw_track(axes, label, rows, limit)
-    return _png(figure)
+    return png_of(figure)
 
 
 def attention_png(explanation: Explanation) -> bytes | None:
@@ -41,7 +41,7 @@ def attention_png(explanation: Explanation) -> bytes | None:
     image = axes.imshow(explanation.attention, cmap="viridis", aspect="auto", origin="lower")
     axes.set(xlabel="residue of the receptor", ylabel="residue of the ligand")
     figure.colorbar(image, ax=axes, label="attention, mean of both directions")
-    return _png(figure)
+    return png_of(figure)
 
 
 def _rows_of(table: pd.DataFrame, label: ChainLabels) -> pd.DataFrame:
@@ -65,7 +65,8 @@ def _draw_track(axes: Axes, label: ChainLabels, rows: pd.DataFrame, limit: float
     track.set(ylim=(0, 1), ylabel="interface")
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure) -> bytes:
+    """Return a figure as a PNG image."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
     return stream.getvalue()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from data_curation.html_page import html_figure, html_page, html_table
+from data_curation.html_page import html_page
 from ppi.explain.explain import Explanation
 from ppi.explain.figures import attention_png, track_png
 
@@ -48,8 +47,14 @@ def explanation_page(explanations: Sequence[Explanation]) -> str:
     """Return the page."""
     title = f"What carries the prediction for {', '.join(item.complex.id for item in explanations[:3])}"
     title += f" and {len(explanations) - 3} more" if len(explanations) > 3 else ""
-    body = [f"<h1>{html.escape(title)}</h1>", f'<p class="warning">{html.escape(LIMITS)}</p>']
-    return html_page(title, "\n".join([*body, *(part for item in explanations for part in _sections(item))]))
+    return html_page(
+        "ppi.explain",
+        "explanation.html",
+        title=title,
+        limits=LIMITS,
+        captions={"track": _TRACK, "attention": _ATTENTION},
+        explanations=[_section(item) for item in explanations],
+    )
 
 
 def _lines(item: Explanation) -> Iterator[str]:
@@ -61,21 +66,21 @@ def _lines(item: Explanation) -> Iterator[str]:
         yield f"    {_name(row)}: {row['attribution']:+.3f} (interface {row['interface']:.2f})"
 
 
-def _sections(item: Explanation) -> Iterator[str]:
-    yield f"<h2>{html.escape(item.complex.id)}</h2>"
-    yield f"<p>{html.escape(sum_sentence(item))}</p>"
-    kind = "" if item.faithfulness.faithful else ' class="warning"'
-    yield f"<p{kind}>{html.escape(str(item.faithfulness))}</p>"
-    yield html_figure(track_png(item), "png", f"attribution of {item.complex.id}", _TRACK)
-    attention = attention_png(item)
-    if attention is not None:
-        yield html_figure(attention, "png", f"attention in {item.complex.id}", _ATTENTION)
-    yield "<h3>Residues with the largest attributions</h3>"
+def _section(item: Explanation) -> dict[str, object]:
+    """Return what the page shows of a complex."""
     top = top_residues(item)
     numbers = ["attribution", "attribution_error", "pooling_weight", "interface"]
-    shown = top[numbers].map(lambda value: f"{value:.3f}").reset_index(drop=True)
-    shown.insert(0, "residue", [_name(row) for row in top.to_dict("records")])
-    yield html_table(shown)
+    residues = top[numbers].map(lambda value: f"{value:.3f}").reset_index(drop=True)
+    residues.insert(0, "residue", [_name(row) for row in top.to_dict("records")])
+    return {
+        "name": item.complex.id,
+        "sum": sum_sentence(item),
+        "faithful": item.faithfulness.faithful,
+        "faithfulness": str(item.faithfulness),
+        "track": track_png(item),
+        "attention": attention_png(item),
+        "residues": residues,
+    }
 
 
 def _name(row: dict) -> str:

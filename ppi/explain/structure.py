@@ -49,12 +49,9 @@ def colour_structure(explanation: Explanation, source: Path, target: Path, *, by
     opened = gzip.open if source.suffix.lower() == ".gz" else open
     with opened(source, "rt", encoding="latin-1") as file:
         text = file.read()
-    if _format(target) == _PDB:
-        with atomic_file(target) as temporary:
-            temporary.write_text(_coloured_pdb(text, numbers), encoding="latin-1")
-    else:
-        with atomic_file(target) as temporary:
-            _write_cif(text, numbers, temporary)
+    coloured = _coloured_pdb if _format(target) == _PDB else _coloured_cif
+    with atomic_file(target) as temporary:
+        temporary.write_text(coloured(text, numbers), encoding="latin-1")
 
 
 def check_formats(source: Path, target: Path) -> None:
@@ -100,21 +97,14 @@ def _coloured_pdb(text: str, numbers: dict[tuple[str, str], float]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write_cif(text: str, numbers: dict[tuple[str, str], float], target: Path) -> None:
-    import io
+def _coloured_cif(text: str, numbers: dict[tuple[str, str], float]) -> str:
+    from gemmi import cif
 
-    from Bio.PDB.MMCIF2Dict import MMCIF2Dict
-    from Bio.PDB.mmcifio import MMCIFIO
-
-    contents = MMCIF2Dict(io.StringIO(text))
-    chains, residues, codes = (
-        contents[f"_atom_site.{name}"] for name in ("auth_asym_id", "auth_seq_id", "pdbx_PDB_ins_code")
-    )
-    contents["_atom_site.B_iso_or_equiv"] = [
-        f"{numbers.get((chain, residue + code.strip('?.')), 0.0):.2f}"
-        for chain, residue, code in zip(chains, residues, codes, strict=True)
-    ]
-    writer = MMCIFIO()
-    writer.set_dict(contents)
-    with target.open("w", encoding="utf-8") as file:
-        writer.save(file)
+    document = cif.read_string(text)
+    atoms = document[0].get_mmcif_category("_atom_site.")
+    columns = (atoms[name] for name in ("auth_asym_id", "auth_seq_id", "pdbx_PDB_ins_code"))
+    # An absent insertion code is None or False.
+    places = ((chain, number + (code or "")) for chain, number, code in zip(*columns, strict=True))
+    atoms["B_iso_or_equiv"] = [f"{numbers.get(place, 0.0):.2f}" for place in places]
+    document[0].set_mmcif_category("_atom_site.", atoms)
+    return document.as_string()

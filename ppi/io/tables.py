@@ -271,7 +271,11 @@ def _separator(header: str) -> str:
     """Return the separator that gives columns of ligand and receptor, else the most frequent one."""
 
     def columns(separator: str) -> int:
-        names = {simple_name(name) for name in next(csv.reader([header], delimiter=separator))}
+        try:
+            cells = next(csv.reader([header], delimiter=separator))
+        except csv.Error:  # a cell is longer than any name
+            return 0
+        names = {simple_name(name) for name in cells}
         return len({"ligand", "receptor", "ligandsequences", "receptorsequences"} & names)
 
     return max(",;\t", key=lambda separator: (columns(separator), header.count(separator)))

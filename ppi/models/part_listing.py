@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from heads.names import HEADS, MIXERS, POOLINGS, PartTable
+from heads.names import ATTENTIONS, HEADS, MIXERS, POOLINGS, PartTable
 from heads.options import describe, options_of
 from ppi.models.readouts.names import READOUTS
 
@@ -36,6 +36,7 @@ class PartKind(NamedTuple):
 PART_KINDS = {
     "heads": PartKind(HEADS, 3, "--head-options", no_options=("heteroscedastic",)),
     "mixers": PartKind(MIXERS, 1, "--mixer-options"),
+    "attentions": PartKind(ATTENTIONS, 2, "--mixer-options.attention-options"),
     "poolings": PartKind(POOLINGS, 1, "--pooling-options"),
     "readouts": PartKind(READOUTS, 0, "--readout-options"),
 }

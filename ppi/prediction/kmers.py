@@ -25,15 +25,14 @@ class WordIndex:
     """
 
     def __init__(self, chains: Sequence[str]) -> None:
-        self._words = np.zeros(len(chains))
-        pairs = []
-        for number, chain in enumerate(chains):
-            words = _words_of(chain)
-            self._words[number] = len(words)
-            pairs.append(words * len(chains) + number)
-        joined = np.sort(np.concatenate(pairs)) if pairs else np.zeros(0, dtype=np.int64)
-        self._chains = (joined % max(len(chains), 1)).astype(np.int32)
-        self._starts = np.searchsorted(joined // max(len(chains), 1), np.arange(_WORDS + 1))
+        count = len(chains)
+        owner = np.repeat(np.arange(count), [len(chain) for chain in chains])
+        words = _all_words("".join(chains))
+        inside = owner[: len(words)] == owner[len(owner) - len(words) :]
+        joined = np.unique(words[inside] * count + owner[: len(words)][inside])
+        self._chains = (joined % max(count, 1)).astype(np.int32)
+        self._words = np.bincount(self._chains, minlength=count).astype(np.float64)
+        self._starts = np.searchsorted(joined // max(count, 1), np.arange(_WORDS + 1))
 
     def nearest(self, chain: str, most: int) -> np.ndarray:
         """Return the sorted numbers of at most `most` chains that share more words with a chain than chance
@@ -56,7 +55,14 @@ class WordIndex:
 
 def _words_of(chain: str) -> np.ndarray:
     """Return the distinct words of a chain as numbers."""
-    codes = _CODES[np.frombuffer(chain.encode("ascii"), dtype=np.uint8)]
+    return np.unique(_all_words(chain))
+
+
+def _all_words(text: str) -> np.ndarray:
+    """Return the number of the word that begins at each letter, but for the last letters."""
+    codes = _CODES[np.frombuffer(text.encode("ascii"), dtype=np.uint8)]
     count = max(len(codes) - _WORD + 1, 0)
-    places = np.stack([codes[place : place + count] for place in range(_WORD)])
-    return np.unique(len(_LETTERS) ** np.arange(_WORD) @ places)
+    numbers = np.zeros(count, dtype=np.int64)
+    for place in range(_WORD):
+        numbers += len(_LETTERS) ** place * codes[place : place + count]
+    return numbers

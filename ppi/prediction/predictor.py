@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from data_curation.records import HIGHEST_KELVIN, LOWEST_KELVIN
-from data_curation.structures import read_structure
+from data_curation.structures.chains import read_structure
 from ppi.complexes import Complex
 from ppi.devices import choose_device
 from ppi.effects.model import EffectModel

@@ -16,6 +16,7 @@ from torch import Tensor
 from data_curation.files import atomic_file
 from ppi.errors import ModelError, SettingsError
 from ppi.pretraining.optimiser import MOMENTUM
+from ppi.provenance import differences
 
 _FORMAT = 1
 
@@ -117,13 +118,10 @@ def refuse_other_run(path: Path, recorded: Mapping[str, Any], wanted: Mapping[st
     SettingsError
         If a key differs; the message gives each such key and both values.
     """
-    differing = [
-        f"{key} ({recorded.get(key)!r} there, {wanted.get(key)!r} here)"
-        for key in sorted({*recorded, *wanted})
-        if recorded.get(key) != wanted.get(key)
-    ]
-    if differing:
+    found = differences(recorded, wanted)
+    if found:
+        listed = ", ".join(f"{key} ({there!r} there, {here!r} here)" for key, there, here in found)
         raise SettingsError(
-            f"{path} belongs to another run; these differ: {', '.join(differing)}. Resume a run with the "
+            f"{path} belongs to another run; these differ: {listed}. Resume a run with the "
             "same corpus and settings, start a new one in another output, or prolong a run with --decay-from"
         )

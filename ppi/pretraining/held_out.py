@@ -77,7 +77,7 @@ def hold_out(
         If MMseqs2 is absent or fails.
     """
     try:
-        from data_curation.clustering import mmseqs_version, near_duplicates
+        from data_curation.splits.clustering import mmseqs_version, near_duplicates
     except ImportError as error:
         raise InputError(
             f"clustering a corpus needs a package that is not installed ({error}); prepare the corpus where "

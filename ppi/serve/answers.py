@@ -12,7 +12,7 @@ from ppi.serve.state import State
 
 #: Errors that any address of the interface may answer with.
 ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorAnswer} for code in (400, 401, 404, 408, 413, 415, 421, 422, 429, 500, 507)
+    code: {"model": ErrorAnswer} for code in (400, 401, 404, 405, 408, 409, 413, 415, 421, 422, 429, 500, 507)
 }
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from ppi.io.predictions import format_csv
+from ppi.io.tables import ComplexTable
 from ppi.serve.adapting import adapt_work, suggest_work
 from ppi.serve.answers import ERRORS, csv_answer, state_of
 from ppi.serve.batching import Options
@@ -29,7 +29,7 @@ from ppi.serve.schemas import (
     SuggestRequest,
     VariantsRequest,
 )
-from ppi.serve.work import explain_work, scan_work, screen_work
+from ppi.serve.work import Work, explain_work, scan_work, screen_work
 
 router = APIRouter(prefix="/api/v1", responses=ERRORS)
 router.include_router(job_router)
@@ -60,14 +60,16 @@ async def predict(request: Request, body: PredictRequest) -> Response:
 async def scan(request: Request, body: ScanRequest) -> Response:
     """Begin a scan of mutations."""
     table = await _job_complexes(request, body)
-    return _accepted(request, "scan", partial(scan_work, state_of(request).predictor, table, body))
+    return await _accepted(request, "scan", partial(scan_work, state_of(request).predictor, table, body))
 
 
 @router.post("/explain", response_model=Accepted, status_code=202)
 async def explain(request: Request, body: ExplainRequest) -> Response:
     """Begin to explain predictions."""
     table = await _job_complexes(request, body)
-    return _accepted(request, "explain", partial(explain_work, state_of(request).predictor, table, body))
+    return await _accepted(
+        request, "explain", partial(explain_work, state_of(request).predictor, table, body)
+    )
 
 
 @router.post("/screen", response_model=Accepted, status_code=202)
@@ -78,21 +80,23 @@ async def screen(request: Request, body: ScreenRequest) -> Response:
     receptors = await run_in_threadpool(sides_of, body.receptors, "receptor")
     check_screen(ligands, receptors, most_pairs=limits.max_screen_pairs, most_residues=limits.max_residues)
     work = partial(screen_work, state_of(request).predictor, ligands, receptors, body)
-    return _accepted(request, "screen", work)
+    return await _accepted(request, "screen", work)
 
 
 @router.post("/adapt", response_model=Accepted, status_code=202)
 async def adapt(request: Request, body: AdaptRequest) -> Response:
     """Begin to learn from measured variants, and to rank a pool if there is one."""
     given = await _variants(request, body)
-    return _accepted(request, "adapt", partial(adapt_work, state_of(request).predictor, given, body))
+    return await _accepted(request, "adapt", partial(adapt_work, state_of(request).predictor, given, body))
 
 
 @router.post("/suggest", response_model=Accepted, status_code=202)
 async def suggest(request: Request, body: SuggestRequest) -> Response:
     """Begin to choose which variants to measure next."""
     given = await _variants(request, body)
-    return _accepted(request, "suggest", partial(suggest_work, state_of(request).predictor, given, body))
+    return await _accepted(
+        request, "suggest", partial(suggest_work, state_of(request).predictor, given, body)
+    )
 
 
 async def _variants(request: Request, body: VariantsRequest) -> MeasuredVariants:
@@ -100,15 +104,15 @@ async def _variants(request: Request, body: VariantsRequest) -> MeasuredVariants
     return await run_in_threadpool(variants_of, body, most_measured=limits.max_measured, most=limits.max_pool)
 
 
-async def _job_complexes(request: Request, body: ComplexesRequest) -> Any:
+async def _job_complexes(request: Request, body: ComplexesRequest) -> ComplexTable:
     limits = state_of(request).settings
     return await run_in_threadpool(
         complexes_of, body, most=limits.max_job_complexes, most_residues=limits.max_job_residues
     )
 
 
-def _accepted(request: Request, kind: str, work: Any) -> Response:
-    begun = state_of(request).jobs.submit(kind, work)
+async def _accepted(request: Request, kind: str, work: Work) -> Response:
+    begun = await run_in_threadpool(state_of(request).jobs.submit, kind, work)  # it may write to the disk
     where = f"{router.prefix}/jobs/{begun.id}"
     return JSONResponse(
         {"id": begun.id, "kind": kind, "state": begun.state}, 202, headers={"Location": where}

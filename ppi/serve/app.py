@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import get_args
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,10 +22,18 @@ from ppi.provenance import package_version
 from ppi.serve.api import router
 from ppi.serve.guard import Guard
 from ppi.serve.refusals import RefusedError, of_error, of_validation
+from ppi.serve.schemas import Acquisition, Liability
 from ppi.serve.settings import ServeSettings
 from ppi.serve.state import State
 
 _HERE = Path(__file__).parent
+_TABS = {
+    "predict": "Predict",
+    "scan": "Scan mutations",
+    "screen": "Screen",
+    "explain": "Explain",
+    "adapt": "Learn from variants",
+}
 
 
 def create_app(predictor: Predictor, settings: ServeSettings | None = None, description: str = "") -> FastAPI:
@@ -74,6 +84,9 @@ def _add_pages(app: FastAPI, state: State) -> None:
             "model": state.predictor.trained.name,
             "limits": state.settings,
             "asks_for_token": state.settings.token is not None,
+            "tabs": _TABS,
+            "acquisitions": get_args(Acquisition),
+            "liabilities": get_args(Liability),
         }
         return templates.TemplateResponse(request, "page.html", values)
 
@@ -89,11 +102,21 @@ def _add_pages(app: FastAPI, state: State) -> None:
 
 
 def _add_errors(app: FastAPI) -> None:
-    async def answer(_: Request, error: Exception) -> Response:
-        return _refusal_of(error).response()
+    async def answer(request: Request, error: Exception) -> Response:
+        response = _refusal_of(error).response()
+        if response.status_code == 405:
+            response.headers["Allow"] = _allowed(app, request.url.path)
+        return response
 
     for kind in (RefusedError, PpiError, CurationError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
+
+
+def _allowed(app: FastAPI, path: str) -> str:
+    """Return the methods of an address; Starlette names those of its first route only."""
+    described = app.openapi()["paths"].items()
+    fitting = (methods for form, methods in described if re.fullmatch(re.sub(r"{\w+}", "[^/]+", form), path))
+    return ", ".join(sorted(method.upper() for methods in fitting for method in methods)) or "GET"
 
 
 def _refusal_of(error: Exception) -> RefusedError:

@@ -102,33 +102,34 @@ class Batcher:
             return batch
 
     def _answer(self, batch: list[_Waiting]) -> None:
-        if len(batch) > 1:
-            try:
-                answers = self._together(batch)
-            except Exception as error:
-                # One request is wrong: alone, each gets its own answer or error.
-                _LOG.debug("%d requests are predicted one by one: %s", len(batch), error)
-            else:
-                for item, answer in zip(batch, answers, strict=True):
-                    item.answer.set_result(answer)
+        """Answer requests in one call; if one of them is wrong, in two calls for half of them each."""
+        if not batch:
+            return
+        try:
+            answers = self._together(batch)
+        except Exception as error:  # it belongs to who waits for the answer
+            if len(batch) == 1:
+                batch[0].answer.set_exception(error)
                 return
-        for item in batch:
-            try:
-                item.answer.set_result(self._predict(item.table, item.options))
-            except Exception as error:  # it belongs to who waits for the answer
-                item.answer.set_exception(error)
+            _LOG.debug("%d requests are divided: %s", len(batch), error)
+            half = len(batch) // 2
+            self._answer(batch[:half])
+            self._answer(batch[half:])
+        else:
+            for item, answer in zip(batch, answers, strict=True):
+                item.answer.set_result(answer)
 
     def _together(self, batch: list[_Waiting]) -> list[pd.DataFrame]:
         complexes = [complex_ for item in batch for complex_ in item.table.complexes]
         columns = pd.concat([item.table.columns for item in batch], ignore_index=True)
-        found = self._predict(ComplexTable(complexes, columns), batch[0].options)
+        options = batch[0].options
+        found = self._predictor.predict(
+            ComplexTable(complexes, columns),
+            temperature_kelvin=options.temperature_kelvin,
+            truncate=options.truncate,
+        )
         ends = pd.Series([len(item.table) for item in batch]).cumsum().tolist()
         return [
             found.iloc[end - len(item.table) : end].reset_index(drop=True)
             for item, end in zip(batch, ends, strict=True)
         ]
-
-    def _predict(self, table: ComplexTable, options: Options) -> pd.DataFrame:
-        return self._predictor.predict(
-            table, temperature_kelvin=options.temperature_kelvin, truncate=options.truncate
-        )

@@ -81,15 +81,19 @@ class Guard:
         headers = Headers(scope=scope)
         self._check_host(headers.get("host", ""))
         self._check_token(scope["path"], headers.get("authorization", ""))
+        self._check_body(scope["method"], headers)
+
+    def _check_body(self, method: str, headers: Headers) -> None:
+        """Refuse a body that is compressed, too large by its own account, or of another type."""
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise RefusedError(415, "the body is compressed; send it as plain JSON")
-        if scope["method"] == "POST":
-            kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-            if kind != "application/json":
-                raise RefusedError(415, f"the content type is {kind[:60]!r}; send application/json")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:20]) > self._settings.max_body_bytes:
             raise too_large(self._settings.max_body_bytes)
+        has_body = length != "0" or "transfer-encoding" in headers
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if method == "POST" and has_body and kind != "application/json":
+            raise RefusedError(415, f"the content type is {kind[:60]!r}; send application/json")
 
     def _check_host(self, given: str) -> None:
         """Refuse names of hosts that are not ours: a foreign page may have pointed its own name to us."""

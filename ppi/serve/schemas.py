@@ -38,7 +38,7 @@ Text = Annotated[str, AfterValidator(_characters)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Record(_Strict):

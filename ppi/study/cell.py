@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -19,7 +18,8 @@ from data_curation.errors import CurationError
 from data_curation.files import atomic_file, atomic_folder
 from ppi.datasets import split_dataset
 from ppi.devices import choose_device
-from ppi.errors import InputError, PpiError
+from ppi.errors import PpiError
+from ppi.io import json_files
 from ppi.messages import show_messages
 from ppi.models.folder import TrainedModel, load_model
 from ppi.prediction.engine import predict_members
@@ -49,7 +49,7 @@ def write_cell(folder: Path, cell: Cell, split: StudySplit) -> None:
     with atomic_folder(folder) as temporary:
         text = yaml.safe_dump(cell.settings.flat(), sort_keys=False)
         (temporary / SETTINGS_FILE).write_text(text, encoding="utf-8")
-        (temporary / CELL_FILE).write_text(json.dumps(task, indent=2) + "\n", encoding="utf-8")
+        json_files.write_json(temporary / CELL_FILE, task)
 
 
 def run_cell(folder: Path, *, device: str = "auto", store: str | os.PathLike[str] | None = None) -> None:
@@ -100,23 +100,18 @@ def run_cell(folder: Path, *, device: str = "auto", store: str | os.PathLike[str
         rows.append(part_rows(name, part).assign(predicted=predicted.mean))
     with atomic_file(folder / PREDICTIONS_FILE) as temporary:
         pd.concat(rows).to_csv(temporary, index=False)
-    with atomic_file(folder / RESULT_FILE) as temporary:
-        temporary.write_text(json.dumps(_result(trained, task, place), indent=2) + "\n", encoding="utf-8")
+    json_files.write_json(folder / RESULT_FILE, _result(trained, task, place))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a file of a cell.
+    """Read ``cell.json`` or ``result.json``.
 
     Raises
     ------
     InputError
         If it cannot be read.
     """
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); delete the folder of this cell") from error
-    return content
+    return json_files.read_json(path, "delete the folder of this cell")
 
 
 def _validation_identity(folder: Path) -> np.ndarray:

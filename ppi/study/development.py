@@ -13,15 +13,15 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from data_curation.clustering import mmseqs_version
-from data_curation.files import check_writable_file, check_writable_folder, refuse_overwriting
-from data_curation.leakage import similar_chains
+from data_curation.audit.leakage import similar_chains
+from data_curation.files import check_writable_folder
+from data_curation.splits.clustering import mmseqs_version
 from ppi.datasets import SHIPPED_DATASET, open_dataset
 from ppi.devices import choose_device
 from ppi.errors import InputError, TrainingError
 from ppi.evaluation.development import OutOfFold, describe_development
 from ppi.evaluation.partners import draw_partners
-from ppi.evaluation.report import PAGE_FILE, RESULT_FILE, ROWS_FILE, write_development_report, write_json
+from ppi.evaluation.report import check_outputs, write_development_report, write_json
 from ppi.io.tables import ComplexTable
 from ppi.provenance import code_provenance, source_label, table_sha256
 from ppi.study.fold_run import Baselines, FoldRun
@@ -96,7 +96,7 @@ def cross_validate(
     settings = settings or recipe_settings()
     if baselines not in get_args(Baselines):
         raise InputError(f"baselines is {baselines!r}; it must be {' or '.join(get_args(Baselines))}")
-    _check_outputs(data, output, report)
+    check_outputs(data, output=output, report=report)
     place = choose_device(device)
     if baselines == "sequence":
         mmseqs_version()
@@ -138,22 +138,6 @@ def cross_validate(
     if report is not None:
         write_development_report(report, result, out_of_fold.frame())
     return result
-
-
-def _check_outputs(
-    data: str | os.PathLike[str] | ComplexTable,
-    output: str | os.PathLike[str] | None,
-    report: str | os.PathLike[str] | None,
-) -> None:
-    written: list[Path] = []
-    if output is not None:
-        written.append(check_writable_file(output))
-    if report is not None:
-        folder = check_writable_folder(report)
-        written += [folder / name for name in (PAGE_FILE, RESULT_FILE, ROWS_FILE)]
-    if not isinstance(data, ComplexTable):
-        for path in written:
-            refuse_overwriting(path, [data])
 
 
 @contextmanager

@@ -19,9 +19,11 @@ from ppi.errors import TrainingError
 from ppi.evaluation.baselines import SEQUENCE_BASELINES, TRAIN_MEAN, entry_weights, sequence_baselines
 from ppi.evaluation.development import OutOfFold, constant_half_width
 from ppi.evaluation.partners import score_partners
+from ppi.io.json_files import read_json, write_json
 from ppi.models.folder import TrainedModel, load_model
 from ppi.prediction.novelty import NoveltyIndex
 from ppi.prediction.predictor import Predictor
+from ppi.provenance import differences
 from ppi.study.folds import Fold
 from ppi.training.run import train
 from ppi.training.settings import TrainSettings
@@ -32,6 +34,7 @@ PARTNER_SCORES = ("pkd", "partner_score")
 Baselines = Literal["sequence", "none"]
 TASK_FILE, RESULT_FILE, MODEL_FOLDER = "task.json", "result.json", "model"
 _ROWS_FILE, _WRONG_FILE = "rows.parquet", "partners.parquet"
+_ADVICE = "delete the folder of this fold"
 
 
 @dataclass(frozen=True)
@@ -83,16 +86,13 @@ class FoldRun:
                     f"{self.folder}: the folder has other files and no {TASK_FILE}; choose another --work "
                     "folder"
                 )
-            with atomic_file(task) as temporary:
-                temporary.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+            write_json(task, asked)
             return
-        found = _read_json(task)
-        for name in {**found, **asked}:
-            if found.get(name) != asked.get(name):
-                raise TrainingError(
-                    f"{self.folder}: this fold was begun with {name} {found.get(name)!r}, now it is "
-                    f"{asked.get(name)!r}; choose another --work folder, or delete this one"
-                )
+        for name, there, here in differences(read_json(task, _ADVICE, TrainingError), asked):
+            raise TrainingError(
+                f"{self.folder}: this fold was begun with {name} {there!r}, now it is {here!r}; choose "
+                "another --work folder, or delete this one"
+            )
 
     def run(self, hits: pd.DataFrame | None, *, device: str, store: str | os.PathLike[str] | None) -> None:
         """Train the model, or load it if it is trained already; predict, and write the result last.
@@ -100,8 +100,8 @@ class FoldRun:
         Parameters
         ----------
         hits
-            From `data_curation.leakage.similar_chains`, of the chains that are predicted in all others; None
-            where no baseline needs them.
+            From `data_curation.audit.leakage.similar_chains`, of the chains that are predicted in all others;
+            None where no baseline needs them.
         device, store
             See `ppi.prediction.engine.predict_members`.
 
@@ -140,8 +140,7 @@ class FoldRun:
         _write_frame(
             self.folder / _WRONG_FILE, pd.DataFrame({name: list(values) for name, values in columns.items()})
         )
-        with atomic_file(self.folder / RESULT_FILE) as temporary:
-            temporary.write_text(json.dumps(self._facts(trained), indent=2) + "\n", encoding="utf-8")
+        write_json(self.folder / RESULT_FILE, self._facts(trained))
 
     def read(self) -> tuple[OutOfFold, dict[str, Any]]:
         """Return the result of `run`: the out-of-fold rows, and facts.
@@ -153,7 +152,7 @@ class FoldRun:
         TrainingError
             If a file cannot be read.
         """
-        facts = _read_json(self.folder / RESULT_FILE)
+        facts = read_json(self.folder / RESULT_FILE, _ADVICE, TrainingError)
         rows = _read_frame(self.folder / _ROWS_FILE)
         wrong = _read_frame(self.folder / _WRONG_FILE)
         baselines = {name: rows.pop(name).to_numpy() for name in SEQUENCE_BASELINES if name in rows}
@@ -189,19 +188,11 @@ class FoldRun:
         }
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{path}: cannot be read ({error}); delete the folder of this fold") from error
-    return content
-
-
 def _read_frame(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{path}: cannot be read ({error}); delete the folder of this fold") from error
+        raise TrainingError(f"{path}: cannot be read ({error}); {_ADVICE}") from error
 
 
 def _write_frame(path: Path, frame: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ppi.evaluation.bootstrap import groups_of
+from ppi.evaluation.score_tables import number
 from ppi.evaluation.strata import NOVELTY_IDENTITY
 from ppi.io.markdown import markdown_table
 from ppi.provenance import code_provenance
@@ -109,7 +110,7 @@ def _scores(table: pd.DataFrame) -> list[str]:
             "predictor": _name(row),
             "seeds": row["seeds"] if row["kind"] == "configuration" else "-",
             **{title: _cell(row, key) for key, title in titles.items()},
-            "s a cell": _number(row["training_seconds"], 0),
+            "s a cell": number(row["training_seconds"], 0),
         }
         for _, row in table.iterrows()
     ]
@@ -126,9 +127,9 @@ def _novelty_and_ensemble(table: pd.DataFrame) -> list[str]:
             "all": _cell(row, "test_spearman"),
             similar: _cell(row, "test_similar_spearman"),
             new: _cell(row, "test_new_spearman"),
-            "all, ensemble": _number(row["test_spearman_ensemble"]),
-            f"{similar}, ensemble": _number(row["test_similar_spearman_ensemble"]),
-            f"{new}, ensemble": _number(row["test_new_spearman_ensemble"]),
+            "all, ensemble": number(row["test_spearman_ensemble"]),
+            f"{similar}, ensemble": number(row["test_similar_spearman_ensemble"]),
+            f"{new}, ensemble": number(row["test_new_spearman_ensemble"]),
         }
         for _, row in table.iterrows()
     ]
@@ -167,8 +168,8 @@ def _pairs(pairs: pd.DataFrame) -> list[str]:
             "second": row["second"],
             "difference": f"{row['difference']:+.3f}",
             "95 % interval": f"{row['lower']:+.3f} to {row['upper']:+.3f}",
-            "p": _number(row["p"], 4),
-            "p, Holm": _number(row["p_holm"], 4),
+            "p": number(row["p"], 4),
+            "p, Holm": number(row["p_holm"], 4),
         }
         for _, row in pairs.iterrows()
     ]
@@ -186,8 +187,8 @@ def _ranks(plan: StudyPlan, ranks: pd.DataFrame) -> list[str]:
     rows = [
         {
             "configuration": row["configuration"],
-            "mean rank": _number(row["rank"]),
-            "95 % interval": f"{_number(row['lower'])} to {_number(row['upper'])}",
+            "mean rank": number(row["rank"]),
+            "95 % interval": f"{number(row['lower'])} to {number(row['upper'])}",
         }
         for _, row in ranks.iterrows()
     ]
@@ -230,9 +231,5 @@ def _name(row: pd.Series) -> str:
 
 
 def _cell(row: pd.Series, name: str) -> str:
-    mean, deviation = _number(row[f"{name}_mean"]), row[f"{name}_sd"]
-    return mean if np.isnan(deviation) else f"{mean} +- {_number(deviation)}"
-
-
-def _number(value: float, digits: int = 2) -> str:
-    return "-" if np.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+    mean, deviation = number(row[f"{name}_mean"]), row[f"{name}_sd"]
+    return mean if np.isnan(deviation) else f"{mean} +- {number(deviation)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -49,10 +48,6 @@ def write_study_report(plan: StudyPlan, failures: Sequence[Failure]) -> pd.DataF
     if len(ranks):
         with atomic_file(plan.folder / "rank.png") as temporary:
             rank_figure(ranks).savefig(temporary, dpi=_DOTS_PER_INCH)
-    _write_text(plan.folder / "report.md", study_page(plan, table, pairs, ranks, failures))
+    with atomic_file(plan.folder / "report.md") as temporary:
+        temporary.write_text(study_page(plan, table, pairs, ranks, failures), encoding="utf-8")
     return table
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

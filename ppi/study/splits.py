@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from data_curation.audit.leakage import similar_chains
 from data_curation.files import atomic_folder
-from data_curation.leakage import similar_chains
-from data_curation.parts import split_and_fold
+from data_curation.splits.parts import split_and_fold
 from ppi.datasets import SHIPPED_DATASET, open_dataset, split_dataset
 from ppi.errors import SettingsError
 from ppi.evaluation.baselines import sequence_baselines
 from ppi.evaluation.neighbours import highest_identity
+from ppi.io.json_files import read_json, write_json
 from ppi.io.tables import ComplexTable
 from ppi.prediction.novelty import pair_identities
 from ppi.provenance import table_sha256
@@ -108,7 +108,7 @@ def reference_rows(split: StudySplit, folder: Path) -> pd.DataFrame:
         If MMseqs2 is absent or fails, or the folder cannot be written.
     """
     facts, path = folder / _FACTS, folder / ROWS_FILE
-    if facts.exists() and json.loads(facts.read_text())["sha256"] == split.sha256:
+    if facts.exists() and read_json(facts, f"delete {folder}")["sha256"] == split.sha256:
         return read_rows(path)
     train = split.table.part("train")
     parts = {part: split.table.part(part) for part in PARTS}
@@ -121,9 +121,7 @@ def reference_rows(split: StudySplit, folder: Path) -> pd.DataFrame:
     rows = rows.assign(**sequence_baselines(train, complexes, hits))
     with atomic_folder(folder) as temporary:
         rows.to_csv(temporary / ROWS_FILE, index=False)
-        (temporary / _FACTS).write_text(
-            json.dumps({"sha256": split.sha256, **split.counts()}, indent=2) + "\n"
-        )
+        write_json(temporary / _FACTS, {"sha256": split.sha256, **split.counts()})
     return read_rows(path)
 
 

@@ -16,8 +16,8 @@ import pandas as pd
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
-from data_curation.clustering import mmseqs_version
 from data_curation.files import check_writable_folder
+from data_curation.splits.clustering import mmseqs_version
 from heads.base import Head
 from ppi.backbones.base import Unit
 from ppi.datasets import SHIPPED_DATASET, data_labels, open_dataset, split_dataset

@@ -12,8 +12,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_only
 
-from data_curation.files import atomic_file
 from ppi.errors import TrainingError
+from ppi.io.json_files import read_json, write_json
+from ppi.provenance import differences
 from ppi.training.member import LAST
 
 _LOG = logging.getLogger(__name__)
@@ -91,8 +92,7 @@ class Workspace:
         elif self.resume and self._first:
             _LOG.info("there is no unfinished run at %s; starting a new one", self.folder)
         if self._first:
-            with atomic_file(self.folder / _REQUEST) as temporary:
-                temporary.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+            write_json(self.folder / _REQUEST, asked)
 
     def member(self, number: int) -> Path:
         """Return the folder of a member; it is created if it does not exist."""
@@ -111,19 +111,12 @@ class Workspace:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _check(self, request: dict[str, Any]) -> None:
-        try:
-            found = json.loads((self.folder / _REQUEST).read_text())
-        except (OSError, ValueError) as error:
+        found = read_json(self.folder / _REQUEST, "delete the folder", TrainingError)
+        for name, there, here in differences(_flat(found), _flat(request)):
             raise TrainingError(
-                f"{self.folder}/{_REQUEST}: cannot be read ({error}); delete the folder"
-            ) from error
-        there, here = _flat(found), _flat(request)
-        for name in {**there, **here}:
-            if there.get(name) != here.get(name):
-                raise TrainingError(
-                    f"{self.folder}: the unfinished run has {name} {there.get(name)!r}, but this one has "
-                    f"{here.get(name)!r}; use the same settings and data, or delete the folder"
-                )
+                f"{self.folder}: the unfinished run has {name} {there!r}, but this one has {here!r}; use the "
+                "same settings and data, or delete the folder"
+            )
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

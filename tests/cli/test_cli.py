@@ -19,6 +19,7 @@ import pytest
 import torch
 from conftest import REPOSITORY, random_complex
 
+from heads.names import ATTENTIONS, MIXERS
 from ppi.backbones.residue import ResidueBackbone
 from ppi.cli import main
 from ppi.io.predictions import COLUMNS
@@ -489,6 +490,16 @@ def test_train_on_a_language_model_and_predict(
     capsys.readouterr()
     assert run("predict", table_path, "--model", tmp_path / "m") == 1
     assert "trained on random-esm2-8m-seed1 v1 layers 6" in capsys.readouterr().err
+
+
+def test_info_lists_the_mixers_and_attentions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("info", "mixers") == 0
+    printed = capsys.readouterr().out
+    for name in (*MIXERS, *ATTENTIONS):
+        assert re.search(rf"^{name} +(0|n|n\^2|that)\b", printed, re.MULTILINE), name
+    assert "Chen et al. 2025, PowerAttention" in printed
+    assert run("info", "mixers", "model") == 1
+    assert "info mixers takes no folder" in capsys.readouterr().err
 
 
 def test_info_describes_a_model(tmp_path: Path, model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ def test_the_help_lists_every_verb_with_what_it_does(capsys: pytest.CaptureFixtu
     main(["--help"])
     printed = capsys.readouterr().out
     for name in VERBS:
-        summary = (inspect.getdoc(getattr(import_module(f"ppi.cli.{name}"), name)) or "").split("\n")
+        summary = (inspect.getdoc(app[name].default_command) or "").split("\n")
         assert re.search(
             rf"│ {name} +{re.escape(' '.join(summary[0].replace('`', '').split()[:3]))}", printed
         )

@@ -14,8 +14,8 @@ from conftest import random_complex
 
 import ppi.study.development
 import ppi.study.fold_run
-from data_curation.clustering import search
 from data_curation.errors import OutputError
+from data_curation.splits.clustering import search
 from ppi.cli import main
 from ppi.complexes import Complex
 from ppi.errors import InputError, TrainingError
@@ -35,7 +35,7 @@ SETTINGS = TrainSettings(head="hp", mixer="none", pooling="mean", max_epochs=2)
 def nothing_similar() -> Any:
     """Spare the searches of chains that are as good as random."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("data_curation.leakage.search", lambda *_, **__: search({}, {}))
+        patch.setattr("data_curation.audit.leakage.search", lambda *_, **__: search({}, {}))
         yield
 
 

@@ -91,6 +91,8 @@ def test_a_structure_is_coloured(tmp_path: Path, capsys: pytest.CaptureFixture, 
         writer.set_structure(PDBParser(QUIET=True).get_structure("1abc", structure))
         structure = structure.with_suffix(".cif")
         writer.save(str(structure))
+        with structure.open("a") as file:
+            file.write("_struct.title ''\ndata_MSE\n_chem_comp.id MSE\n")
     fasta = tmp_path / "a.fasta"
     fasta.write_text(f">a|ligand|H\n{ligand}\n>a|ligand|L\n{other}\n>a|receptor|A\n{SHORT.receptor[0]}\n")
     table, coloured = tmp_path / "table.csv", tmp_path / f"coloured.{suffix}"
@@ -106,6 +108,9 @@ def test_a_structure_is_coloured(tmp_path: Path, capsys: pytest.CaptureFixture, 
     if suffix == "pdb":
         lines = zip(before.splitlines(), after.splitlines(), strict=True)
         assert all(old[:60] == new[:60] and old[66:] == new[66:] for old, new in lines)
+    else:
+        assert "_struct.title ''" in after
+        assert "_chem_comp.id MSE" in after
     assert run(*words, "--coloured", structure) == 1
     assert "was read" in capsys.readouterr().err or structure.read_text() == before
     assert structure.read_text() == before

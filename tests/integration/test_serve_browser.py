@@ -104,3 +104,34 @@ def test_a_scan_by_keyboard(page: Any) -> None:
     page.press("#scan-sites", "Enter")
     page.locator(".report img").wait_for()
     assert "Hot spots" in page.locator(".report").inner_text()
+
+
+def test_measured_variants_a_plate_and_a_reload(page: Any) -> None:
+    page.click("#tab-adapt")
+    page.click("#adapt-example")
+    wait_for_text(page, "#adapt-wild")
+    wait_for_text(page, "#adapt-measured")
+    page.select_option("#adapt-next", "suggest")
+    wait_for_text(page, "#adapt-pool")
+    page.fill("#adapt-size", "5")
+    page.click("#adapt button.main")
+    result = page.locator("#adapt-result")
+    result.locator("td", has_text="E1").wait_for()
+    text = result.inner_text()
+    assert "Variants to measure next" in text
+    assert "one-hot ridge" in text
+    assert "8 variants: 0." in str(result.locator("svg.curve").get_attribute("aria-label"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    assert download.value.path().read_text().startswith("well,role,id,mutant,predicted")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 380
+    page.reload()
+    page.locator("#adapt-result td", has_text="E1").wait_for()
+    assert page.get_attribute("#tab-adapt", "aria-selected") == "true"
+
+
+def test_the_address_of_a_job_that_is_forgotten(page: Any, address: str) -> None:
+    page.goto(f"{address}/#{'0' * 32}")
+    page.reload()
+    page.locator("#predict-result .error").wait_for()
+    assert "forgets old jobs" in page.inner_text("#predict-result")

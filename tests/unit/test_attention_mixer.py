@@ -14,6 +14,7 @@ from heads.mixers.attention.base import Attention
 from heads.mixers.attention.softmax import SoftmaxAttention
 from heads.mixers.base import Mixer
 from heads.mixers.block import AttentionBlock, AttentionMixer
+from heads.mixers.rotary import rotated
 from heads.ragged import Segments
 
 DIM, HEADS = 48, 4
@@ -108,6 +109,10 @@ def test_dropout_works_in_training_only() -> None:
         ({"gate": "row"}, "gate of mixer attention is 'row'; it must be one of none, head, element"),
         ({"dropout": 1}, "it must be a number of at least 0 and below 1"),
         ({"hidden": 0}, "it must be a whole number of at least 1 or none"),
+        ({"standard_layers": [2], "depth": 2}, "standard_layers names block 2, but the blocks are 0 to 1"),
+        ({"standard_layers": [-1]}, "standard_layers of mixer attention is"),
+        ({"rotary": True, "heads": 16}, "rotary turns pairs of columns, but the width of a head is 3"),
+        ({"reuse_selection": True}, "needs an attention that selects, but SoftmaxAttention does not"),
         ({"attention": "hard"}, "there is no attention 'hard'; choose one of softmax"),
         ({"attention_options": {"window": 3}}, "attention softmax has no option 'window'; its options: none"),
     ],
@@ -132,3 +137,52 @@ def test_parts_declare_whether_order_matters() -> None:
         UndeclaredAttention(1, 2)
     assert not make().order_sensitive
     assert build_mixer("convbert", DIM).order_sensitive
+
+
+def test_standard_layers_are_softmax_and_count_in_the_order_sensitivity() -> None:
+    mixer = make(attention="relu", depth=3, standard_layers=[0, 2])
+    kinds = [type(each).__name__ for each in mixer.attentions]
+    assert kinds == ["SoftmaxAttention", "ReluAttention", "SoftmaxAttention"]
+    assert not mixer.order_sensitive
+    assert make(attention="power", depth=2, standard_layers=[0]).order_sensitive
+
+
+def test_rotary_scores_depend_on_distances_within_segments() -> None:
+    """A rotation by complex numbers is the reference; a shift of both rows changes no product."""
+    segments, width = Segments.from_lengths([9, 4]), 8
+    same = torch.randn(1, 2, width, dtype=torch.float64).expand(13, -1, -1)
+    found = rotated(same, segments)
+    places = torch.tensor([*range(9), *range(4)], dtype=torch.float64)
+    angles = places.unsqueeze(1) * 10_000.0 ** -(torch.arange(4, dtype=torch.float64) / 4)
+    turned = torch.complex(same[..., :4], same[..., 4:]) * torch.polar(
+        torch.ones(()).double(), angles
+    ).unsqueeze(1)
+    torch.testing.assert_close(found, torch.cat([turned.real, turned.imag], dim=2), atol=1e-5, rtol=1e-5)
+    products = torch.einsum("ihd,jhd->hij", found[:9], found[:9])
+    torch.testing.assert_close(products[:, :-1, :-1], products[:, 1:, 1:], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found[:4], found[9:])
+
+
+def test_a_rotary_mixer_knows_the_order() -> None:
+    mixer, values = make(rotary=True), rows()
+    assert mixer.order_sensitive
+    one = Segments.from_lengths([len(values)])
+    assert not torch.allclose(mixer(values, one).flip(0), mixer(values.flip(0), one))
+
+
+@pytest.mark.parametrize("name", ["block-sparse", "flex", "hierarchical", "native-sparse"])
+def test_later_blocks_reuse_the_selection_of_the_first(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {"flex": {"block": 8, "least": 1, "most": 2}, "hierarchical": {"chunk": 8, "top_k": 2}}
+    options = few.get(name, {"block": 8, "top_k": 2})
+    mixer = make(attention=name, attention_options=options, depth=3, reuse_selection=True)
+    seen: list[Any] = []
+    for attention in mixer.attentions:
+        attend = attention.attend
+        monkeypatch.setattr(
+            attention, "attend", lambda *args, do=attend: (seen.append(args[-1]), do(*args))[1]
+        )
+    found = mixer(rows(), SEGMENTS)
+    assert len(seen) == 3
+    assert all(each is seen[0] for each in seen)
+    chosen_anew = make(attention=name, attention_options=options, depth=3)(rows(), SEGMENTS)
+    assert not torch.allclose(found, chosen_anew)

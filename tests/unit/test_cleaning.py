@@ -8,27 +8,24 @@ from pathlib import Path
 import pytest
 from made_structures import write_structure
 
-from data_curation.cleaning import (
-    ANNOTATION_STEPS,
+from data_curation.cleaning.rules import (
     Finding,
     Rule,
-    Touched,
     chain_count,
     chain_on_both_sides,
-    clean,
     damaged_structure,
     impossible_temperature,
     lower_case_duplicate,
     malformed_mutation,
     repeated_mutation,
-    sequence_steps,
     shifted_numbering,
     short_chain,
     unknown_sequence,
     wild_type_mismatch,
 )
+from data_curation.cleaning.steps import ANNOTATION_STEPS, Touched, clean, sequence_steps
 from data_curation.records import BindingRecord
-from data_curation.sequences import Structures, with_structure_sequences
+from data_curation.sources.sequences import Structures, with_structure_sequences
 
 PEPTIDE = "ADLIAYLKQATKG"
 NONE = Structures({})

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from data_curation import clustering
-from data_curation.clustering import cluster, search
 from data_curation.errors import MMseqsError
-from data_curation.sources import read_sequence_table
+from data_curation.sources.tables import read_sequence_table
+from data_curation.splits import clustering
+from data_curation.splits.clustering import cluster, search
 
 ROWS = Path(__file__).resolve().parent.parent / "data" / "measured_rows.csv.gz"
 FIRST = read_sequence_table(ROWS)[0]

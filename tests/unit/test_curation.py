@@ -13,15 +13,17 @@ import pandas as pd
 import pytest
 from made_structures import write_structure
 
-from data_curation import clustering, pipeline, structures
-from data_curation.clustering import search
+from data_curation import pipeline
 from data_curation.errors import CurationError, MMseqsError, OutputError, SourceError
 from data_curation.files import sha256_of
 from data_curation.pipeline import CuratedDataset, Inputs, Options, curate
 from data_curation.processors import available_processors
-from data_curation.sequences import Structures
-from data_curation.sources import read_sequence_table
-from data_curation.strict import ALWAYS_TRAIN
+from data_curation.sources.sequences import Structures
+from data_curation.sources.tables import read_sequence_table
+from data_curation.splits import clustering
+from data_curation.splits.clustering import search
+from data_curation.splits.strict import ALWAYS_TRAIN
+from data_curation.structures import chains
 
 pytestmark = pytest.mark.usefixtures("every_pair_aligned")
 
@@ -105,7 +107,7 @@ def test_the_files_are_equal_byte_for_byte_whatever_the_threads(
     inputs: Inputs, curated: tuple[CuratedDataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     processors = 2 if available_processors() == 1 else 1
-    for module in (clustering, structures):
+    for module in (clustering, chains):
         monkeypatch.setattr(module, "available_processors", lambda: processors)
     curate(inputs, tmp_path / "two", MISSING)
     assert {path.name for path in (tmp_path / "two").iterdir()} == FILES

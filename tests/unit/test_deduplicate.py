@@ -7,7 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from data_curation.deduplicate import BETWEEN_SD, WITHIN_SD, CuratedComplex, deduplicate, precision_weight
+from data_curation.cleaning.deduplicate import (
+    BETWEEN_SD,
+    WITHIN_SD,
+    CuratedComplex,
+    deduplicate,
+    precision_weight,
+)
 from data_curation.records import BindingRecord
 
 HEAVY, LIGHT, ANTIGEN = "A" * 50, "G" * 40, "C" * 60

@@ -12,8 +12,8 @@ import pytest
 import torch
 from conftest import random_chain
 
-from data_curation.clustering import search
-from data_curation.leakage import similar_chains
+from data_curation.audit.leakage import similar_chains
+from data_curation.splits.clustering import search
 from ppi.complexes import Complex
 from ppi.embedding.engine import embed_units
 from ppi.errors import InputError, PpiWarning
@@ -46,7 +46,7 @@ class ConstantHalfWidth:
 @pytest.fixture
 def nothing_similar(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the searches of chains that are as good as random."""
-    monkeypatch.setattr("data_curation.leakage.search", lambda *_, **__: search({}, {}))
+    monkeypatch.setattr("data_curation.audit.leakage.search", lambda *_, **__: search({}, {}))
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +242,7 @@ def test_the_highest_identity_of_any_chain(
 
 
 def test_short_identical_chains_are_similar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data_curation.leakage.search", lambda *_, **__: search({}, {}))
+    monkeypatch.setattr("data_curation.audit.leakage.search", lambda *_, **__: search({}, {}))
     found = similar_chains(["MKVW", "GGS"], ["MKVW", "TTY"])
     assert found.to_dict("records") == [{"query": "MKVW", "target": "MKVW", "identity": 1.0}]
 

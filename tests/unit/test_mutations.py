@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from data_curation.errors import MutationError
-from data_curation.mutations import (
+from data_curation.structures.chains import StructureChain
+from data_curation.structures.mutations import (
     Mutation,
     apply_mutations,
     parse_mutation,
     parse_mutations,
     shift_that_fits,
 )
-from data_curation.structures import StructureChain
 
 
 def chain_of(sequence: str, *places: tuple[int, str]) -> StructureChain:

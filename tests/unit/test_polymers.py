@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data_curation.polymers import JoinedChain, join_fragments
+from data_curation.structures.polymers import JoinedChain, join_fragments
 
 POLYMER = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"
 

@@ -205,7 +205,7 @@ def test_held_out_sequences_can_be_taken_over(
 
 
 def test_what_clusters_may_be_absent_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "data_curation.clustering", None)
+    monkeypatch.setitem(sys.modules, "data_curation.splits.clustering", None)
     with pytest.raises(InputError, match=r"not installed .*--prepared.*--held-out"):
         prepare_corpus([text(tmp_path / "a", "MKVLAW")], tmp_path / "b", validation_fraction=0.2, seed=0)
     assert not (tmp_path / "b").exists()

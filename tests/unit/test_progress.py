@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from data_curation import clustering
+from data_curation.splits import clustering
 from ppi import progress
 from ppi.cli import main
 from ppi.messages import show_messages
@@ -99,7 +99,7 @@ def test_the_command_line_shows_messages_as_plain_lines_once(capsys: pytest.Capt
     capsys.readouterr()
     show_messages()
     logging.getLogger("ppi.training.run").info("member %d of %d", 1, 2)
-    logging.getLogger("data_curation.audit").info("searching")
+    logging.getLogger("data_curation.audit.run").info("searching")
     logging.getLogger("ppi.training.run").debug("not for a user")
     captured = capsys.readouterr()
     assert captured.err == "member 1 of 2\nsearching\n"

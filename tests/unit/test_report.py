@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data_curation.errors import OutputError
 from ppi.complexes import Complex
 from ppi.evaluation.figures import calibration_figure, scatter_figure
 from ppi.evaluation.markdown import format_report
 from ppi.evaluation.page import CAPTIONS
-from ppi.evaluation.report import write_report
+from ppi.evaluation.report import check_outputs, write_report
 from ppi.evaluation.score_tables import number, score_cell
 from ppi.evaluation.scoring import Scored, describe
 from ppi.io.tables import ComplexTable
@@ -85,6 +86,16 @@ def test_report_folder_is_complete_and_its_page_needs_no_other_file(
         assert text in page, text
 
 
+def test_a_report_never_overwrites_the_data(tmp_path: Path) -> None:
+    data = tmp_path / "predictions.csv"
+    data.touch()
+    check_outputs(data, output=tmp_path / "a.json", report=tmp_path / "report")
+    with pytest.raises(OutputError, match="predictions.csv: it is the input file"):
+        check_outputs(data, output=None, report=tmp_path)
+    with pytest.raises(OutputError, match="it is a folder"):
+        check_outputs(data, output=tmp_path, report=None)
+
+
 def test_predictions_stand_beside_what_is_known(
     tmp_path: Path, scored: Scored, result: dict[str, Any]
 ) -> None:
@@ -127,7 +138,8 @@ def test_figures_say_what_their_axes_are(scored: Scored, result: dict[str, Any])
 def test_cells() -> None:
     assert score_cell({"value": 0.456, "lower": 0.1, "upper": 0.6}) == "0.46 (0.10 to 0.60)"
     assert score_cell({"value": 0.456, "lower": None, "upper": None}, percent=True) == "45.6%"
-    assert (number(None), number(-0.001)) == ("-", "0.00")
+    assert (number(None), number(float("nan")), number(-0.001)) == ("-", "-", "0.00")
+    assert number(0.12345, 4) == "0.1235"
 
 
 def test_a_label_does_not_tell_where_a_file_lies(scored: Scored) -> None:

@@ -11,7 +11,7 @@ from Bio.PDB.PDBParser import PDBParser
 from Bio.SeqUtils import seq3
 from made_structures import residue, write_structure
 
-from data_curation.structures import read_structure
+from data_curation.structures.chains import read_structure
 from ppi.complexes import Complex
 from ppi.effects.mutations import Mutation
 from ppi.errors import InputError

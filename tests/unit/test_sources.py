@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from data_curation.censoring import censored_rows, read_skempi
 from data_curation.errors import SourceError
-from data_curation.sources import read_sequence_table, read_workbook
+from data_curation.sources.censoring import censored_rows, read_skempi
+from data_curation.sources.tables import read_sequence_table, read_workbook
 
 ROWS = Path(__file__).resolve().parent.parent / "data" / "measured_rows.csv.gz"
 

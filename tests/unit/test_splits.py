@@ -11,20 +11,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_curation.assignment import balance_features, deal
-from data_curation.audit import audit
-from data_curation.cleaning import ANNOTATION_STEPS, clean, sequence_steps
-from data_curation.deduplicate import deduplicate
+from data_curation.audit.leakage import audit_split, summarise
+from data_curation.audit.run import audit
+from data_curation.cleaning.deduplicate import deduplicate
+from data_curation.cleaning.steps import ANNOTATION_STEPS, clean, sequence_steps
 from data_curation.errors import AssignmentError, SourceError
-from data_curation.immunoglobulin import mask_chains, reference_domains
-from data_curation.leakage import audit_split, summarise
-from data_curation.parts import assigned_parts, read_split
-from data_curation.protocols import make_split, sides_of, write_split
 from data_curation.records import Sides
-from data_curation.sequences import Structures
-from data_curation.similarity import similar_across, similar_peptides, strict_groups
-from data_curation.sources import read_sequence_table
-from data_curation.strict import ALWAYS_TRAIN, ReceptorSimilarity, strict_split
+from data_curation.sources.sequences import Structures
+from data_curation.sources.tables import read_sequence_table
+from data_curation.splits.assignment import balance_features, deal
+from data_curation.splits.immunoglobulin import mask_chains, reference_domains
+from data_curation.splits.parts import assigned_parts, read_split
+from data_curation.splits.protocols import make_split, sides_of, write_split
+from data_curation.splits.similarity import similar_across, similar_peptides, strict_groups
+from data_curation.splits.strict import ALWAYS_TRAIN, ReceptorSimilarity, strict_split
 
 pytestmark = pytest.mark.usefixtures("every_pair_aligned")
 
@@ -200,7 +200,7 @@ def test_what_the_receptor_families_missed_is_found_and_joined(
     whole = similarity.groups
     assert len(whole) > 3
     apart = [[name] for group in whole for name in group]
-    monkeypatch.setattr("data_curation.strict.receptor_groups", lambda *_, **__: apart)
+    monkeypatch.setattr("data_curation.splits.strict.receptor_groups", lambda *_, **__: apart)
     features = {name: np.ones(1) for name in sides}
     part = strict_split(ReceptorSimilarity(list(sides.values())), features)
     receptors = {value: set[str]() for value in part.values()}

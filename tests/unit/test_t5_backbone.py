@@ -18,6 +18,7 @@ from ppi.backbones.loading import Source
 from ppi.backbones.registry import build_backbone
 from ppi.backbones.t5 import T5Backbone, relative_buckets, t5_config
 from ppi.errors import BackboneError
+from ppi.explain.attention.backbone import observe_backbone
 
 PUBLISHED = {residue: token for token, residue in enumerate("ALGVSREDTIPKFQNYMHWCXBOUZ", start=3)}
 END = 1
@@ -221,3 +222,16 @@ def test_the_bias_has_rows_that_gpu_attention_takes() -> None:
     assert bias.shape == (4, 21, 21)
     assert bias.stride(2) == 1
     assert bias.stride(1) % 16 == 0
+
+
+@torch.inference_mode()
+def test_observed_weights_contain_the_bias(tmp_path: Path) -> None:
+    model, chain = tiny_random_t5(tmp_path), "MKTAYIAKQR"
+    model.set_attn_implementation("eager")
+    backbone = build_backbone(str(tmp_path), precision="float32")
+    assert isinstance(backbone, T5Backbone)
+    ids = torch.tensor([[*(PUBLISHED[residue] for residue in chain), END]])
+    expected = model(ids, output_attentions=True).attentions
+    views = observe_backbone(backbone, (chain,), (0,))
+    for view, weights in zip(views, expected, strict=True):
+        torch.testing.assert_close(view.weights, weights[0], atol=1e-5, rtol=1e-4)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 from torch import Tensor, nn
 
+from heads.about import About
 from heads.ragged import Segments
 
 
@@ -24,9 +26,12 @@ class Attention(nn.Module, ABC):
     ----------
     order_sensitive
         Whether the order of a segment's rows matters beyond the order of the results; each class declares it.
+    about
+        Source, cost and purpose, which ``ppi info mixers`` lists; None if the class does not state them.
     """
 
     order_sensitive: bool
+    about: ClassVar[About | None] = None
 
     def __init__(self, heads: int, width: int) -> None:
         super().__init__()
@@ -44,6 +49,11 @@ class Attention(nn.Module, ABC):
     def weights(self, query: Tensor, key: Tensor, segments: Segments) -> list[Tensor] | None:
         """Return the ``(H, n, n)`` weights of each segment of ``n`` rows; None if they are never formed."""
         return None
+
+    @property
+    def forms_weights(self) -> bool:
+        """Whether `weights` returns them."""
+        return type(self).weights is not Attention.weights
 
     def auxiliary_loss(self) -> Tensor | None:
         """Return the term of the last forward pass that training adds to the loss, or None.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from data_curation.structures import StructureChain
+from data_curation.structures.chains import StructureChain
 from ppi.complexes import UNKNOWN, Complex
 from ppi.effects.mutations import SIDES, Side
 from ppi.errors import InputError

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator
-
 import pandas as pd
 
-from data_curation.html_page import html_figure, html_page, html_table
+from data_curation.html_page import html_page
 from ppi.prediction.scanning.figures import heat_map_png
 from ppi.prediction.scanning.scan import Scan, ScannedComplex
 from ppi.prediction.scanning.summary import (
@@ -33,37 +30,32 @@ def scan_page(scan: Scan) -> str:
     """Return the page."""
     title = f"Scan of {', '.join(item.wild.id for item in scan.complexes[:3])}"
     title += f" and {len(scan.complexes) - 3} more" if len(scan.complexes) > 3 else ""
-    body = [f"<h1>{html.escape(title)}</h1>", f'<p class="warning">{html.escape(LIMITS)}</p>']
     return html_page(
-        title, "\n".join([*body, *(part for item in scan.complexes for part in _sections(item))])
+        "ppi.prediction.scanning",
+        "scan.html",
+        title=title,
+        limits=LIMITS,
+        caption=_CAPTION,
+        complexes=[_complex(item) for item in scan.complexes],
     )
 
 
-def _sections(item: ScannedComplex) -> Iterator[str]:
-    yield f"<h2>{html.escape(item.wild.id)}</h2>"
-    yield f"<p>{html.escape(familiarity_sentence(item))}</p>"
-    if item.prediction["warnings"]:
-        yield f'<p class="warning">{html.escape(item.prediction["warnings"])}</p>'
+def _complex(item: ScannedComplex) -> dict[str, object]:
+    """Return what the page shows of a complex; it leaves out tables without rows."""
     sites = site_table(item)
-    if len(sites):
-        yield html_figure(heat_map_png(item), "png", f"heat map of {item.wild.id}", _CAPTION)
-        yield "<h3>Hot spots</h3>"
-        yield html_table(_rounded(sites.head(_ROWS)))
-    worse = weakest_binders(item).head(_ROWS)
-    if len(worse):
-        yield "<h3>Mutants that weaken binding most</h3>"
-        yield html_table(_mutants(worse))
-    yield "<h3>Best stabilising mutants</h3>"
-    better = strongest_binders(item).head(_ROWS)
-    for sentence in filter(None, (no_gain_sentence(item), alanine_sentence(better))):
-        yield f"<p>{html.escape(sentence)}</p>"
-    if len(better):
-        yield html_table(_mutants(better))
-    known = item.table[item.table["measured_ddg"].notna()]
-    if len(known):
-        yield "<h3>Beside what was measured</h3>"
-        yield "<p>These mutants are among the measured complexes that the best estimate starts from.</p>"
-        yield html_table(_mutants(known.sort_values("measured_ddg", ascending=False), "measured_ddg"))
+    strongest = strongest_binders(item).head(_ROWS)
+    measured = item.table[item.table["measured_ddg"].notna()]
+    return {
+        "name": item.wild.id,
+        "familiarity": familiarity_sentence(item),
+        "warnings": item.prediction["warnings"],
+        "heat_map": heat_map_png(item) if len(sites) else None,
+        "sites": _rounded(sites.head(_ROWS)),
+        "weakest": _mutants(weakest_binders(item).head(_ROWS)),
+        "sentences": [*filter(None, (no_gain_sentence(item), alanine_sentence(strongest)))],
+        "strongest": _mutants(strongest),
+        "measured": _mutants(measured.sort_values("measured_ddg", ascending=False), "measured_ddg"),
+    }
 
 
 def _mutants(rows: pd.DataFrame, *more: str) -> pd.DataFrame:

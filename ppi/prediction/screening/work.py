@@ -16,15 +16,15 @@ import filelock
 import numpy as np
 
 from data_curation.errors import OutputError
-from data_curation.files import atomic_file
 from ppi.errors import InputError
+from ppi.io.json_files import read_json, write_json
 from ppi.io.sides import Side
 from ppi.models.files import WEIGHTS_HASH
 from ppi.prediction.screening.output import check_output, join_parts
 from ppi.prediction.screening.preparation import SIDE_RESIDUES, Parts
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import BLOCK_PAIRS, Targets
-from ppi.provenance import DISTRIBUTION, code_provenance
+from ppi.provenance import DISTRIBUTION, code_provenance, differences
 
 _LOG = logging.getLogger(__name__)
 _MANIFEST, _LOCK, _SIDES = "manifest.json", "lock", "sides-*.npz"
@@ -115,19 +115,14 @@ class WorkFolder:
     def _pin(self, pins: Mapping[str, Any]) -> None:
         path = self.path / _MANIFEST
         if not path.exists():
-            with atomic_file(path) as temporary:
-                temporary.write_text(json.dumps(pins, indent=2) + "\n")
+            write_json(path, pins)
             return
-        before = json.loads(path.read_text())
-        differing = [
-            f"{name} was {before.get(name)!r} and is {pins.get(name)!r}"
-            for name in sorted(before.keys() | pins.keys())
-            if before.get(name) != pins.get(name)
-        ]
-        if differing:
+        found = differences(read_json(path, "remove its folder"), pins)
+        if found:
+            listed = "; ".join(f"{name} was {before!r} and is {now!r}" for name, before, now in found)
             raise InputError(
-                f"{self.path} is of another screen: {'; '.join(differing)}. Give the same inputs and "
-                "settings again, or another output, or remove this folder"
+                f"{self.path} is of another screen: {listed}. Give the same inputs and settings again, or "
+                "another output, or remove this folder"
             )
         _LOG.info("continuing the screen in %s", self.path)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_curation.structures import read_structure
+from data_curation.structures.chains import read_structure
 from ppi.complexes import Complex
 from ppi.errors import InputError, ModelError
 from ppi.io.inputs import Inputs

@@ -1,110 +1,43 @@
-// The page: tabs, input and what happens on submit.
+// The page: what happens when a form is sent, and when the address names a job.
 
 import { get, post, save } from "./client.js";
 import { element } from "./elements.js";
-import { runJob } from "./jobs.js";
+import { clear, fail } from "./errors.js";
+import { byId, fill, setUpFields, setUpTabs } from "./fields.js";
+import { followJob, runJob } from "./jobs.js";
 import { cards } from "./predictions.js";
 
-const byId = (id) => document.getElementById(id);
-const SCREEN_COLUMNS = ["ligand", "receptor", "rank", "pkd", "pkd_lower", "pkd_upper", "kd_molar", "overlapping",
-  "novelty", "nearest_complex", "nearest_pkd", "warnings"];
+const text = (id) => byId(id).value;
+const words = (id) => text(id).split(/[\s,]+/).filter(Boolean);
+const given = (id) => text(id).trim() || null;
 
-function setUpTabs() {
-  const tabs = [...document.querySelectorAll('[role="tab"]')];
-  const choose = (chosen) => {
-    for (const tab of tabs) {
-      const selected = tab === chosen;
-      tab.setAttribute("aria-selected", String(selected));
-      tab.tabIndex = selected ? 0 : -1;
-      byId(tab.getAttribute("aria-controls")).hidden = !selected;
-    }
-  };
-  tabs.forEach((tab, number) => {
-    tab.addEventListener("click", () => choose(tab));
-    tab.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!step) return;
-      const next = tabs[(number + step + tabs.length) % tabs.length];
-      choose(next);
-      next.focus();
-    });
-  });
-}
-
-async function readInto(field, file) {
-  const form = field.form;
-  if (file.size > Number(document.body.dataset.maxBody)) {
-    fail(form, `${file.name} is too large for this page; use the command line.`);
-    return;
-  }
-  field.value = await file.text();
+// Does the work of a form, and shows its result or what is wrong.
+async function attempt(kind, work) {
+  const form = byId(kind);
+  const button = form.querySelector('[type="submit"]');
+  const target = byId(`${kind}-result`);
   clear(form);
-}
-
-function setUpFields() {
-  for (const field of document.querySelectorAll("textarea")) {
-    field.addEventListener("dragover", (event) => { event.preventDefault(); field.classList.add("over"); });
-    field.addEventListener("dragleave", () => field.classList.remove("over"));
-    field.addEventListener("drop", (event) => {
-      field.classList.remove("over");
-      const file = event.dataTransfer.files[0];
-      if (!file) return;
-      event.preventDefault();
-      readInto(field, file);
-    });
+  button.disabled = true;
+  target.replaceChildren(element("p", { class: "hint" }, "The server is working."));
+  try {
+    await work(target);
+  } catch (error) {
+    target.replaceChildren();
+    fail(form, error.message);
+  } finally {
+    button.disabled = false;
   }
-  for (const input of document.querySelectorAll("[data-file]")) {
-    input.addEventListener("change", () => input.files[0] && readInto(byId(input.dataset.file), input.files[0]));
-  }
-  for (const select of document.querySelectorAll("[data-example]")) {
-    select.addEventListener("change", async () => {
-      if (select.value) byId(select.dataset.example).value = await example(select.value);
-    });
-  }
-  byId("screen-example").addEventListener("click", async () => {
-    byId("screen-ligands").value = await example("peptides.fasta");
-    byId("screen-receptors").value = await example("proteins.fasta");
-  });
 }
 
-const example = async (name) => (await fetch(`/static/examples/${name}`)).text();
-
-function clear(form) {
-  const shown = byId(`${form.id}-error`);
-  shown.hidden = true;
-  shown.textContent = "";
-  for (const field of form.querySelectorAll("textarea")) field.removeAttribute("aria-invalid");
-}
-
-function fail(form, message) {
-  const shown = byId(`${form.id}-error`);
-  shown.textContent = message;
-  shown.hidden = false;
-  for (const field of form.querySelectorAll("textarea")) field.setAttribute("aria-invalid", "true");
-}
-
-function onSubmit(id, work) {
-  const form = byId(id);
-  form.addEventListener("submit", async (event) => {
+function onSubmit(kind, work) {
+  byId(kind).addEventListener("submit", (event) => {
     event.preventDefault();
-    const button = form.querySelector('[type="submit"]');
-    const target = byId(`${id}-result`);
-    clear(form);
-    button.disabled = true;
-    target.replaceChildren(element("p", { class: "hint" }, "The server is working."));
-    try {
-      await work(target);
-    } catch (error) {
-      target.replaceChildren();
-      fail(form, error.message);
-    } finally {
-      button.disabled = false;
-    }
+    attempt(kind, work);
   });
 }
 
 async function predict(target) {
-  const body = { text: byId("predict-text").value };
+  const body = { text: text("predict-text") };
   const { predictions } = await (await post("/predict", body)).json();
   const csv = element("button", {
     type: "button",
@@ -113,20 +46,74 @@ async function predict(target) {
   target.replaceChildren(element("p", { class: "row" }, csv), ...cards(predictions));
 }
 
-setUpTabs();
+function adapt(target) {
+  const next = text("adapt-next");
+  const body = { measured: text("adapt-measured"), wild: given("adapt-wild"), value: given("adapt-value") };
+  if (next !== "score") body.pool = next === "rank" ? text("adapt-pool") : given("adapt-pool");
+  if (next !== "suggest") return runJob("adapt", body, target);
+  const avoid = [...document.querySelectorAll('[name="avoid"]:checked')].map((box) => box.value);
+  return runJob("suggest", {
+    ...body,
+    avoid,
+    sites: words("adapt-sites"),
+    library: words("adapt-library"),
+    size: Number(text("adapt-size")),
+    plate: Number(text("adapt-plate")),
+    by: text("adapt-by"),
+    controls: byId("adapt-controls").checked,
+  }, target);
+}
+
+// The parts of the form that the next step needs.
+function showParts() {
+  for (const part of document.querySelectorAll("[data-for]")) {
+    part.hidden = !part.dataset.for.split(" ").includes(text("adapt-next"));
+  }
+}
+
+// Shows the job that the address of the page names.
+async function showLinked(choose) {
+  const id = location.hash.slice(1);
+  if (!/^[0-9a-f]{32}$/.test(id)) return;
+  let job;
+  try {
+    job = await (await get(`/jobs/${id}`)).json();
+  } catch (error) {
+    byId("predict-result").replaceChildren(element("p", { class: "error" }, error.message));
+    return;
+  }
+  const kind = job.kind === "suggest" ? "adapt" : job.kind;
+  choose(kind);
+  byId("predict-result").replaceChildren();
+  await attempt(kind, (target) => followJob(job, target));
+}
+
+const choose = setUpTabs();
 setUpFields();
 onSubmit("predict", predict);
 onSubmit("scan", (target) => runJob("scan", {
-  text: byId("scan-text").value,
-  sites: byId("scan-sites").value.split(/[\s,]+/).filter(Boolean),
+  text: text("scan-text"),
+  sites: words("scan-sites"),
   alanine: byId("scan-alanine").checked,
 }, target));
-onSubmit("explain", (target) => runJob("explain", { text: byId("explain-text").value }, target));
+onSubmit("explain", (target) => runJob("explain", { text: text("explain-text") }, target));
 onSubmit("screen", (target) => runJob("screen", {
-  ligands: { text: byId("screen-ligands").value },
-  receptors: { text: byId("screen-receptors").value },
-  per: byId("screen-per").value,
-}, target, SCREEN_COLUMNS));
+  ligands: { text: text("screen-ligands") },
+  receptors: { text: text("screen-receptors") },
+  per: text("screen-per"),
+}, target));
+onSubmit("adapt", adapt);
+byId("adapt-next").addEventListener("change", showParts);
+showParts();
+byId("screen-example").addEventListener("click", () => fill({
+  "screen-ligands": "peptides.fasta", "screen-receptors": "proteins.fasta",
+}));
+byId("adapt-example").addEventListener("click", () => fill({
+  "adapt-measured": "hyhel10_measured.csv", "adapt-wild": "hyhel10_lysozyme.fasta", "adapt-pool": "hyhel10_pool.csv",
+}));
 document.querySelector("details").addEventListener("toggle", async () => {
   byId("model").textContent = await get("/model").then((answer) => answer.text(), (error) => error.message);
 });
+byId("token")?.addEventListener("change", () => showLinked(choose));
+window.addEventListener("hashchange", () => showLinked(choose));
+showLinked(choose);

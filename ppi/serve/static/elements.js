@@ -25,9 +25,9 @@ export function kdText(molar) {
   return `${Number((molar * factor).toPrecision(2))} ${unit}`;
 }
 
-// A cell of a table: Kd with its unit, other numbers with two decimals.
-export function cellText(name, value) {
+// A cell of a table: Kd with its unit, other numbers with decimals, nothing where a value is missing.
+export function cellText(name, value, decimals) {
   if (value === null || value === undefined) return "";
   if (name === "kd_molar") return kdText(value);
-  return typeof value === "number" && !Number.isInteger(value) ? value.toFixed(2) : String(value);
+  return typeof value === "number" ? value.toFixed(decimals) : String(value);
 }

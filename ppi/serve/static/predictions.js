@@ -4,7 +4,7 @@ import { element, kdText, shape } from "./elements.js";
 
 const LEAST = 2;
 const MOST = 16;
-const WIDTH = 600;
+const WIDTH = 520;
 
 export function cards(rows) {
   return rows.map(card);
@@ -19,7 +19,6 @@ function card(row) {
   const facts = [
     ["Kd", `${kdText(row.kd_molar)} (${kdText(10 ** -row.pkd_upper)} to ${kdText(10 ** -row.pkd_lower)})`],
     ["dG", `${row.dg_kcal_mol.toFixed(1)} kcal/mol`],
-    ["Familiarity", `${row.novelty || "not known"} to the model`],
     ["Nearest measured complex", near],
     ["The prediction starts from", start],
   ];
@@ -29,7 +28,8 @@ function card(row) {
     { class: "card" },
     element("h3", {}, row.id),
     element("p", { class: "row" }, element("span", { class: "big" }, `pKd ${row.pkd.toFixed(1)}`),
-      `90 % interval ${row.pkd_lower.toFixed(1)} to ${row.pkd_upper.toFixed(1)}`),
+      `90 % interval ${row.pkd_lower.toFixed(1)} to ${row.pkd_upper.toFixed(1)}`,
+      row.novelty ? element("span", { class: `badge ${row.novelty}` }, `${row.novelty} to the model`) : null),
     interval(row),
     element("dl", {}, ...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
   );
@@ -42,10 +42,10 @@ function interval(row) {
   const ticks = [];
   for (let pkd = Math.ceil(least / 2) * 2; pkd <= most; pkd += 2) {
     ticks.push(shape("line", { class: "axis", x1: x(pkd), x2: x(pkd), y1: 4, y2: 26 }),
-      shape("text", { x: x(pkd), y: 39 }, String(pkd)));
+      shape("text", { x: x(pkd), y: 41 }, String(pkd)));
   }
   const label = `pKd ${row.pkd.toFixed(1)}, from ${row.pkd_lower.toFixed(1)} to ${row.pkd_upper.toFixed(1)}`;
-  return shape("svg", { class: "interval", viewBox: `0 0 ${WIDTH} 42`, preserveAspectRatio: "xMinYMid", role: "img", "aria-label": label }, ...ticks,
+  return shape("svg", { class: "interval", viewBox: `0 0 ${WIDTH} 44`, role: "img", "aria-label": label }, ...ticks,
     shape("rect", { class: "bar", x: x(row.pkd_lower), y: 9, rx: 3, height: 12,
       width: Math.max(2, x(row.pkd_upper) - x(row.pkd_lower)) }),
     shape("circle", { class: "point", cx: x(row.pkd), cy: 15, r: 6 }));

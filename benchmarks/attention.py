@@ -1,0 +1,131 @@
+"""Time and peak memory of each attention, as ratios to softmax attention in the same run.
+
+    python benchmarks/attention.py --threads 2
+    python benchmarks/attention.py --names linear power --train
+    python benchmarks/attention.py --device cuda --precision bfloat16
+
+One segment of each length. Queries and keys of a residue share a signal with those of its neighbourhood and
+of one distant region, as in a folded chain; the cost of an attention that chooses its blocks by mass depends
+on that. Times are the best of the rounds, in which all attentions take turns. Peak memory is what an
+attention holds above its inputs at its worst. A ratio below 1 is faster, or smaller, than softmax.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import time
+from collections.abc import Callable
+from itertools import accumulate
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from heads.mixers.attention.base import Attention
+from heads.names import ATTENTIONS
+from heads.options import make_part
+from heads.ragged import Segments
+
+BASELINE = "softmax"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--names", nargs="+", choices=list(ATTENTIONS), default=list(ATTENTIONS))
+    parser.add_argument("--lengths", nargs="+", type=int, default=[500, 2000, 10000])
+    parser.add_argument("--heads", type=int, default=8)
+    parser.add_argument("--width", type=int, default=40, help="width of a head")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--train", action="store_true", help="forward and backward")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    found = []
+    for length in given.lengths:
+        segments = Segments.from_lengths([length], given.device)
+        parts = [
+            part.to(given.device, getattr(torch, given.precision)).requires_grad_(given.train)
+            for part in chain(length, given.heads, given.width)
+        ]
+        runs = {name: run_of(name, parts, segments) for name in dict.fromkeys([BASELINE, *given.names])}
+        memory = {name: peak(run, parts[0].device.type) for name, run in runs.items()}
+        taken: dict[str, list[float]] = {name: [] for name in runs}
+        for _ in range(given.rounds):
+            for name, run in runs.items():
+                taken[name].append(seconds(run, parts[0].device.type))
+        found += [
+            {"attention": name, "n": length, "ms": min(taken[name]) * 1e3, "MiB": memory[name] / 2**20}
+            for name in runs
+        ]
+    report(pd.DataFrame(found))
+
+
+def chain(length: int, heads: int, width: int) -> list[Tensor]:
+    """Return queries, keys and values in which neighbours, and the two halves of the chain, resemble."""
+    generator = torch.Generator().manual_seed(0)
+    regions = torch.randn(-(-length // 50), heads, width, generator=generator).repeat_interleave(50, 0)
+    signal = regions[:length] + regions[:length].roll(length // 2, 0)
+    return [
+        signal * share + torch.randn(length, heads, width, generator=generator) for share in (1.0, 1.0, 0.0)
+    ]
+
+
+def run_of(name: str, parts: list[Tensor], segments: Segments) -> Callable[[], None]:
+    """Return a function that computes an attention once, with gradients if the parts want them."""
+    torch.manual_seed(0)
+    (_, heads, width), training = parts[0].shape, parts[0].requires_grad
+    attention: Attention = make_part(ATTENTIONS, name, heads, width).to(parts[0].device).train(training)
+
+    def run() -> None:
+        with torch.set_grad_enabled(training):
+            mixed = attention(*parts, segments)
+            if training:
+                mixed.sum().backward()
+
+    return run
+
+
+def seconds(run: Callable[[], None], device: str) -> float:
+    """Return the seconds that one run takes."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def peak(run: Callable[[], None], device: str) -> int:
+    """Return the bytes that a run holds at its worst above what was held before."""
+    gc.collect()
+    if device == "cuda":
+        run()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        run()
+        return torch.cuda.max_memory_allocated() - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        run()
+    events = recorded.profiler.kineto_results.events()
+    changes = [(event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]"]
+    return max(accumulate(size for _, size in sorted(changes)), default=0)
+
+
+def report(found: pd.DataFrame) -> None:
+    """Print milliseconds and mebibytes, and the ratios to softmax."""
+    for what, unit in (("time", "ms"), ("memory", "MiB")):
+        table = found.pivot(index="attention", columns="n", values=unit).loc[found.attention.unique()]
+        ratios = table / table.loc[BASELINE]
+        print(f"\n{what}: {unit}, and ratios to {BASELINE}")
+        print(table.join(ratios, rsuffix=" ratio").round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Measure how much of a split's test part its training part already contains."""

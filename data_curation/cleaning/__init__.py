@@ -1,0 +1,1 @@
+"""Drop and correct rows, and combine repeated measurements of one complex."""

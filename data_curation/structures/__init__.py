@@ -1,0 +1,1 @@
+"""Read the protein chains of structure files, and apply mutations to them."""

@@ -1,0 +1,72 @@
+"""Linear attention with decay, in both directions, computed in blocks."""
+
+from __future__ import annotations
+
+from math import log2
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+
+from heads.about import About
+from heads.mixers.attention.base import Attention
+from heads.mixers.attention.blocks import Blocks
+from heads.options import Fraction
+from heads.ragged import Segments
+
+#: Rows of a block: products inside a block are dense.
+_BLOCK = 64
+_EPSILON = 1e-6
+
+
+class LinearAttention(Attention):
+    """``norm(sum_j lambda^|i - j| (silu(q_i) silu(k_j)) v_j)``, ``norm`` the root mean square over a head.
+
+    Source: Qin et al. 2024, "Various Lengths, Constant Speed: Efficient Language Modeling with Lightning
+    Attention" and "Lightning Attention-2". Inside a block the weights are formed; between blocks a running
+    sum of ``k v^T`` per head stands for all earlier (and later) rows. The norm replaces a denominator.
+
+    Parameters
+    ----------
+    heads, width
+        See `Attention`.
+    decay
+        Factor ``lambda`` per residue of distance of the head that sees farthest. The half-lives of the heads
+        grow geometrically from one residue to that of this head.
+    """
+
+    order_sensitive = True
+    about = About(
+        "Qin et al. 2024, Lightning Attention and Lightning Attention-2",
+        "n",
+        "Kernel attention with decay by distance, for long complexes at constant speed per residue.",
+    )
+
+    def __init__(self, heads: int, width: int, decay: Fraction = 0.999) -> None:
+        super().__init__(heads, width)
+        longest = -1 / log2(decay)
+        exponents = torch.linspace(0, 1, heads, dtype=torch.float64) if heads > 1 else torch.ones(1)
+        self.decays: Tensor
+        self.register_buffer("decays", (0.5 ** (1 / longest**exponents)).float(), persistent=False)
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
+        blocks = Blocks.of(segments, _BLOCK)
+        queries, keys, values = (blocks.split(part) for part in (silu(query), silu(key), value))
+        places = torch.arange(_BLOCK, device=query.device)
+        decay = self.decays.to(torch.promote_types(torch.float32, query.dtype))
+        inside = decay.view(-1, 1, 1) ** (places - places.unsqueeze(1)).abs()
+        from_start, to_end = (decay.view(-1, 1, 1) ** each.unsqueeze(1) for each in (places, _BLOCK - places))
+        near = ((queries @ keys.transpose(2, 3)) * inside).to(values.dtype) @ values
+        of_earlier, of_later = (
+            (keys * factor).to(values.dtype).transpose(2, 3) @ values for factor in (to_end, from_start)
+        )
+        far = decay**_BLOCK
+        states = [
+            blocks.earlier(of_earlier.to(decay.dtype), far),
+            blocks.later(of_later.to(decay.dtype), far),
+        ]
+        seen = torch.cat([queries * from_start, queries * to_end], dim=3)
+        total = near + seen.to(values.dtype) @ torch.cat(states, dim=2).to(values.dtype)
+        wide = total.to(decay.dtype)
+        normed = wide * (wide.square().mean(3, keepdim=True) + _EPSILON).rsqrt()
+        return blocks.join(normed.to(value.dtype))

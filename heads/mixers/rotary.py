@@ -1,0 +1,38 @@
+"""Rotary positions: queries and keys turn with their place in the segment."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from heads.ragged import Segments
+
+_BASE = 10_000.0
+
+
+def rotated(rows: Tensor, segments: Segments) -> Tensor:
+    """Turn pairs of columns by angles that are proportional to the position in the segment.
+
+    The product of a turned query and a turned key depends on the distance of their rows only (Su et al. 2021,
+    "RoFormer: Enhanced Transformer with Rotary Position Embedding"). Column ``c`` is paired with column
+    ``c + d / 2``.
+
+    Parameters
+    ----------
+    rows
+        ``(T, H, d)`` queries or keys, ``d`` even.
+    segments
+        Segments of the ``T`` rows; positions start at 0 in each.
+
+    Returns
+    -------
+    Tensor
+        ``(T, H, d)``.
+    """
+    half = rows.shape[2] // 2
+    places = torch.arange(len(rows), device=rows.device) - segments.offsets[segments.ids]
+    frequencies = _BASE ** -(torch.arange(half, device=rows.device, dtype=torch.float32) / half)
+    angles = (places.unsqueeze(1) * frequencies).unsqueeze(1)
+    cosine, sine = angles.cos().to(rows.dtype), angles.sin().to(rows.dtype)
+    first, second = rows[..., :half], rows[..., half:]
+    return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=2)
