@@ -127,6 +127,7 @@ ATTENTIONS = PartTable(
         "local": "heads.mixers.attention.local:LocalAttention",
         "power": "heads.mixers.attention.power:PowerAttention",
         "spans": "heads.mixers.attention.spans:SpansAttention",
+        "isolated": "heads.mixers.attention.isolated:IsolatedAttention",
         "block-sparse": "heads.mixers.attention.block_sparse:BlockSparseAttention",
         "flex": "heads.mixers.attention.flex:FlexAttention",
         "hierarchical": "heads.mixers.attention.hierarchical:HierarchicalAttention",

@@ -18,6 +18,9 @@ from heads.eager import run_eagerly
 
 LIGAND, RECEPTOR, BOTH = 0, 1, 2
 
+#: The chains of a segment, one after another: side (`LIGAND` or `RECEPTOR`) and number of rows of each.
+Chains = tuple[tuple[int, int], ...]
+
 
 @dataclass(frozen=True)
 class Segments:
@@ -31,29 +34,39 @@ class Segments:
         Number of rows of each segment, on the host.
     ids
         ``(T,)`` int64, the segment of each row.
+    chains
+        The chains of each segment, on the host; None if they are not known.
     """
 
     offsets: Tensor
     lengths: tuple[int, ...]
     ids: Tensor
+    chains: tuple[Chains, ...] | None = None
 
     @classmethod
-    def from_lengths(cls, lengths: Sequence[int], device: torch.device | str = "cpu") -> Segments:
+    def from_lengths(
+        cls,
+        lengths: Sequence[int],
+        device: torch.device | str = "cpu",
+        chains: Sequence[Chains] | None = None,
+    ) -> Segments:
         """Make segments of these lengths.
 
         Raises
         ------
         ValueError
-            If there is no segment, or one is empty.
+            If there is no segment, one is empty, or its chains have another number of rows.
         """
         if not lengths:
             raise ValueError("there are no segments; give the length of at least one")
         if min(lengths) < 1:
             empty = next(number for number, length in enumerate(lengths) if length < 1)
             raise ValueError(f"segment {empty} has {lengths[empty]} rows; each needs at least one")
+        if chains is not None and [sum(rows for _, rows in each) for each in chains] != list(lengths):
+            raise ValueError(f"segments of the lengths {list(lengths)} cannot have the chains {list(chains)}")
         offsets = torch.tensor([0, *accumulate(lengths)])
         ids = torch.repeat_interleave(torch.tensor(lengths), output_size=sum(lengths))
-        return cls(offsets, tuple(lengths), ids).to(device)
+        return cls(offsets, tuple(lengths), ids, None if chains is None else tuple(chains)).to(device)
 
     def __len__(self) -> int:
         return self.offsets.numel() - 1
@@ -70,7 +83,7 @@ class Segments:
 
     def to(self, device: torch.device | str) -> Segments:
         """Return the segments on another device."""
-        return Segments(_moved(self.offsets, device), self.lengths, _moved(self.ids, device))
+        return Segments(_moved(self.offsets, device), self.lengths, _moved(self.ids, device), self.chains)
 
     def take(self, order: Sequence[int]) -> tuple[Tensor, Segments]:
         """Return the rows of some segments, one segment after another.
@@ -86,7 +99,8 @@ class Segments:
             ``(T',)`` int64 indices of the rows, and the ``N`` segments among them.
         """
         device = self.offsets.device
-        taken = Segments.from_lengths([self.lengths[number] for number in order], device)
+        chains = None if self.chains is None else [self.chains[number] for number in order]
+        taken = Segments.from_lengths([self.lengths[number] for number in order], device, chains)
         shift = self.offsets[_moved(torch.tensor(order), device)] - taken.offsets[:-1]
         return torch.arange(taken.rows, device=device) + shift[taken.ids], taken
 
@@ -123,8 +137,9 @@ class Layout:
         unit_complex: Sequence[int],
         unit_role: Sequence[int],
         device: torch.device | str = "cpu",
+        chains: Sequence[Chains] | None = None,
     ) -> Layout:
-        """Make the layout of units of these lengths.
+        """Make the layout of units of these lengths, and of their chains if they are known.
 
         Raises
         ------
@@ -150,7 +165,7 @@ class Layout:
         sides = [count for _, count in of_sides] if paired else None
         complexes = [count for _, count in of_complexes]
         return cls(
-            units=Segments.from_lengths(lengths, device),
+            units=Segments.from_lengths(lengths, device, chains),
             sides=Segments.from_lengths(_grouped(lengths, sides), device) if sides else None,
             complexes=Segments.from_lengths(_grouped(lengths, complexes), device),
             units_of_sides=Segments.from_lengths(sides, device) if sides else None,
@@ -200,10 +215,15 @@ class RaggedBatch:
 
     @classmethod
     def from_units(
-        cls, values: Tensor, lengths: Sequence[int], unit_complex: Sequence[int], unit_role: Sequence[int]
+        cls,
+        values: Tensor,
+        lengths: Sequence[int],
+        unit_complex: Sequence[int],
+        unit_role: Sequence[int],
+        chains: Sequence[Chains] | None = None,
     ) -> RaggedBatch:
         """Make a batch of units with these lengths; see `Layout`."""
-        return cls(values, Layout.from_units(lengths, unit_complex, unit_role, values.device))
+        return cls(values, Layout.from_units(lengths, unit_complex, unit_role, values.device, chains))
 
     def __len__(self) -> int:
         return len(self.layout.complexes)
@@ -264,11 +284,14 @@ class RaggedBatch:
         roles = layout.unit_role[: layout.units_of_complexes.lengths[0]]
         spare = len(roles) + -(layout.units.rows + len(roles)) % multiple
         ends = [number * spare // len(roles) for number in range(len(roles) + 1)]
+        added = [end - start for start, end in pairwise(ends)]
+        chains = layout.units.chains
         return RaggedBatch.from_units(
             torch.cat([self.values, self.values.new_zeros(spare, self.values.shape[1])]),
-            [*layout.units.lengths, *(end - start for start, end in pairwise(ends))],
+            [*layout.units.lengths, *added],
             [*layout.unit_complex, *[len(self)] * len(roles)],
             [*layout.unit_role, *roles],
+            None if chains is None else [*chains, *(((LIGAND, rows),) for rows in added)],
         )
 
     def to(self, device: torch.device | str) -> RaggedBatch:
@@ -288,7 +311,7 @@ def _exchanged(batch: RaggedBatch) -> RaggedBatch:
     )
     rows, units = layout.units.take(order)
     roles = [LIGAND + RECEPTOR - layout.unit_role[unit] for unit in order]
-    return RaggedBatch.from_units(batch.values[rows], units.lengths, layout.unit_complex, roles)
+    return RaggedBatch.from_units(batch.values[rows], units.lengths, layout.unit_complex, roles, units.chains)
 
 
 def _with_both_sides(segments: Segments | None) -> Segments:

@@ -134,7 +134,7 @@ def compare_pairs_of(
 def embedded_sides(backbone: Backbone, sides: Sequence[Unit], unit: str) -> RaggedBatch:
     """Embed sides, each as a complex of its own."""
     cut = [tuple((chain,) for chain in side) if unit == "chain" else (side,) for side in sides]
-    encoded = [EncodedComplex(units, (LIGAND,) * len(units)) for units in cut]
+    encoded = [EncodedComplex.of_sides(units, (LIGAND,) * len(units)) for units in cut]
     return EmbeddedUnits.collect(embed_units(backbone, [u for units in cut for u in units])).gather(encoded)
 
 

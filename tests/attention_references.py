@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import torch
@@ -133,7 +133,7 @@ def block_sparse(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> T
     for head in range(heads):
         for number, rows in enumerate(blocks):
             others = [b for b in range(len(blocks)) if b != number]
-            others.sort(key=lambda b: -float(of_queries[number][head] @ of_keys[b][head]))
+            others.sort(key=lambda b: -float((of_queries[number][head] @ of_keys[b][head]).detach()))
             chosen = [number, *others[: attention.top_k - 1]]
             keys = [key[head, blocks[b]] for b in chosen]
             values, counts = [value[head, blocks[b]] for b in chosen], [1.0] * sum(map(len, keys))
@@ -257,6 +257,22 @@ def native_sparse(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> 
     return gates[..., :1] * by_block + gates[..., 1:2] * selected + gates[..., 2:] * near
 
 
+def isolated(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """The chains of a segment are those that `chains_of` gives to its length."""
+    chains = chains_of(value.shape[1])
+    chain = torch.tensor([number for number, (_, rows) in enumerate(chains) for _ in range(rows)])
+    sides = torch.tensor([side for side, _ in chains])[chain]
+    allowed = (chain.unsqueeze(1) == chain) | (sides.unsqueeze(1) != sides)
+    return masked(allowed, query, key, value)
+
+
+def chains_of(length: int) -> tuple[tuple[int, int], ...]:
+    """Return the chains that the tests give to a segment of this length: up to two on each side."""
+    cuts = [0, length // 3, length // 2, 3 * length // 4, length]
+    rows = [(number // 2, end - start) for number, (start, end) in enumerate(pairwise(cuts))]
+    return tuple(each for each in rows if each[1])
+
+
 REFERENCES: dict[str, Reference] = {
     "softmax": softmax,
     "uniform": uniform,
@@ -272,6 +288,7 @@ REFERENCES: dict[str, Reference] = {
     "gated": gated,
     "moh": moh,
     "recalibrated": recalibrated,
+    "isolated": isolated,
     "block-sparse": block_sparse,
     "flex": flex,
     "hierarchical": hierarchical,

@@ -50,6 +50,8 @@ class AttentionMixer(Mixer):
         "Deconstructing Attention").
     rotary
         Turn queries and keys by their positions, so that scores depend on the distance of residues.
+    reposition
+        With `rotary`, let the positions of each chain of a segment start at 0 (IR-Diffusion 2024).
     reuse_selection
         Let all blocks attend what the first one selects (Yang et al. 2024, "TidalDecode"); for an attention
         that selects: block-sparse, flex, hierarchical or native-sparse.
@@ -80,6 +82,7 @@ class AttentionMixer(Mixer):
         dropout: DropoutRate = 0.1,
         standard_layers: tuple[Annotated[int, Range(least=0)], ...] = (),
         rotary: bool = False,
+        reposition: bool = False,
         reuse_selection: bool = False,
     ) -> None:
         super().__init__()
@@ -94,13 +97,16 @@ class AttentionMixer(Mixer):
                 f"rotary turns pairs of columns, but the width of a head is {width}, which is odd; choose "
                 "another number of heads"
             )
+        if reposition and not rotary:
+            raise ValueError("reposition changes rotary positions, but rotary is false; set it to true")
         if standard_layers and max(standard_layers) >= depth:
             raise ValueError(
                 f"standard_layers names block {max(standard_layers)}, but the blocks are 0 to {depth - 1}"
             )
         makes = [SoftmaxAttention if layer in standard_layers else make_attention for layer in range(depth)]
         self.blocks = nn.ModuleList(
-            AttentionBlock(make(heads, width), gate, hidden or 2 * dim, dropout, rotary) for make in makes
+            AttentionBlock(make(heads, width), gate, hidden or 2 * dim, dropout, rotary, reposition)
+            for make in makes
         )
         self.order_sensitive = rotary or any(attention.order_sensitive for attention in self.attentions)
         self.reuse_selection = reuse_selection
@@ -135,15 +141,21 @@ class AttentionBlock(nn.Module):
     ----------
     attention
         Attention of ``H`` heads of width ``d``; the rows have the width ``D = H * d``.
-    gate, hidden, dropout, rotary
+    gate, hidden, dropout, rotary, reposition
         See `AttentionMixer`.
     """
 
     def __init__(
-        self, attention: Attention, gate: Gate, hidden: int, dropout: float, rotary: bool = False
+        self,
+        attention: Attention,
+        gate: Gate,
+        hidden: int,
+        dropout: float,
+        rotary: bool = False,
+        reposition: bool = False,
     ) -> None:
         super().__init__()
-        self.rotary = rotary
+        self.rotary, self.reposition = rotary, reposition
         dim = attention.heads * attention.width
         self.attention = attention
         self.norm = nn.LayerNorm(dim)
@@ -189,5 +201,5 @@ class AttentionBlock(nn.Module):
     def _turned(self, rows: Tensor, segments: Segments) -> tuple[Tensor, Tensor, Tensor]:
         query, key, value = self.projected(rows)
         if self.rotary:
-            query, key = rotated(query, segments), rotated(key, segments)
+            query, key = (rotated(part, segments, by_chain=self.reposition) for part in (query, key))
         return query, key, value

@@ -27,7 +27,8 @@ class UnitEmbeddings(ABC):
         lengths = [unit_length(unit) for unit in units]
         owners = [index for index, item in enumerate(complexes) for _ in item.units]
         roles = [role for item in complexes for role in item.roles]
-        return RaggedBatch.from_units(self.rows(units), lengths, owners, roles)
+        chains = [each for item in complexes for each in item.chains]
+        return RaggedBatch.from_units(self.rows(units), lengths, owners, roles, chains)
 
 
 class EmbeddedUnits(UnitEmbeddings):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from heads.names import EncodingUnit
-from heads.ragged import BOTH, LIGAND, RECEPTOR
+from heads.ragged import BOTH, LIGAND, RECEPTOR, Chains
 from ppi.backbones.base import Unit
 from ppi.complexes import Complex
 from ppi.errors import InputError, PpiWarning
@@ -15,10 +15,30 @@ from ppi.errors import InputError, PpiWarning
 
 @dataclass(frozen=True)
 class EncodedComplex:
-    """The units of one complex and their roles, ligand first."""
+    """The units of one complex and their roles, ligand first.
+
+    Attributes
+    ----------
+    units, roles
+        Units, and `LIGAND`, `RECEPTOR` or `BOTH` for each.
+    sides
+        Side of each chain of each unit.
+    """
 
     units: tuple[Unit, ...]
     roles: tuple[int, ...]
+    sides: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of_sides(cls, units: tuple[Unit, ...], roles: tuple[int, ...]) -> EncodedComplex:
+        """Make it from units whose chains belong to one side each."""
+        return cls(units, roles, tuple((role,) * len(unit) for unit, role in zip(units, roles, strict=True)))
+
+    @property
+    def chains(self) -> list[Chains]:
+        """Side and number of residues of each chain, for each unit."""
+        pairs = zip(self.units, self.sides, strict=True)
+        return [tuple(zip(sides, map(len, unit), strict=True)) for unit, sides in pairs]
 
     @property
     def residues(self) -> int:
@@ -36,14 +56,16 @@ def split_into_units(
 ) -> EncodedComplex:
     """Divide a complex into its chains or sides, or keep it as one unit (in both orders on request)."""
     if encoding_unit == "complex":
+        ligand, receptor = (LIGAND,) * len(item.ligand), (RECEPTOR,) * len(item.receptor)
         if both_orders:
-            return EncodedComplex((item.chains, item.receptor + item.ligand), (BOTH, BOTH))
-        return EncodedComplex((item.chains,), (BOTH,))
+            orders = (item.chains, item.receptor + item.ligand)
+            return EncodedComplex(orders, (BOTH, BOTH), (ligand + receptor, receptor + ligand))
+        return EncodedComplex((item.chains,), (BOTH,), (ligand + receptor,))
     if encoding_unit == "side":
-        return EncodedComplex((item.ligand, item.receptor), (LIGAND, RECEPTOR))
+        return EncodedComplex.of_sides((item.ligand, item.receptor), (LIGAND, RECEPTOR))
     units = tuple((chain,) for chain in item.chains)
     roles = (LIGAND,) * len(item.ligand) + (RECEPTOR,) * len(item.receptor)
-    return EncodedComplex(units, roles)
+    return EncodedComplex.of_sides(units, roles)
 
 
 def encode_complexes(
@@ -95,7 +117,7 @@ def encode_complexes(
                     "one more); use --truncate to shorten each of its chains in proportion"
                 )
             units = tuple(_shorten(unit, max_residues, item.id) for unit in cut.units)
-            cut = EncodedComplex(units, cut.roles)
+            cut = replace(cut, units=units)
         encoded.append(cut)
         truncated.append(over)
     return encoded, truncated

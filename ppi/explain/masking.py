@@ -90,6 +90,7 @@ class MaskedComplex:
             layout.units.lengths * states,
             np.repeat(np.arange(states), units).tolist(),
             layout.unit_role * states,
+            None if layout.units.chains is None else layout.units.chains * states,
         )
         if self._model.readout is None:
             return self._model(batch).pkd.double().mean(dim=0).cpu().numpy()

@@ -499,7 +499,9 @@ def test_info_lists_the_mixers_and_attentions(capsys: pytest.CaptureFixture[str]
         assert re.search(rf"^{name} +(0|n|n\^2|that)\b", printed, re.MULTILINE), name
     assert "Chen et al. 2025, PowerAttention" in printed
     assert run("info", "mixers", "model") == 1
-    assert "info mixers takes no folder" in capsys.readouterr().err
+    assert "there is no mixer 'model'; choose one of convbert" in capsys.readouterr().err
+    assert run("info", "attentions", "moh") == 0
+    assert "--mixer-options.attention-options.top-k" in capsys.readouterr().out
 
 
 def test_info_describes_a_model(tmp_path: Path, model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

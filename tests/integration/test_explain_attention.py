@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,8 @@ from ppi.io.tables import table_of
 from ppi.models.affinity import AffinityModel
 from ppi.models.config import ModelConfig
 from ppi.prediction.engine import predict_with
+from ppi.training.run import train
+from ppi.training.settings import TrainSettings
 
 WIDTH = 16
 
@@ -63,11 +64,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def encoder(folder: Path) -> Iterator[Esm2Backbone]:
+def encoder(folder: Path) -> Esm2Backbone:
     backbone = build_backbone(str(folder), precision="float32")
     assert isinstance(backbone, Esm2Backbone)
-    with torch.inference_mode():
-        yield backbone
+    return backbone.requires_grad_(False)
 
 
 def attention_model(**changes: Any) -> AffinityModel:
@@ -237,6 +237,9 @@ def test_attention_that_never_forms_weights_is_refused(
         views_of(model, complexes[0])
     with pytest.raises(InputError, match="mixer is 'none', which has no attention"):
         attention_blocks(attention_model(mixer="none", mixer_options={}))
+    reused = {"heads": 4, "depth": 2, "attention": "block-sparse", "reuse_selection": True}
+    with pytest.raises(InputError, match="reuse the selection of the first one"):
+        attention_blocks(attention_model(mixer_options=reused))
 
 
 def test_without_a_language_head_the_rest_is_shown(complexes: list[Complex]) -> None:
@@ -270,6 +273,25 @@ def test_the_command_writes_table_json_and_page(
     text = page.read_text()
     assert text.count("<img") == len(written.columns) - 4
     assert "http" not in text.replace("http://www.w3.org", "")
+
+
+def test_the_command_diagnoses_a_trained_mixer(
+    table_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = TrainSettings(
+        head="hp", mixer="attention", mixer_options={"heads": 4, "depth": 2}, members=2, max_epochs=1
+    )
+    train(table_path, output=tmp_path / "model", settings=settings)
+    heads, page = tmp_path / "heads.parquet", tmp_path / "page.html"
+    words = ("--model", tmp_path / "model", "--rows", "6", "--output", heads, "--html", page)
+    capsys.readouterr()
+    assert run("explain", "attention", table_path, *words) == 0
+    assert "16 heads in 4 layers" in capsys.readouterr().out
+    written = pd.read_parquet(heads)
+    assert written["member"].tolist() == [1] * 8 + [2] * 8
+    assert (written["importance"] > 0).all()
+    assert written["rmse_change"].notna().all()
+    assert page.read_text().count("<img") == written.notna().any().sum() - 4
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from heads.names import ATTENTIONS
 from heads.options import options_of
 from heads.ragged import Segments
 
-PAGE = (REPOSITORY / "docs" / "attention.md").read_text()
+PAGE = (REPOSITORY / "docs" / "guides" / "attention_variants.md").read_text()
 
 
 def test_the_table_lists_the_attentions_and_their_options() -> None:

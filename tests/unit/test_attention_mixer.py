@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from conftest import batch_of, random_complex
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from heads.build import build_mixer
+from heads.build import build_head, build_mixer
 from heads.mixers.attention.base import Attention
 from heads.mixers.attention.softmax import SoftmaxAttention
 from heads.mixers.base import Mixer
 from heads.mixers.block import AttentionBlock, AttentionMixer
 from heads.mixers.rotary import rotated
 from heads.ragged import Segments
+from ppi.backbones.residue import ResidueBackbone
+from ppi.complexes import Complex
 
 DIM, HEADS = 48, 4
 SEGMENTS = Segments.from_lengths([1, 3, 40, 7, 40])
@@ -112,6 +116,7 @@ def test_dropout_works_in_training_only() -> None:
         ({"standard_layers": [2], "depth": 2}, "standard_layers names block 2, but the blocks are 0 to 1"),
         ({"standard_layers": [-1]}, "standard_layers of mixer attention is"),
         ({"rotary": True, "heads": 16}, "rotary turns pairs of columns, but the width of a head is 3"),
+        ({"reposition": True}, "reposition changes rotary positions, but rotary is false; set it to true"),
         ({"reuse_selection": True}, "needs an attention that selects, but SoftmaxAttention does not"),
         ({"attention": "hard"}, "there is no attention 'hard'; choose one of softmax"),
         ({"attention_options": {"window": 3}}, "attention softmax has no option 'window'; its options: none"),
@@ -186,3 +191,39 @@ def test_later_blocks_reuse_the_selection_of_the_first(name: str, monkeypatch: p
     assert all(each is seen[0] for each in seen)
     chosen_anew = make(attention=name, attention_options=options, depth=3)(rows(), SEGMENTS)
     assert not torch.allclose(found, chosen_anew)
+
+
+def test_repositioned_chains_start_at_zero() -> None:
+    segments = Segments.from_lengths([9, 4], chains=[((0, 5), (1, 4)), ((0, 4),)])
+    same = torch.randn(1, 2, 8).expand(13, -1, -1)
+    found = rotated(same, segments, by_chain=True)
+    for chain in (found[5:9], found[9:]):
+        torch.testing.assert_close(chain, found[:4])
+    with pytest.raises(ValueError, match="positions of each chain need the chains of each segment"):
+        rotated(same, Segments.from_lengths([9, 4]), by_chain=True)
+    mixer = make(rotary=True, reposition=True)
+    values = torch.randn(13, DIM, dtype=torch.float64)
+    assert not torch.allclose(mixer(values, segments), make(rotary=True)(values, segments))
+
+
+@pytest.mark.parametrize("head", ["sc", "pad"])
+def test_heads_know_the_chains_of_their_units(head: str, random: np.random.Generator) -> None:
+    """Chains of one side are isolated in every form of a batch: as gathered, filled and exchanged."""
+    torch.manual_seed(0)
+    options = {"heads": 4, "attention": "isolated", "rotary": True, "reposition": True}
+    made = build_head(head, 48, "attention", mixer_options=options, symmetric=True).eval()
+    backbone = ResidueBackbone()
+    complexes = [random_complex(random, str(number), ligand=2, receptor=2) for number in range(3)]
+    batch = batch_of(backbone, complexes, made.encoding_unit, made.both_orders)
+    assert backbone.dim == batch.values.shape[1] == 48
+    chains = batch.units.chains
+    assert chains is not None
+    assert [rows for _, rows in chains[0]] == [len(each) for each in complexes[0].chains[: len(chains[0])]]
+    scores = made(batch)
+    torch.testing.assert_close(made(batch.filled(64))[:3], scores)
+    alone = batch_of(backbone, complexes[:1], made.encoding_unit, made.both_orders)
+    torch.testing.assert_close(made(alone), scores[:1])
+    swapped = [Complex(each.id, each.receptor, each.ligand) for each in complexes]
+    torch.testing.assert_close(
+        made(batch_of(backbone, swapped, made.encoding_unit, made.both_orders)), scores
+    )

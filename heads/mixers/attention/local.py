@@ -17,7 +17,7 @@ from heads.ragged import Segments
 class LocalAttention(Attention):
     """``sum_o softmax_o(q_i W + b)_o v_{i + o}`` over the offsets ``-window`` to ``window``.
 
-    Source: Walmer et al. 2026, "UPLiFT: Efficient Pixel-Dense Feature Upsampling with Local Attenders".
+    Source: "UPLiFT: Efficient Pixel-Dense Feature Upsampling with Local Attenders" (its local attender).
     Neighbours outside of the segment take no part in the softmax.
 
     Parameters
@@ -30,7 +30,7 @@ class LocalAttention(Attention):
 
     order_sensitive = True
     about = About(
-        "Walmer et al. 2026, UPLiFT (local attender)",
+        "UPLiFT: Pixel-Dense Feature Upsampling with Local Attenders",
         "n",
         "Attention without keys, over near neighbours only: the cheapest that depends on content.",
     )

@@ -9,7 +9,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from heads.base import Head
-from heads.mixers.block import AttentionBlock
+from heads.mixers.block import AttentionBlock, AttentionMixer
 from heads.ragged import LIGAND, Segments
 from ppi.complexes import Complex
 from ppi.embedding.cache import EmbeddingCache
@@ -31,8 +31,15 @@ def attention_blocks(model: AffinityModel) -> dict[Place, AttentionBlock]:
     Raises
     ------
     InputError
-        If it has none.
+        If it has none, or its blocks reuse the selection of the first one, so that their own weights are not
+        used.
     """
+    if any(isinstance(part, AttentionMixer) and part.reuse_selection for part in model.modules()):
+        raise InputError(
+            "the blocks of the model's mixer reuse the selection of the first one (reuse_selection), "
+            "so their "
+            "own weights are not used; give a model that was trained without it"
+        )
     found = {
         Place(member, part, layer): block
         for member, head in enumerate(model.heads, start=1)
@@ -122,8 +129,13 @@ def _observed(
 
 @contextmanager
 def head_off(block: AttentionBlock, head: int) -> Iterator[None]:
-    """Let one head of a block's attention give zeros."""
-    hook = block.attention.register_forward_hook(lambda _module, _inputs, output: muted(output, head))
+    """Zero what one head of a block gives to the output projection, whatever the attention and its gate."""
+    heads = block.attention.heads
+
+    def zero(_module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+        return (muted(inputs[0].unflatten(1, (heads, -1)), head).flatten(1),)
+
+    hook = block.out.register_forward_pre_hook(zero)
     try:
         yield
     finally:

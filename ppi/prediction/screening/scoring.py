@@ -181,4 +181,4 @@ def _twice(sides: Sequence[Side]) -> list[Complex]:
 
 def _ligand_of(item: EncodedComplex) -> EncodedComplex:
     units = tuple(unit for unit, role in zip(item.units, item.roles, strict=True) if role == LIGAND)
-    return EncodedComplex(units, (LIGAND,) * len(units))
+    return EncodedComplex.of_sides(units, (LIGAND,) * len(units))
