@@ -160,6 +160,7 @@ def test_switching_a_head_off_is_zeroing_its_columns(encoder: Esm2Backbone, fold
     assert found.effects[1, 0] == pytest.approx(total[0] / count[0] - found.baseline, abs=1e-5)
 
 
+@torch.inference_mode()
 def test_mixers_are_observed_in_every_block_and_unit(complexes: list[Complex]) -> None:
     model, item = attention_model(), complexes[1]
     views = views_of(model, item)
