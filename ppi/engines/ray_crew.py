@@ -29,18 +29,18 @@ _LOSSES = 3
 class _Actor:
     """What runs in a process of Ray."""
 
-    def __init__(self, setup: list[ray.ObjectRef]) -> None:
-        self._setup, self._function = setup, None
+    def __init__(self) -> None:
+        self._function: Callable[[Any], Any] | None = None
 
-    def start(self) -> None:
+    def start(self, setup: list[ray.ObjectRef]) -> None:
+        self._function = None  # What was loaded for an earlier call makes room.
         os.environ[LIMIT] = "1"  # One processor is reserved for it, of those that it sees.
         # Here, not when the actor is made: an error of this function arrives as it is.
-        self._function = ray.get(self._setup[0])()
+        self._function = ray.get(setup[0])()
 
     def run(self, item: Any) -> Any:
-        function: Callable[[Any], Any] | None = self._function
-        assert function is not None, "the worker has not started"
-        return function(item)
+        assert self._function is not None, "the worker has not started"
+        return self._function(item)
 
 
 @dataclass(eq=False)
@@ -64,9 +64,11 @@ class Crew:
         Number of actors. Those for which the cluster has no room start when it has.
     gpu
         Whether each actor needs a GPU.
+    idle
+        Actors of an earlier call, which `release` has returned; they are taken from the list.
     """
 
-    def __init__(self, setup: Setup[Any, Any], workers: int, *, gpu: bool) -> None:
+    def __init__(self, setup: Setup[Any, Any], workers: int, *, gpu: bool, idle: list[Any]) -> None:
         self._setup = [ray.put(setup)]
         self._make = ray.remote(_Actor).options(num_cpus=1, num_gpus=int(gpu))
         self._most = _AHEAD * workers
@@ -77,7 +79,7 @@ class Crew:
         self._free = deque[Any]()
         self._failed_starts = 0
         for _ in range(workers):
-            self._start()
+            self._start(idle.pop() if idle else None)
 
     def results(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield the results in the order of the items.
@@ -104,15 +106,22 @@ class Crew:
             elif left or order:
                 again.extend(self._wait())
 
+    def release(self) -> list[Any]:
+        """Return the actors that have started, and have nothing to do once all results are there."""
+        started = self._actors.difference(self._starting.values())
+        self._actors -= started
+        return list(started)
+
     def end(self) -> None:
         """End all actors, with what they are doing."""
         for actor in self._actors:
             ray.kill(actor)
 
-    def _start(self) -> None:
-        actor: Any = self._make.remote(self._setup)
+    def _start(self, actor: Any = None) -> None:
+        if actor is None:
+            actor = self._make.remote()
         self._actors.add(actor)
-        self._starting[actor.start.remote()] = actor
+        self._starting[actor.start.remote(self._setup)] = actor
 
     def _give(self, task: _Task) -> None:
         actor = self._free.popleft()

@@ -132,6 +132,7 @@ def test_a_home_that_cannot_be_written_still_predicts(
     assert captured.err.count("embeddings cannot be written to disk") == 1
 
 
+@pytest.mark.slow
 def test_an_address_space_too_small_for_the_usual_store_still_predicts(tmp_path: Path) -> None:
     here = {"PPI_CACHE": "", "XDG_CACHE_HOME": "", "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     command = f"ulimit -v 6000000; exec {sys.executable} -m ppi predict {EXAMPLES[0]}"

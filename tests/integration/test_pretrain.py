@@ -293,6 +293,7 @@ def test_compiled_layers_give_the_same(tmp_path: Path, go: Any, monkeypatch: pyt
     assert compiled.validation.perplexity == pytest.approx(plain.validation.perplexity, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_verb_and_script_are_the_same_door(
     tmp_path: Path, corpus: Path, prepared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,17 @@ def test_each_worker_is_set_up_once_with_one_processor(tmp_path: Path) -> None:
     assert 1 <= len(list(tmp_path.iterdir())) <= 2
 
 
+def test_workers_are_used_again_by_the_next_call() -> None:
+    def setup() -> Callable[[int], int]:
+        made = os.getpid()
+        return lambda _: made
+
+    engine = build_engine("ray")
+    first = set(engine.map(setup, range(10), BOTH))
+    # The first worker may have done all of it before the second had started.
+    assert first & set(engine.map(setup, range(10), BOTH))
+
+
 def test_an_error_of_a_task_or_a_setup_is_the_same_as_here() -> None:
     def setup() -> Callable[[int], int]:
         def work(number: int) -> int:

@@ -150,6 +150,7 @@ def test_other_settings_are_run_anew(copied: Path, table_path: Path) -> None:
     assert plan.state(plan.cells[0]) == "unfinished"
 
 
+@pytest.mark.slow
 def test_a_failed_cell_is_reported_and_the_others_stay(
     copied: Path, table_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

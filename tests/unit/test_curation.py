@@ -103,6 +103,7 @@ def test_every_row_is_accounted_for(curated: tuple[CuratedDataset, Path]) -> Non
     assert dataset.complexes["id"].is_unique
 
 
+@pytest.mark.slow
 def test_the_files_are_equal_byte_for_byte_whatever_the_threads(
     inputs: Inputs, curated: tuple[CuratedDataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

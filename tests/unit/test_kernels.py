@@ -401,6 +401,7 @@ def test_compiled_calls_give_the_same_numbers() -> None:
         assert torch.allclose(got, want, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_triton(), reason="needs Triton")
 @pytest.mark.skipif(interpreted(), reason="this process is the one that it starts")
 def test_triton_kernels_in_the_interpreter() -> None:

@@ -18,7 +18,7 @@ _TILE = 32
 #: Widest window whose tiles are computed in one call; the tiles of a wider one are slices of a segment.
 _WIDEST = 256
 #: Rows of such a slice.
-_ROWS = 512
+_ROWS = 128
 
 
 @dataclass(frozen=True)
