@@ -112,7 +112,7 @@ def _observed(
         for index, ((number, rows), queries, keys, outputs, hidden) in enumerate(
             zip(units.items(), *parts, strict=True)
         ):
-            _, one = segments.take([index])
+            one = segments.take([index])[1]
             weights = attention.weights(queries, keys, one)
             if weights is None:
                 raise InputError(
