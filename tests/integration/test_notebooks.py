@@ -13,7 +13,7 @@ NOTEBOOKS = sorted((REPOSITORY / "docs" / "notebooks").glob("*.ipynb"))
 
 
 def test_there_are_notebooks() -> None:
-    assert {path.stem for path in NOTEBOOKS} >= {"screen", "scan", "explain"}
+    assert {path.stem for path in NOTEBOOKS} >= {"adapt", "explain", "mixer", "predict", "scan", "screen", "train"}
 
 
 @pytest.mark.slow
@@ -22,4 +22,4 @@ def test_a_notebook_runs(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     folder = {"metadata": {"path": str(REPOSITORY)}}
     NotebookClient(notebook, timeout=600, kernel_name="python3", resources=folder).execute()
-    assert all(cell.outputs for cell in notebook.cells if cell.cell_type == "code")
+    assert [cell for cell in notebook.cells if cell.cell_type == "code"][-1].outputs

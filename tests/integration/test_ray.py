@@ -166,12 +166,12 @@ def test_a_task_that_ends_every_worker_is_one_error() -> None:
 def test_a_worker_with_a_gpu_sees_no_other() -> None:
     def setup() -> Callable[[int], str]:
         def visible(_: int) -> str:
-            time.sleep(0.1)
+            time.sleep(0.5)  # long enough for the second worker to start meanwhile
             return os.environ["CUDA_VISIBLE_DEVICES"]
 
         return visible
 
-    assert set(mapped(setup, range(20), Resources(2, gpu=True))) == {"0", "1"}
+    assert set(mapped(setup, range(40), Resources(2, gpu=True))) == {"0", "1"}
 
 
 @pytest.fixture(scope="module")
