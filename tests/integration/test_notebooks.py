@@ -13,7 +13,8 @@ NOTEBOOKS = sorted((REPOSITORY / "docs" / "notebooks").glob("*.ipynb"))
 
 
 def test_there_are_notebooks() -> None:
-    assert {path.stem for path in NOTEBOOKS} >= {"adapt", "explain", "mixer", "predict", "scan", "screen", "train"}
+    found = {path.stem for path in NOTEBOOKS}
+    assert found >= {"adapt", "explain", "mixer", "predict", "scan", "screen", "train"}
 
 
 @pytest.mark.slow
