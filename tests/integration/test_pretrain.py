@@ -167,6 +167,7 @@ def test_a_run_is_not_resumed_with_other_settings_or_another_corpus(
     assert (tmp_path / "run" / "log.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_stable_checkpoint_prolongs_a_run_as_if_it_had_been_longer(tmp_path: Path, go: Any) -> None:
     long = dataclasses.replace(TINY, steps=40)
     go(tmp_path / "short")

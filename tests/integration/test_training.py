@@ -89,6 +89,7 @@ def test_killed_and_resumed_ends_as_if_nothing_had_happened(
     assert not (tmp_path / "again.unfinished").exists()
 
 
+@pytest.mark.slow
 def test_a_running_training_is_refused_and_a_killed_one_has_its_epochs(
     tmp_path: Path, table_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def test_out_of_memory_halves_the_budget_and_goes_on() -> None:
         embedded(SmallMemory(), [("A" * 13,)], token_budget=50)
 
 
+@pytest.mark.slow
 def test_processes_give_what_one_gives() -> None:
     backbone = build_backbone("random-esm2-8m-seed0", layers=(2, -1), precision="bfloat16")
     one = embedded(backbone, UNITS, token_budget=40)

@@ -382,6 +382,7 @@ def test_a_backend_that_is_absent_is_an_error(monkeypatch: pytest.MonkeyPatch) -
             backend_for(torch.empty(0))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore")
 def test_compiled_calls_give_the_same_numbers() -> None:

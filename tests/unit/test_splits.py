@@ -193,6 +193,7 @@ def test_folds_and_cold_targets(table: pd.DataFrame, sides: dict[str, Sides]) ->
     assert not chains["train"] & (chains.get("test", set()) | chains.get("validation", set()))
 
 
+@pytest.mark.slow
 def test_what_the_receptor_families_missed_is_found_and_joined(
     sides: dict[str, Sides], monkeypatch: pytest.MonkeyPatch
 ) -> None:
