@@ -18,7 +18,7 @@ from ppi.serve.settings import ServeSettings
 
 _LOG = logging.getLogger(__name__)
 API = "/api/"
-#: Of the page and of data. Figures of a job are images inside its HTML, which the page shows.
+#: Content security policy of the page and of data. The report of a job holds its figures as `data:` images.
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
