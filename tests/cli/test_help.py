@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import ppi
 from ppi.cli import _VERBS, app, main
@@ -31,11 +32,12 @@ PUBLIC = {
 
 
 @pytest.fixture
-def help_of(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    monkeypatch.setenv("COLUMNS", "300")
+def help_of(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    # COLUMNS would not do: a terminal that calls itself "dumb" has 80 columns, whatever it says.
+    console = Console(width=300, height=100, force_terminal=False, color_system=None)
 
     def printed(*words: str) -> str:
-        app([*words, "--help"], exit_on_error=False, print_error=False)
+        app([*words, "--help"], exit_on_error=False, print_error=False, console=console)
         return capsys.readouterr().out
 
     return printed
