@@ -45,6 +45,7 @@ from ppi.training.module import MONITOR, AffinityModule
 from ppi.training.readout import fit_readout, partner_pairs
 from ppi.training.recipes import recipe_settings
 from ppi.training.settings import TrainSettings
+from ppi.training.upcycling import Upcycling
 from ppi.training.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def train(
     output: str | os.PathLike[str],
     split: str | os.PathLike[str] | None = None,
     settings: TrainSettings | None = None,
+    upcycle: Sequence[str | os.PathLike[str]] = (),
     resume: bool = False,
     validation_identity: np.ndarray | None = None,
     device: str = "auto",
@@ -82,6 +84,9 @@ def train(
         which also excludes pKd values that are only bounds.
     settings
         Settings of the run; by default those of the recipe ``default``, the bundled model's.
+    upcycle
+        Model folders, whose members become the experts of the mixture that is trained, instead of random
+        weights; the model settings are then theirs (`ppi.training.upcycling.Upcycling`).
     resume
         Resume an unfinished run of the same settings and data from its last epoch; the result is the same as
         without the interruption.
@@ -110,6 +115,9 @@ def train(
     data_curation.errors.OutputError, data_curation.errors.MMseqsError
         If the folder cannot be written, or MMseqs2 is absent; both are checked before the training starts.
     """
+    upcycling = Upcycling.read(upcycle) if upcycle else None
+    if upcycling is not None:
+        settings = upcycling.settings(settings or TrainSettings())
     settings = settings or recipe_settings()
     target = _new_folder(output)
     hardware = Hardware(choose_device(device), devices, nodes, strategy)
@@ -133,9 +141,12 @@ def train(
     weights = row_weights(train_part)
     config = _scaled(settings, labels, draws)
     trained: TrainedModel | None = None
+    upcycled = [] if upcycling is None else upcycling.sources
     with Workspace(target, resume=resume) as workspace:
         _new_folder(output)  # Another run may have written the folder in the meantime.
         model = AffinityModel(config, seed=settings.seed, trainable=True)
+        if upcycling is not None:
+            upcycling.fill(model)
         examples = make_examples(model, train_part, labels, truncate=settings.truncate)
         examples = examples._replace(weight=weights, group=groups)
         checked = make_examples(model, validation_part, measured, truncate=settings.truncate)
@@ -145,6 +156,7 @@ def train(
                 "data_sha256": table_sha256(table),
                 "backbone_identity": model.backbone.identity,
                 "processes": hardware.processes,
+                "upcycled": upcycled,
             }
         )
         task = _Task(settings, examples, checked, hardware, workspace, tensorboard)
@@ -158,7 +170,9 @@ def train(
                 scale_to_labels(model, predicted.pkd, labels)
             predicted = _predictions(model, validation_part, settings, hardware, store)
             named = data_labels(data, whole, split)
-            trained = _save(target, model, predicted, members, table, named, settings, validation_identity)
+            trained = _save(
+                target, model, predicted, members, table, named, settings, validation_identity, upcycled
+            )
             workspace.remove()
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
@@ -323,6 +337,7 @@ def _save(
     named: dict[str, str],
     settings: TrainSettings,
     identity: np.ndarray | None,
+    upcycled: Sequence[dict[str, Any]],
 ) -> TrainedModel:
     train_part, validation_part = table.part("train"), table.part("validation")
     measured = validation_part.measured_pkd("validation")
@@ -339,6 +354,7 @@ def _save(
         "settings": settings.flat(),
         "backbone_identity": model.backbone.identity,
         "data": named,
+        **({"upcycled": list(upcycled)} if upcycled else {}),
         "data_sha256": table_sha256(table),
         "training_complexes": len(train_part),
         "validation_complexes": len(validation_part),
