@@ -66,7 +66,8 @@ def test_blocks_equal_dense_attention(gate: str, depth: int) -> None:
 
 def test_narrow_blocks_are_added_to_the_rows() -> None:
     mixer, values = make(width=16, depth=2), rows()
-    assert mixer.narrow is not None and mixer.widen is not None
+    assert mixer.narrow is not None
+    assert mixer.widen is not None
     inside = mixer.narrow(values)
     assert inside.shape == (SEGMENTS.rows, 16)
     for block in mixer.blocks:
