@@ -63,8 +63,9 @@ class AttentionMixer(Mixer):
     Raises
     ------
     ValueError
-        If the width of the blocks is not a multiple of `heads`, the width of a head is odd with `rotary`, `standard_layers`
-        names a block that does not exist, or the attention selects nothing with `reuse_selection`.
+        If the width of the blocks is not a multiple of `heads`, the width of a head is odd with `rotary`,
+        `standard_layers` names a block that does not exist, or the attention selects nothing with
+        `reuse_selection`.
     """
 
     order_sensitive = True  # It is set to False below if no block's attention depends on the order.
@@ -94,8 +95,8 @@ class AttentionMixer(Mixer):
         inside = width or dim
         if inside % heads:
             raise ValueError(
-                f"the width {inside} is not a multiple of {heads} heads; choose a number of heads that divides "
-                "it"
+                f"the width {inside} is not a multiple of {heads} heads; choose a number of heads that "
+                "divides it"
             )
         of_head = inside // heads
         if rotary and of_head % 2:
