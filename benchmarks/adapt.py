@@ -168,8 +168,8 @@ def _print_means(part: pd.DataFrame, title: str) -> None:
     by_size = means.groupby(["n", "predictor"], sort=False).mean()
     sizes = sorted(part["n"].unique())
     count = [part[part["n"] == size]["series"].nunique() for size in sizes]
-    heads = " | ".join(f"n = {size} ({number})" for size, number in zip(sizes, count, strict=True))
-    print(f"\n{title}: mean Spearman (number of series)\n\n| predictor | {heads} |")
+    columns = " | ".join(f"n = {size} ({number})" for size, number in zip(sizes, count, strict=True))
+    print(f"\n{title}: mean Spearman (number of series)\n\n| predictor | {columns} |")
     print("| --- |" + " --- |" * len(sizes))
     for name in part["predictor"].unique():
         cells = " | ".join(f"{by_size.loc[(size, name), 'spearman']:.3f}" for size in sizes)

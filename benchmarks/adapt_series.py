@@ -1,6 +1,6 @@
 """Mutation series of the data set, with what models that have not seen them know of their mutations.
 
-Each series is laid onto the structure of its PDB entry in the benchmark of mutation effects. Effects and
+Each series is placed onto the structure of its PDB entry in the benchmark of mutation effects. Effects and
 locations of its mutations are predicted by trees and networks that have seen neither the entry (scheme
 `complex`) nor, in scheme `cluster`, any complex with a similar chain.
 """
@@ -111,11 +111,11 @@ def _make(interfaces: Path, effects: Path, structures: Path, work: Path, scheme:
     known = read_interfaces(interfaces)
     measured = read_effects(effects, known, structures)
     training = EffectTraining()
-    laid = list(_laid_series(measured))
+    placed = list(_placed_series(measured))
     backbone = build_backbone(_BACKBONE, layers=_LAYERS)
     with closing(EmbeddingCache(backbone, "cpu", on_disk=False)) as cache:
         embedded = embed(cache, LanguageHead.read(_BACKBONE), known, measured, seed=seed)
-        frame = pd.concat([variants for _, variants in laid], ignore_index=True)
+        frame = pd.concat([variants for _, variants in placed], ignore_index=True)
         np.save(work / "pooled.npy", _pooled(cache, frame))
     frame.to_parquet(work / "variants.parquet")
     folds, near = dict(zip(measured.structures, measured.table["fold_by_complex"], strict=True)), None
@@ -128,9 +128,9 @@ def _make(interfaces: Path, effects: Path, structures: Path, work: Path, scheme:
     table = Rows.of(measured, contexts)
     fold = np.array([folds[name] for name in measured.structures])
     parts = []
-    for number in sorted({folds[structure] for structure, _ in laid}):
+    for number in sorted({folds[structure] for structure, _ in placed}):
         forest = fit_forest(table, measured, fold != number, training, seed=seed)
-        for structure, variants in laid:
+        for structure, variants in placed:
             if folds[structure] == number:
                 parts.append(_singles(variants, contexts[structure], forest))
     pd.concat(parts).to_parquet(work / f"singles_{scheme}.parquet")
@@ -164,20 +164,20 @@ def _pooled(cache: EmbeddingCache, variants: pd.DataFrame) -> np.ndarray:
     )
 
 
-def _laid_series(measured: MeasuredEffects) -> Iterator[tuple[str, pd.DataFrame]]:
+def _placed_series(measured: MeasuredEffects) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield structure and variants of each series, in the chains of the structure, the largest first."""
     for entry, items in sorted(_series(), key=lambda pair: -len(pair[1])):
         structures = [name for name in measured.complexes if entry_of(name) == entry]
         found = [(name, _onto(items, measured.complexes[name])) for name in structures]
-        name, laid = max(found, key=lambda pair: len(pair[1]), default=("", []))
-        if len(laid) < SMALLEST:
+        name, placed = max(found, key=lambda pair: len(pair[1]), default=("", []))
+        if len(placed) < SMALLEST:
             logging.info("%s: %d variants are left out: no structure has their chains", entry, len(items))
             continue
         frame = pd.DataFrame(
             {
-                "ligand": [":".join(item.ligand) for item in laid],
-                "receptor": [":".join(item.receptor) for item in laid],
-                "pkd": [item.pkd for item in laid],
+                "ligand": [":".join(item.ligand) for item in placed],
+                "receptor": [":".join(item.receptor) for item in placed],
+                "pkd": [item.pkd for item in placed],
             }
         )
         mean = frame.groupby(["ligand", "receptor"], sort=False, as_index=False)["pkd"].mean()
@@ -198,8 +198,8 @@ def _series() -> Iterator[tuple[str, list[Complex]]]:
 
 def _onto(items: Sequence[Complex], structure: Complex) -> list[Complex]:
     """Return complexes with the chains of a structure, which may lack residues that none of them changes."""
-    laid = [_onto_sides(items, structure, exchanged) for exchanged in (False, True)]
-    return max(laid, key=len)
+    placed = [_onto_sides(items, structure, exchanged) for exchanged in (False, True)]
+    return max(placed, key=len)
 
 
 def _onto_sides(items: Sequence[Complex], structure: Complex, exchanged: bool) -> list[Complex]:

@@ -37,7 +37,7 @@ from ppi.training.member import Hardware
 from ppi.training.module import AffinityModule, rate_factor
 from ppi.training.run import scale_to_labels
 from ppi.training.settings import TrainSettings
-from ppi.training.sharding import shard, whole
+from ppi.training.sharding import full_tensor, shard
 from ppi.training.workspace import Workspace
 
 SMALL = {"head": "hp", "mixer": "none", "batch_residues": 400}
@@ -72,7 +72,7 @@ def test_killed_and_resumed_ends_as_if_nothing_had_happened(
 ) -> None:
     # ConvBERT for its dropout, two members, and a cosine that knows how long the run is.
     settings = TrainSettings(head="hp", mixer="convbert", batch_residues=800, members=2, max_epochs=3)
-    whole = ppi.train(table_path, output=tmp_path / "whole", settings=settings)
+    uninterrupted = ppi.train(table_path, output=tmp_path / "whole", settings=settings)
     with monkeypatch.context() as patch:
         kill_at(patch, step)
         with pytest.raises(KilledError):
@@ -81,7 +81,7 @@ def test_killed_and_resumed_ends_as_if_nothing_had_happened(
     assert (tmp_path / "killed.unfinished" / "member-0" / "last.ckpt").exists()
     (tmp_path / "killed.unfinished").rename(tmp_path / "again.unfinished")  # it may be moved
     again = ppi.train(table_path, output=tmp_path / "again", settings=settings, resume=True)
-    assert again.manifest["validation"] == whole.manifest["validation"]
+    assert again.manifest["validation"] == uninterrupted.manifest["validation"]
     for name in ("model.safetensors", "calibration.json"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     logs = [pd.read_csv(tmp_path / name / "training.csv") for name in ("whole", "again")]
@@ -344,7 +344,7 @@ def test_a_model_in_pieces_computes_the_same(
     got = gradients()
     assert got.keys() == want.keys()
     for name, gradient in want.items():
-        torch.testing.assert_close(whole(got[name]), gradient, rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(full_tensor(got[name]), gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_a_frozen_backbone_is_not_shared_out(tmp_path: Path, table_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_names_are_known_and_near_ones_suggested() -> None:
         check_spec("qqq")
 
 
-def test_a_checkpoint_that_cannot_be_had_says_the_ways_out(
+def test_a_checkpoint_that_cannot_be_loaded_is_an_error_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

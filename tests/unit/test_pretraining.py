@@ -342,9 +342,9 @@ def test_validation_asks_for_what_is_hidden_alone() -> None:
     assert len(batch.rows) == (batch.ids == MASK).sum()
     assert len(batch.rows) / 4096 == pytest.approx(0.15 * 0.8, rel=0.1)
     assert ((batch.targets >= FIRST_RESIDUE) & (batch.targets <= LAST_RESIDUE)).all()
-    (asked,) = validation_batches(sequences, context=64, most_tokens=4096, hidden_only=False)
-    assert len(asked.rows) == round(0.15 * 4096)
-    assert torch.equal(asked.ids, batch.ids)
+    (requested,) = validation_batches(sequences, context=64, most_tokens=4096, hidden_only=False)
+    assert len(requested.rows) == round(0.15 * 4096)
+    assert torch.equal(requested.ids, batch.ids)
 
 
 def test_a_piece_with_nothing_but_masks_is_finite() -> None:

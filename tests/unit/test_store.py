@@ -126,14 +126,14 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
         EmbeddingStore(tmp_path, TinyRandomBackbone())
 
 
-def test_a_place_without_room_for_a_store_is_said_with_what_to_do(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_made_is_an_error_with_advice(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"file.*--store, or PPI_CACHE .*names another folder"):
         EmbeddingStore(tmp_path / "file", TinyRandomBackbone())
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut"])
-def test_a_damaged_entry_is_found_said_and_computed_again(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_entry_is_logged_and_computed_again(tmp_path: Path, damage: str) -> None:
     with filled(tmp_path, TinyRandomBackbone()) as store:
         folder = store.folder
     with lmdb.open(str(folder)) as environment, environment.begin(write=True) as transaction:
@@ -171,7 +171,7 @@ def test_a_full_disk_is_one_error_and_keeps_what_was_finished(
         assert len(store.missing(units)) == len(units) - len(store)
 
 
-def test_too_little_room_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_room_is_an_error_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = TinyRandomBackbone()
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
     with (

@@ -63,7 +63,7 @@ def test_a_liability_counts_where_it_is_new(texts: tuple[str, ...], kind: str | 
     assert new_liability(WILD, mutant(*texts), ALL) == kind
 
 
-def test_liabilities_that_are_not_asked_for_do_not_count() -> None:
+def test_liabilities_that_are_not_listed_do_not_count() -> None:
     assert new_liability(WILD, mutant("receptor:1:A5C"), ("glycosylation",)) is None
     assert new_liability(WILD, WILD, ALL) is None
     assert check_liabilities(["cysteine", "glycosylation", "cysteine"]) == ("glycosylation", "cysteine")
