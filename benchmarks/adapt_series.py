@@ -33,6 +33,7 @@ from ppi.effects.model import antisymmetric
 from ppi.effects.mutations import Mutation, mutations_between
 from ppi.embedding.cache import EmbeddingCache
 from ppi.io.predictions import KCAL_PER_PKD
+from ppi.models.forest import Forest
 from ppi.prediction.adapting.describer import scaled_locations
 from ppi.prediction.adapting.reference import medoid
 
@@ -88,19 +89,21 @@ def load_series(
         _make(interfaces, effects, structures, work, scheme, seed)
     variants, singles = pd.read_parquet(variants_file), pd.read_parquet(singles_file)
     pooled = np.load(pooled_file)
-    return [_read(name, part, singles, pooled) for name, part in variants.groupby("series", sort=False)]
+    return [_read(name, variants, singles, pooled) for name in variants["series"].unique()]
 
 
 def _read(name: str, variants: pd.DataFrame, singles: pd.DataFrame, pooled: np.ndarray) -> Series:
+    variants, singles = variants[variants["series"] == name], singles[singles["series"] == name]
     complexes = [
         Complex(str(number), tuple(ligand.split(":")), tuple(receptor.split(":")))
         for number, (ligand, receptor) in enumerate(
             zip(variants["ligand"], variants["receptor"], strict=True)
         )
     ]
+    columns = ("side", "chain", "position", "wild", "mutant", "effect", "site")
     known = {
-        Mutation(row.side, row.chain, row.position, row.wild, row.mutant): (row.effect, np.array(row.site))
-        for row in singles[singles["series"] == name].itertuples()
+        Mutation(*mutation): (effect, np.array(site))
+        for *mutation, effect, site in zip(*(singles[column] for column in columns), strict=True)
     }
     pkd = variants["pkd"].to_numpy()
     return Series(name, medoid(complexes), complexes, pkd, pooled[variants.index], known)
@@ -136,7 +139,7 @@ def _make(interfaces: Path, effects: Path, structures: Path, work: Path, scheme:
     pd.concat(parts).to_parquet(work / f"singles_{scheme}.parquet")
 
 
-def _singles(variants: pd.DataFrame, context: Context, forest: object) -> pd.DataFrame:
+def _singles(variants: pd.DataFrame, context: Context, forest: Forest) -> pd.DataFrame:
     """Return what is known of each mutation between the variants of a series."""
     complexes = [
         Complex("variant", tuple(ligand.split(":")), tuple(receptor.split(":")))
@@ -205,18 +208,19 @@ def _onto(items: Sequence[Complex], structure: Complex) -> list[Complex]:
 def _onto_sides(items: Sequence[Complex], structure: Complex, exchanged: bool) -> list[Complex]:
     sides = [(item.receptor, item.ligand) if exchanged else (item.ligand, item.receptor) for item in items]
     targets = (structure.ligand, structure.receptor)
-    maps = [_side_map(own, target) for own, target in zip(sides[0], targets, strict=True)]
-    if any(each is None for each in maps):
+    found = [_side_map(own, target) for own, target in zip(sides[0], targets, strict=True)]
+    maps = [each for each in found if each is not None]
+    if len(maps) < len(found):
         return []
-    found = []
+    placed = []
     for item, own in zip(items, sides, strict=True):
-        new = [
+        ligand, receptor = (
             _transferred(side, first, target, chain_maps)
             for side, first, target, chain_maps in zip(own, sides[0], targets, maps, strict=True)
-        ]
-        if all(side is not None for side in new):
-            found.append(Complex(item.id, new[0], new[1], item.pkd))
-    return found
+        )
+        if ligand is not None and receptor is not None:
+            placed.append(Complex(item.id, ligand, receptor, item.pkd))
+    return placed
 
 
 def _side_map(own: Sequence[str], target: Sequence[str]) -> list[tuple[int, dict[int, int]]] | None:

@@ -187,8 +187,8 @@ def compare_cross_attention(sides: Sequence[int], dim: int, rounds: int, device:
 
     def gathered() -> None:
         rows, partners = swap_sides(segments)
-        parts = by_head([query, key[rows], value[rows]], ATTENTION_HEADS)
-        ragged_attention(*parts, segments, partners).sum().backward()
+        queries, keys, values = by_head([query, key[rows], value[rows]], ATTENTION_HEADS)
+        ragged_attention(queries, keys, values, segments, partners).sum().backward()
 
     seconds, held = report("both directions in one call", ours, rounds, inputs)
     old_seconds, old_held = measure(gathered, rounds, inputs)
@@ -201,8 +201,9 @@ def compare_cross_attention(sides: Sequence[int], dim: int, rounds: int, device:
     )
 
     def projected() -> None:
-        parts = nn.functional.linear(query, layer.in_proj_weight).chunk(3, dim=1)
-        layer.out_proj(cross_attention(*parts, segments, ATTENTION_HEADS)).sum().backward()
+        queries, keys, values = nn.functional.linear(query, layer.in_proj_weight).chunk(3, dim=1)
+        attended = cross_attention(queries, keys, values, segments, ATTENTION_HEADS)
+        layer.out_proj(attended).sum().backward()
 
     def plain() -> None:
         one_way, _ = layer(ligands, receptors, receptors, key_padding_mask=receptor_mask, need_weights=False)
@@ -219,6 +220,10 @@ def compare_attention(lengths: Sequence[int], dim: int, rounds: int, device: str
     _, segments = ragged(lengths, width, device)
     inputs = [ragged(lengths, width, device)[0].detach().bfloat16().requires_grad_() for _ in range(3)]
 
+    def ours() -> None:
+        query, key, value = by_head(inputs, attention_heads)
+        ragged_attention(query, key, value, segments, segments).sum().backward()
+
     def plain() -> None:
         chains = zip(*(part.split(list(lengths)) for part in by_head(inputs, attention_heads)), strict=True)
         attended = [
@@ -228,7 +233,7 @@ def compare_attention(lengths: Sequence[int], dim: int, rounds: int, device: str
 
     seconds, held = report(
         f"attention of each chain, {attention_heads} heads, bfloat16",
-        lambda: ragged_attention(*by_head(inputs, attention_heads), segments, segments).sum().backward(),
+        ours,
         rounds,
         inputs,
     )

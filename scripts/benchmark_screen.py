@@ -24,7 +24,7 @@ from collections.abc import Callable
 from functools import wraps
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -32,7 +32,7 @@ import ppi
 from ppi.datasets import open_dataset
 from ppi.embedding.cache import EmbeddingCache
 from ppi.engines.base import Resources
-from ppi.engines.build import build_engine
+from ppi.engines.build import EngineName, build_engine
 from ppi.io.sides import Side
 from ppi.models.affinity import AffinityModel
 from ppi.prediction.novelty import NoveltyIndex
@@ -104,7 +104,7 @@ def compare_engines(
     print(f"{len(ligands):,} x {len(receptors):,} sides, load {os.getloadavg()[0]:.1f}")
     print("| engine | workers | seconds | to local | to one worker | processor seconds of this process |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for engine, workers in product(("local", "ray"), (1, 2)):
+    for engine, workers in product(get_args(EngineName), (1, 2)):
         with (
             tempfile.TemporaryDirectory() as folder,
             ppi.Predictor(store=Path(folder) / "store") as predictor,

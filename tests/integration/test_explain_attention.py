@@ -155,7 +155,7 @@ def test_switching_a_head_off_is_zeroing_its_columns(encoder: Esm2Backbone, fold
     other = build_backbone(str(folder), precision="float32")
     assert isinstance(other, Esm2Backbone)
     with torch.no_grad():
-        other.blocks[0].attention.output.dense.weight[:, WIDTH:] = 0  # type: ignore[union-attr, index]
+        other.blocks[0].attention.output.dense.weight[:, WIDTH:] = 0
     total, count = LanguageLoss(other, head, [units[0][0][0]], seed=0).per_unit()
     assert found.effects[1, 0] == pytest.approx(total[0] / count[0] - found.baseline, abs=1e-5)
 

@@ -73,7 +73,7 @@ def test_measured_mutants_are_named_and_nearly_met(scan: Scan) -> None:
         (14.0 - 10.155) * KCAL_PER_PKD, abs=0.01
     )
     assert {"receptor:1:D35A", "receptor:1:Y29A", "ligand:1:N56A"} & set(known.index)
-    assert np.abs(known["ddg_kcal_mol"] - known["measured_ddg"]).median() < 0.5
+    assert (known["ddg_kcal_mol"] - known["measured_ddg"]).abs().median() < 0.5
     assert (table["anchors"] == 76).all()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import signal
@@ -29,16 +28,7 @@ from ppi.study.cell import run_cell
 from ppi.study.plan import plan_study
 from ppi.study.processes import Failure
 from ppi.study.run import run_study
-
-GRID: dict[str, Any] = {"grid": {"head": ["hp", "ec"]}, "fixed": {"mixer": "none", "max_epochs": 2}}
-
-
-def write_study(folder: Path, table_path: Path, **content: Any) -> Path:
-    path = folder / "study.yaml"
-    path.write_text(
-        json.dumps({"data": str(table_path), "splits": "split", "seeds": [0, 1], **GRID, **content})
-    )
-    return path
+from studies import write_study
 
 
 @pytest.fixture(scope="module")

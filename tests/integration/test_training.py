@@ -23,6 +23,8 @@ from torch.distributed.tensor import DTensor
 
 import ppi
 from ppi import progress
+from ppi.backbones.encoder import PackedEncoder
+from ppi.backbones.registry import build_backbone
 from ppi.embedding.sources import LiveUnits
 from ppi.embedding.units import encode_complexes, split_into_units
 from ppi.errors import InputError, SettingsError, TrainingError
@@ -174,7 +176,7 @@ def module_of(table_path: Path, losses: dict[Any, float], backbone: str, **optio
     random = np.random.default_rng(0)
     examples = Examples(encoded, random.normal(size=9), random.uniform(0.5, 2, size=9), np.arange(9))
     module = AffinityModule(model.heads[0], LiveUnits(model.backbone), examples, examples, settings, 10, 0)
-    module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
+    module.manual_backward = lambda loss: loss.backward()
     module._synchronised = lambda last: nullcontext()  # type: ignore[method-assign]
     return module
 
@@ -330,6 +332,7 @@ def test_a_model_in_pieces_computes_the_same(
     config = ModelConfig(backbone=tiny_backbone, precision="float32", head="ec", mixer="convbert")
     model = AffinityModel(config).eval().requires_grad_(True)
     backbone, head = model.backbone, model.heads[0]
+    assert isinstance(backbone, PackedEncoder)
     backbone.gradient_checkpointing = checkpointing
     encoded = [split_into_units(random_complex(random, "one"), "side") for _ in range(2)]
 
@@ -398,7 +401,7 @@ def test_backbone_and_heads_are_made_once(
 
         return count
 
-    monkeypatch.setattr(affinity, "build_backbone", counted("backbone", affinity.build_backbone))
+    monkeypatch.setattr(affinity, "build_backbone", counted("backbone", build_backbone))
     monkeypatch.setattr(ModelConfig, "build_head", counted("head", ModelConfig.build_head))
     members = 1 if tuning["method"] == "lora" else 2
     settings = TrainSettings(backbone=tiny_backbone, tuning=tuning, members=members, **SMALL, max_epochs=1)

@@ -239,7 +239,7 @@ def test_effects_of_one_complex_are_predicted_in_several_threads() -> None:
         context=lambda wild: None,
         effects_in=lambda context, mutations: np.ones(len(mutations)),
     )
-    effects, random = PredictedEffects(model), np.random.default_rng(0)  # type: ignore[arg-type]
+    effects, random = PredictedEffects(model), np.random.default_rng(0)
     wild = Complex("wild", ("A" * 200,), (RECEPTOR,))
     variants = [Complex("v", (random_chain(random, 200),), (RECEPTOR,)) for _ in range(120)]
     interval = sys.getswitchinterval()

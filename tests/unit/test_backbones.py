@@ -99,7 +99,7 @@ def test_a_damaged_checkpoint_is_named(folder: Path) -> None:
 def test_residue_descriptors_take_no_options() -> None:
     for options in ({"layers": (0,)}, {"precision": "bfloat16"}):
         with pytest.raises(BackboneError, match="one layer, in float32"):
-            build_backbone("residue", **options)  # type: ignore[arg-type]
+            build_backbone("residue", **options)
     with pytest.raises(BackboneError, match="no hidden layer"):
         build_backbone("random-esm2-8m-seed0", layers=())
 

@@ -44,7 +44,7 @@ def replace_weights(folder: Path, change: Any) -> None:
 
 @pytest.mark.parametrize("model", ["default", "tiny"])
 def test_the_manifest_has_the_hash_of_the_weights(model: str, model_path: Path) -> None:
-    path = model_path if model == "tiny" else files.Path(ppi.__file__).parent / "weights" / "default"
+    path = model_path if model == "tiny" else Path(ppi.__file__).parent / "weights" / "default"
     manifest = json.loads((path / "manifest.json").read_text())
     assert manifest["weights_sha256"] == sha256_of(path / "model.safetensors")
     assert load_model(path).manifest == manifest

@@ -506,7 +506,7 @@ def test_whichever_end_is_nearest_counts() -> None:
 )
 def test_impossible_settings_are_named(options: dict[str, float], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        PretrainSettings(**options)  # type: ignore[arg-type]
+        PretrainSettings(**options)
 
 
 def test_a_script_has_the_options_of_the_settings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from data_curation.splits import clustering
-from ppi import progress
 from ppi.cli import main
 from ppi.messages import show_messages
 from ppi.progress import Pace, listening, progress_bar
@@ -18,7 +17,7 @@ from ppi.progress import Pace, listening, progress_bar
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that `ppi.progress` sees."""
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("ppi.progress.time.monotonic", lambda: now[0])
     return now
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import lmdb
 import pytest
 import torch
-from torch import Tensor
+from tiny_backbone import TinyRandomBackbone
 
 from ppi.backbones.base import Backbone, Unit
 from ppi.embedding.engine import embed_units
@@ -20,29 +20,6 @@ from ppi.embedding.store import EmbeddingStore, format_stores, list_stores, prun
 from ppi.errors import PpiWarning, StoreError
 
 UNITS: list[Unit] = [("MKV",), ("WW", "C"), ("MKV",), ("A",)]
-
-
-class TinyRandomBackbone(Backbone):
-    """A random row for each letter; counts the units that it embeds."""
-
-    licence = "none"
-    max_residues = 100
-    spec = "tiny_random"
-
-    def __init__(self, dim: int = 6, dtype: torch.dtype = torch.bfloat16, scale: float = 1.0) -> None:
-        super().__init__()
-        table = torch.randn(128, dim, generator=torch.Generator().manual_seed(0))
-        self.table = (table * scale).to(dtype)
-        self.dim, self.dtype = dim, dtype
-        self.embedded = 0
-
-    @property
-    def identity(self) -> str:
-        return f"tiny_random/v1 {self.dtype}"
-
-    def embed(self, units: list[Unit]) -> Tensor:
-        self.embedded += len(units)
-        return self.table[[ord(letter) for unit in units for chain in unit for letter in chain]]
 
 
 def filled(root: Path, backbone: Backbone) -> EmbeddingStore:
@@ -77,7 +54,7 @@ def test_a_second_run_and_a_reader_compute_nothing(tmp_path: Path) -> None:
 
 _READER = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from test_store import TinyRandomBackbone, UNITS
 from ppi.embedding.store import EmbeddingStore
 with EmbeddingStore({root!r}, TinyRandomBackbone()) as store:
@@ -88,7 +65,7 @@ with EmbeddingStore({root!r}, TinyRandomBackbone()) as store:
 
 def test_another_process_reads_while_this_one_writes(tmp_path: Path) -> None:
     backbone = TinyRandomBackbone()
-    code = _READER.format(tests=str(Path(__file__).parent), root=str(tmp_path))
+    code = _READER.format(tests=[*map(str, Path(__file__).parents[:2])], root=str(tmp_path))
     command = [sys.executable, "-c", code]
     with (
         EmbeddingStore(tmp_path, backbone) as store,

@@ -366,7 +366,7 @@ def test_a_saved_model_gives_the_same(tuning: TuningSettings, tmp_path: Path) ->
 )
 def test_settings_that_do_not_go_together(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        TuningSettings(**settings)  # type: ignore[arg-type]
+        TuningSettings(**settings)
 
 
 @every_method
