@@ -493,7 +493,7 @@ def test_train_on_a_language_model_and_predict(
 
 
 def test_info_lists_the_mixers_and_attentions(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("info", "mixers") == 0
+    assert run("info", "mixers") == run("info", "attentions") == 0
     printed = capsys.readouterr().out
     for name in (*MIXERS, *ATTENTIONS):
         assert re.search(rf"^{name} +(0|n|n\^2|that)\b", printed, re.MULTILINE), name
