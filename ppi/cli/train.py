@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ppi.cli.flags import flags_of
-from ppi.cli.groups import DATA, HARDWARE, OUTPUT, RECIPE
+from ppi.cli.groups import COMPLETED, DATA, HARDWARE, OUTPUT, RECIPE
+from ppi.cli.names import RecipeName
 from ppi.errors import SettingsError
 from ppi.setting_groups import SettingGroup
 from ppi.training.recipes import DEFAULT_RECIPE, chosen_settings, recipe_content
@@ -28,7 +29,7 @@ def train(
     output: Annotated[Path, OUTPUT],
     resume: Annotated[bool, OUTPUT] = False,
     tensorboard: Annotated[Path | None, OUTPUT] = None,
-    recipe: Annotated[str | None, RECIPE] = None,
+    recipe: Annotated[RecipeName | None, RECIPE, COMPLETED] = None,
     upcycle: Annotated[tuple[Path, ...], RECIPE] = (),
     config: Annotated[Path | None, RECIPE] = None,
     device: Annotated[str, HARDWARE] = "auto",

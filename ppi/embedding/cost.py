@@ -108,5 +108,5 @@ def block_work(encoder: PackedEncoder, block: nn.Module, lengths: Sequence[int],
     return Work(
         flops=2 * tokens * weights + 4 * width * squares,
         traffic=(batches * weights + tokens * values) * encoder.dtype.itemsize
-        + 2 * _SCORE_BYTES * encoder.heads * squares,
+        + 2 * _SCORE_BYTES * encoder.attention_heads * squares,
     )

@@ -44,7 +44,7 @@ def copy_attention(encoder: Esm2Backbone, *, seed: int) -> np.ndarray:
     """
     random = np.random.default_rng(seed)
     device = next(encoder.parameters()).device
-    found = np.zeros((len(encoder.blocks), encoder.heads))
+    found = np.zeros((len(encoder.blocks), encoder.attention_heads))
     for _ in range(_SEQUENCES):
         text, first, second = _with_copy(random)
         tokens = encoder.vocabulary.encode([(text,)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,18 @@ def test_blocks_equal_dense_attention(gate: str, depth: int) -> None:
     torch.testing.assert_close(mixer(values, SEGMENTS), expected)
 
 
+def test_narrow_blocks_are_added_to_the_rows() -> None:
+    mixer, values = make(width=16, depth=2), rows()
+    assert mixer.narrow is not None
+    assert mixer.widen is not None
+    inside = mixer.narrow(values)
+    assert inside.shape == (SEGMENTS.rows, 16)
+    for block in mixer.blocks:
+        assert isinstance(block, AttentionBlock)
+        inside = dense_block(block, inside)
+    torch.testing.assert_close(mixer(values, SEGMENTS), values + mixer.widen(inside))
+
+
 def test_softmax_weights_are_those_of_each_segment() -> None:
     attention = SoftmaxAttention(HEADS, 6).double()
     query, key, value = (rows().unflatten(1, (HEADS, -1)).roll(shift, 0)[..., :6] for shift in range(3))
@@ -109,6 +122,8 @@ def test_dropout_works_in_training_only() -> None:
     ("options", "message"),
     [
         ({"heads": 5}, "the width 48 is not a multiple of 5 heads"),
+        ({"width": 10}, "the width 10 is not a multiple of 4 heads"),
+        ({"width": 0}, "it must be a whole number of at least 1 or none"),
         ({"depth": 0}, "depth of mixer attention is 0; it must be a whole number of at least 1"),
         ({"gate": "row"}, "gate of mixer attention is 'row'; it must be one of none, head, element"),
         ({"dropout": 1}, "it must be a number of at least 0 and below 1"),
@@ -175,6 +190,16 @@ def test_a_rotary_mixer_knows_the_order() -> None:
     assert not torch.allclose(mixer(values, one).flip(0), mixer(values.flip(0), one))
 
 
+def recorded(attend: Callable[..., Any], last: list[Any]) -> Callable[..., Any]:
+    """Return the function, which now also lists its last argument."""
+
+    def call(*given: Any) -> Any:
+        last.append(given[-1])
+        return attend(*given)
+
+    return call
+
+
 @pytest.mark.parametrize("name", ["block-sparse", "flex", "hierarchical", "native-sparse"])
 def test_later_blocks_reuse_the_selection_of_the_first(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     few = {"flex": {"block": 8, "least": 1, "most": 2}, "hierarchical": {"chunk": 8, "top_k": 2}}
@@ -182,10 +207,7 @@ def test_later_blocks_reuse_the_selection_of_the_first(name: str, monkeypatch: p
     mixer = make(attention=name, attention_options=options, depth=3, reuse_selection=True)
     seen: list[Any] = []
     for attention in mixer.attentions:
-        attend = attention.attend
-        monkeypatch.setattr(
-            attention, "attend", lambda *args, do=attend: (seen.append(args[-1]), do(*args))[1]
-        )
+        monkeypatch.setattr(attention, "attend", recorded(attention.attend, seen))
     found = mixer(rows(), SEGMENTS)
     assert len(seen) == 3
     assert all(each is seen[0] for each in seen)

@@ -139,7 +139,7 @@ def test_a_scan_is_scaled_up_from_some_mutants(
     monkeypatch.setattr(scan_estimate, "time", clock)
     monkeypatch.setattr(Clock, "perf_counter", lambda self: self.now, raising=False)
     variants = [[(number, place) for place in range(count)] for number, count in enumerate(counts)]
-    assert scan_seconds(variants, clock.scan) == pytest.approx(expected)  # type: ignore[arg-type]
+    assert scan_seconds(variants, clock.scan) == pytest.approx(expected)
     assert time.perf_counter() > 0
 
 

@@ -83,7 +83,7 @@ def test_an_even_load_costs_the_weight_of_the_loss_and_an_uneven_one_more() -> N
         made.router.weight.zero_()
         made.router.bias.zero_()
     made(rows(), Segments.from_lengths(LENGTHS))
-    assert float(made.auxiliary_loss().detach()) == pytest.approx(0.5)  # type: ignore[union-attr]
+    assert float(made.auxiliary_loss().detach()) == pytest.approx(0.5)
     made.eval()(rows(), Segments.from_lengths(LENGTHS))
     assert made.auxiliary_loss() is None
 
