@@ -39,6 +39,8 @@ from ppi.prediction.novelty import pair_identities
 from ppi.provenance import code_provenance, table_sha256
 from ppi.training.card import model_card
 from ppi.training.data import AffinityData, Examples, make_examples, row_groups, row_weights
+from ppi.training.diversification import diversified
+from ppi.training.loss_names import DIVERSIFICATION
 from ppi.training.losses import RANKING
 from ppi.training.member import Hardware, Member, Strategy, restore_best, train_member
 from ppi.training.module import MONITOR, AffinityModule
@@ -136,6 +138,8 @@ def train(
     with Workspace(target, resume=resume) as workspace:
         _new_folder(output)  # Another run may have written the folder in the meantime.
         model = AffinityModel(config, seed=settings.seed, trainable=True)
+        if DIVERSIFICATION in settings.losses:
+            diversified(model.head, config)  # This raises before the training.
         examples = make_examples(model, train_part, labels, truncate=settings.truncate)
         examples = examples._replace(weight=weights, group=groups)
         checked = make_examples(model, validation_part, measured, truncate=settings.truncate)
@@ -153,7 +157,7 @@ def train(
             model = _finished(model, task)
             if model.readout is not None:
                 fit_readout(model, train_part, labels, settings, device=hardware.device, store=store)
-            elif settings.losses.keys() <= RANKING:
+            elif settings.label_losses.keys() <= RANKING:
                 predicted = _predictions(model, train_part, settings, hardware, store)
                 scale_to_labels(model, predicted.pkd, labels)
             predicted = _predictions(model, validation_part, settings, hardware, store)
