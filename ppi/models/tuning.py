@@ -40,22 +40,34 @@ def prepare_tuning(backbone: Backbone, tuning: TuningSettings) -> None:
     if tuning.frozen:
         backbone.requires_grad_(False)
         return
+    encoder = tuned_encoder(backbone, tuning)
+    used = _parameters_used(encoder)
+    encoder.requires_grad_(False)
+    encoder.gradient_checkpointing = tuning.gradient_checkpointing
+    if tuning.method == "full":
+        _train(used)
+    elif tuning.method == "last-layers":
+        _train_last_layers(encoder, tuning.last_layers, used)
+    elif tuning.method == "lora":
+        _add_lora(encoder, tuning)
+    else:
+        _train_heads(encoder, tuning)
+
+
+def tuned_encoder(backbone: Backbone, tuning: TuningSettings) -> PackedEncoder:
+    """Return a backbone if it has weights to train.
+
+    Raises
+    ------
+    SettingsError
+        If it has none.
+    """
     if not isinstance(backbone, PackedEncoder):
         raise SettingsError(
             f"tuning.method {tuning.method}: the backbone {backbone.spec} has nothing to train; choose a "
             "language model, such as esm2-8m"
         )
-    used = _parameters_used(backbone)
-    backbone.requires_grad_(False)
-    backbone.gradient_checkpointing = tuning.gradient_checkpointing
-    if tuning.method == "full":
-        _train(used)
-    elif tuning.method == "last-layers":
-        _train_last_layers(backbone, tuning.last_layers, used)
-    elif tuning.method == "lora":
-        _add_lora(backbone, tuning)
-    else:
-        _train_heads(backbone, tuning.attention_heads)
+    return backbone
 
 
 def parameter_groups(backbone: Backbone, tuning: TuningSettings, weight_decay: float) -> list[dict[str, Any]]:
@@ -148,9 +160,14 @@ def _ends_with(name: str, target: str) -> bool:
     return name == target or name.endswith(f".{target}")
 
 
-def _train_heads(encoder: PackedEncoder, chosen: Sequence[str]) -> None:
+def _train_heads(encoder: PackedEncoder, tuning: TuningSettings) -> None:
+    if tuning.share is not None:
+        raise SettingsError(
+            f"tuning.attention_heads is {tuning.attention_heads[0]}, but only ppi train can choose the "
+            "heads; name them as LAYER:HEAD"
+        )
     heads_of: dict[int, set[int]] = {}
-    for choice in chosen:
+    for choice in tuning.attention_heads:
         layer, heads = _layer_and_heads(encoder, choice)
         heads_of.setdefault(layer, set()).update(heads)
     for layer, of_layer in heads_of.items():

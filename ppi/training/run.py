@@ -40,6 +40,7 @@ from ppi.provenance import code_provenance, table_sha256
 from ppi.training.card import model_card
 from ppi.training.data import AffinityData, Examples, make_examples, row_groups, row_weights
 from ppi.training.diversification import diversified
+from ppi.training.head_ranking import RANKED, Importance, rank_heads, with_best_heads
 from ppi.training.loss_names import DIVERSIFICATION
 from ppi.training.losses import RANKING
 from ppi.training.member import Hardware, Member, Strategy, restore_best, train_member
@@ -133,10 +134,12 @@ def train(
     if settings.model.partner_score:
         partner_pairs(train_part, seed=settings.seed)  # This raises before the training.
     weights = row_weights(train_part)
-    config = _scaled(settings, labels, draws)
     trained: TrainedModel | None = None
     with Workspace(target, resume=resume) as workspace:
         _new_folder(output)  # Another run may have written the folder in the meantime.
+        request = {"settings": settings.flat(), "data_sha256": table_sha256(table)}
+        settings, ranking = _with_heads(settings, train_part, workspace, hardware.device)
+        config = _scaled(settings, labels, draws)
         model = AffinityModel(config, seed=settings.seed, trainable=True)
         if DIVERSIFICATION in settings.losses:
             diversified(model.head, config)  # This raises before the training.
@@ -145,8 +148,8 @@ def train(
         checked = make_examples(model, validation_part, measured, truncate=settings.truncate)
         workspace.begin(
             {
-                "settings": settings.flat(),
-                "data_sha256": table_sha256(table),
+                **request,
+                **ranking,
                 "backbone_identity": model.backbone.identity,
                 "processes": hardware.processes,
             }
@@ -162,11 +165,24 @@ def train(
                 scale_to_labels(model, predicted.pkd, labels)
             predicted = _predictions(model, validation_part, settings, hardware, store)
             named = data_labels(data, whole, split)
-            trained = _save(target, model, predicted, members, table, named, settings, validation_identity)
+            recorded = {"data": named, **ranking}
+            trained = _save(target, model, predicted, members, table, recorded, settings, validation_identity)
             workspace.remove()
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return trained or load_model(target)
+
+
+def _with_heads(
+    settings: TrainSettings, part: ComplexTable, workspace: Workspace, device: str
+) -> tuple[TrainSettings, dict[str, Importance]]:
+    """Return the settings with the names of the attention heads to train, and the ranking to record if the
+    heads were given as a share; a run that continues has that of its beginning.
+    """
+    if settings.model.tuning.share is None:
+        return settings, {}
+    importance = workspace.recorded.get(RANKED) or rank_heads(settings, part.complexes, device)
+    return with_best_heads(settings, importance), {RANKED: importance}
 
 
 def _new_folder(output: str | os.PathLike[str]) -> Path:
@@ -324,7 +340,7 @@ def _save(
     predicted: MemberPredictions,
     members: Sequence[Member],
     table: ComplexTable,
-    named: dict[str, str],
+    recorded: dict[str, Any],
     settings: TrainSettings,
     identity: np.ndarray | None,
 ) -> TrainedModel:
@@ -342,7 +358,7 @@ def _save(
         "name": _name(chosen),
         "settings": settings.flat(),
         "backbone_identity": model.backbone.identity,
-        "data": named,
+        **recorded,
         "data_sha256": table_sha256(table),
         "training_complexes": len(train_part),
         "validation_complexes": len(validation_part),

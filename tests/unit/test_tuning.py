@@ -198,6 +198,14 @@ def test_only_the_chosen_heads_change(family: Callable[[Source], PackedEncoder])
             assert parts[:, chosen].mean() > 0.9
 
 
+def test_a_share_of_heads_is_for_training() -> None:
+    tuning = TuningSettings(method="attention-heads", attention_heads=("auto:0.5",))
+    assert tuning.share == 0.5
+    assert tuning.with_heads(["1:0"]).share is None
+    with pytest.raises(SettingsError, match=r"is auto:0.5, but only ppi train can choose .* LAYER:HEAD"):
+        prepare_tuning(tiny_random(esm2), tuning)
+
+
 def test_heads_that_are_not_there() -> None:
     for name, layers in (("3", ()), ("0:2", ()), ("2:0", (2,))):
         with pytest.raises(SettingsError, match=rf"{name} does not exist; .* layers, .* with heads 0 to 1"):
@@ -362,6 +370,14 @@ def test_a_saved_model_gives_the_same(tuning: TuningSettings, tmp_path: Path) ->
         ({"method": "lora", "last_layers": 2}, "last_layers is for the method last-layers, not for lora"),
         ({"method": "attention-heads"}, "attention_heads is empty; .* LAYER:HEAD, such as 5:0"),
         ({"method": "attention-heads", "attention_heads": ("1:2", "a")}, "attention_heads is 'a'"),
+        ({"method": "attention-heads", "attention_heads": ("auto:0",)}, "'auto:0'; .* above 0 and at most 1"),
+        ({"method": "attention-heads", "attention_heads": ("auto:1.5",)}, "share of heads to train, above 0"),
+        ({"method": "attention-heads", "attention_heads": ("auto:few",)}, "'auto:few'; .* such as auto:0.05"),
+        ({"method": "attention-heads", "attention_heads": ("auto:0.1", "1")}, "'auto:0.1'; .* or only auto:"),
+        (
+            {"method": "lora", "attention_heads": ("auto:0.1",)},
+            "attention_heads is for the method attention-",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together(settings: dict[str, object], message: str) -> None:
