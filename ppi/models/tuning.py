@@ -12,6 +12,7 @@ from torch.nn.utils.parametrize import register_parametrization
 from ppi.backbones.base import Backbone
 from ppi.backbones.encoder import PackedEncoder
 from ppi.errors import BackboneError, SettingsError
+from ppi.models.head_mix import add_head_mixes, means_of
 from ppi.models.tuning_settings import TuningSettings
 
 
@@ -21,7 +22,8 @@ def prepare_tuning(backbone: Backbone, tuning: TuningSettings) -> None:
     All of them affect the embeddings. With lora, low-rank matrices are added to the linear layers: one of
     each pair is drawn by torch's global random generator, the other is zero. With attention-heads, slices of
     the chosen heads become separate parameters, so that neither gradients nor weight decay change the other
-    heads. In both cases the embeddings are initially unchanged.
+    heads. With head-mix, each layer gets a `ppi.models.head_mix.HeadMix`. In all three cases the embeddings
+    are initially unchanged.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ def prepare_tuning(backbone: Backbone, tuning: TuningSettings) -> None:
     Raises
     ------
     SettingsError
-        If the backbone has no weights, or no such layers, heads or targets.
+        If the backbone has no weights, or no such layers, heads, targets or output projections.
     BackboneError
         If the method is lora and peft is not installed.
     """
@@ -50,8 +52,10 @@ def prepare_tuning(backbone: Backbone, tuning: TuningSettings) -> None:
         _train_last_layers(encoder, tuning.last_layers, used)
     elif tuning.method == "lora":
         _add_lora(encoder, tuning)
-    else:
+    elif tuning.method == "attention-heads":
         _train_heads(encoder, tuning)
+    else:
+        add_head_mixes(encoder)
 
 
 def tuned_encoder(backbone: Backbone, tuning: TuningSettings) -> PackedEncoder:
@@ -99,6 +103,14 @@ def parameter_groups(backbone: Backbone, tuning: TuningSettings, weight_decay: f
         for parameters, decay in groups
         if parameters
     ]
+
+
+def tuned_names(module: nn.Module) -> set[str]:
+    """Return the names of what is saved of a module with a prepared backbone: trained parameters and means of
+    heads.
+    """
+    trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    return trained | means_of(module)
 
 
 def _train(parameters: Iterable[nn.Parameter]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-TuningMethod = Literal["frozen", "full", "lora", "last-layers", "attention-heads"]
+TuningMethod = Literal["frozen", "full", "lora", "last-layers", "attention-heads", "head-mix"]
 
 #: The only method that takes a setting.
 _ONLY_FOR: dict[str, TuningMethod] = {
@@ -22,6 +22,8 @@ _ONLY_FOR: dict[str, TuningMethod] = {
 _HEAD = re.compile(r"[0-9]+(:[0-9]+)?")
 #: Prefix of the share of heads that training chooses.
 _AUTO = "auto:"
+#: Default learning rate of head-mix, whose numbers are about 1, not as small as weights.
+_RATE_OF_MIXES = 0.01
 
 
 class TuningSettings(BaseModel):
@@ -32,10 +34,11 @@ class TuningSettings(BaseModel):
     method
         frozen: nothing. full: everything. lora: low-rank updates (Hu et al. 2022) of the projections.
         last-layers: the last layers. attention-heads: chosen attention heads (their rows of the query, key
-        and value projections and their columns of the output projection). All methods except frozen need a
-        language model, and apply only to the layers that the embeddings depend on.
+        and value projections and their columns of the output projection). head-mix: one number per head, the
+        fraction of its output that its mean over training complexes replaces; it starts at 0. All methods
+        except frozen need a language model, and apply only to the layers that the embeddings depend on.
     learning_rate
-        Peak learning rate of AdamW for the backbone.
+        Peak learning rate of AdamW for the backbone; 0.01 by default for head-mix.
     last_layers
         Number of layers to train, for last-layers.
     attention_heads
@@ -71,6 +74,13 @@ class TuningSettings(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: tuple[str, ...] = ()
     gradient_checkpointing: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rate_of_the_method(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("method") == "head-mix":
+            return {"learning_rate": _RATE_OF_MIXES, **given}
+        return given
 
     @model_validator(mode="after")
     def _settings_of_the_method(self) -> TuningSettings:

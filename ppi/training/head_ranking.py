@@ -10,8 +10,6 @@ import logging
 from collections.abc import Sequence
 from typing import cast
 
-import numpy as np
-
 from heads.names import HEADS
 from ppi.backbones.encoder import PackedEncoder
 from ppi.backbones.esm2 import Esm2Backbone
@@ -23,6 +21,7 @@ from ppi.errors import SettingsError
 from ppi.explain.attention.knockout import knock_out_backbone, language_head
 from ppi.explain.attention.units import SidedUnit, sides_of_units
 from ppi.models.tuning import tuned_encoder
+from ppi.training.sampling import drawn_rows
 from ppi.training.settings import TrainSettings
 
 _LOG = logging.getLogger(__name__)
@@ -93,13 +92,8 @@ def _drawn(
     settings: TrainSettings, complexes: Sequence[Complex], encoder: PackedEncoder
 ) -> list[list[SidedUnit]]:
     """Return the units of complexes that are drawn until they have `SAMPLED_RESIDUES`."""
-    unit, residues = HEADS.find(settings.model.head).encoding_unit, 0
-    drawn: list[list[SidedUnit]] = []
-    for number in np.random.default_rng(settings.seed).permutation(len(complexes)):
-        item = complexes[number]
-        (encoded,), _ = encode_complexes([item], unit, encoder.max_residues, truncate=settings.truncate)
-        drawn.append(sides_of_units(item, encoded))
-        residues += encoded.residues
-        if residues >= SAMPLED_RESIDUES:
-            break
-    return drawn
+    unit = HEADS.find(settings.model.head).encoding_unit
+    lengths = [sum(map(len, item.chains)) for item in complexes]
+    drawn = [complexes[row] for row in drawn_rows(lengths, SAMPLED_RESIDUES, settings.seed)]
+    encoded, _ = encode_complexes(drawn, unit, encoder.max_residues, truncate=settings.truncate)
+    return [sides_of_units(item, each) for item, each in zip(drawn, encoded, strict=True)]

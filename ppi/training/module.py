@@ -19,7 +19,7 @@ from ppi.backbones.encoder import PackedEncoder
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
 from ppi.errors import TrainingError
 from ppi.metrics import spearman
-from ppi.models.tuning import parameter_groups
+from ppi.models.tuning import parameter_groups, tuned_names
 from ppi.training.data import Examples
 from ppi.training.diversification import diversified, row_similarities
 from ppi.training.loss_names import DIVERSIFICATION
@@ -81,7 +81,7 @@ class AffinityModule(lightning.LightningModule):
         self.automatic_optimization = False
         # A checkpoint contains what is trained, not a frozen backbone.
         self.strict_loading = False
-        self._trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        self._trained = tuned_names(self)
         self._predicted: list[tuple[np.ndarray, np.ndarray]] = []
 
     def forward(self, examples: Examples, rows: list[int]) -> Tensor:

@@ -23,6 +23,7 @@ from ppi.backbones.base import Unit
 from ppi.datasets import SHIPPED_DATASET, data_labels, open_dataset, split_dataset
 from ppi.datasets.ratios import ratios_for
 from ppi.devices import choose_device, native_dtype
+from ppi.embedding.here import moved
 from ppi.embedding.run import open_embeddings
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
 from ppi.errors import InputError, SettingsError, TrainingError
@@ -32,7 +33,9 @@ from ppi.models.affinity import AffinityModel
 from ppi.models.calibration import check_groups, fit_calibration, needed_groups
 from ppi.models.config import ModelConfig
 from ppi.models.folder import TrainedModel, load_model, save_model
+from ppi.models.head_mix import measure_means
 from ppi.models.readouts.names import NETWORK
+from ppi.models.tuning import tuned_encoder
 from ppi.prediction.anchoring import anchored_quantile
 from ppi.prediction.engine import MemberPredictions, predict_members
 from ppi.prediction.novelty import pair_identities
@@ -47,12 +50,15 @@ from ppi.training.member import Hardware, Member, Strategy, restore_best, train_
 from ppi.training.module import MONITOR, AffinityModule
 from ppi.training.readout import fit_readout, partner_pairs
 from ppi.training.recipes import recipe_settings
+from ppi.training.sampling import drawn_rows
 from ppi.training.settings import TrainSettings
 from ppi.training.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
 
 FolderPath = str | os.PathLike[str] | None
+#: Number of residues of the training complexes from which head-mix has its means.
+MEAN_RESIDUES = 32_768
 
 
 def train(
@@ -145,6 +151,8 @@ def train(
             diversified(model.head, config)  # This raises before the training.
         examples = make_examples(model, train_part, labels, truncate=settings.truncate)
         examples = examples._replace(weight=weights, group=groups)
+        if config.tuning.method == "head-mix":
+            _measure_means(model, examples, settings.seed, hardware.device)
         checked = make_examples(model, validation_part, measured, truncate=settings.truncate)
         workspace.begin(
             {
@@ -183,6 +191,15 @@ def _with_heads(
         return settings, {}
     importance = workspace.recorded.get(RANKED) or rank_heads(settings, part.complexes, device)
     return with_best_heads(settings, importance), {RANKED: importance}
+
+
+def _measure_means(model: AffinityModel, train: Examples, seed: int, device: str) -> None:
+    """Set the means of head-mix to those over training complexes that are drawn with the seed."""
+    rows = drawn_rows(train.lengths, MEAN_RESIDUES, seed)
+    units = {unit: None for row in rows for unit in train.encoded[row].units}
+    encoder = tuned_encoder(moved(model.backbone, device), model.config.tuning)
+    measure_means(encoder, list(units), native_dtype(model.config.precision))
+    encoder.cpu()
 
 
 def _new_folder(output: str | os.PathLike[str]) -> Path:
