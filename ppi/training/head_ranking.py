@@ -1,7 +1,7 @@
 """Choose the attention heads to train by what the language model loses without them.
 
-Source: Zhang et al. 2024, "Interpreting and Improving Large Language Models in Arithmetic Calculation", which
-finds by knock-out that a few per cent of the heads matter, and fine-tunes only these.
+Source: "Interpreting and Improving Large Language Models in Arithmetic Calculation" (2024), which finds by
+knock-out that a few per cent of the heads matter, and fine-tunes only these.
 """
 
 from __future__ import annotations

@@ -25,6 +25,8 @@ from ppi.explain.attention.units import SidedUnit, units_of
 from ppi.io.tables import read_complexes
 from ppi.models.folder import load_model
 from ppi.prediction.engine import predict_members
+from ppi.study.cells import Configuration
+from ppi.study.preparation import prepare_models
 from ppi.training import head_ranking, run
 from ppi.training.head_ranking import rank_heads, with_best_heads
 from ppi.training.module import AffinityModule
@@ -183,3 +185,10 @@ def test_backbones_without_a_language_head(
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(InputError, match="but the backbone takes"):
         rank_heads(settings_of(folder), [Complex("long", ("A" * 10**6,), ("MK",), 7.0)], "cpu")
+
+
+def test_a_study_prepares_configurations_with_a_share_of_heads(
+    folder: str, complexes: tuple[Complex, ...]
+) -> None:
+    item = Configuration("share", {"share": 0.25}, settings_of(folder))
+    prepare_models([item], complexes, devices=["cpu"], store=None)
