@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from adapt_series import Series, load_series
+from compare import Measure, write_result
 from scipy.stats import spearmanr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -45,7 +46,8 @@ DEVELOPMENT = (
 LARGE, RANKED = 60, 12
 _HELD = 0.4
 
-_Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
+_Predict = Callable[[np.ndarray], np.ndarray]
+_Fit = Callable[[np.ndarray, np.ndarray], _Predict]
 
 
 def main() -> None:
@@ -57,6 +59,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder that keeps what is predicted")
     parser.add_argument("--scheme", choices=("complex", "cluster"), default="complex")
     parser.add_argument("--seeds", type=int, default=20, help="draws of each size (default: 20)")
+    parser.add_argument("--output", type=Path, help="write mean scores as JSON, for compare.py")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -68,6 +71,8 @@ def main() -> None:
     table = pd.DataFrame(found)
     table.to_csv(given.work / f"rows_{given.scheme}.csv", index=False)
     _report(table)
+    if given.output is not None:
+        write_result(given.output, measures(table))
 
 
 def _rows(one: Series, seeds: int) -> Iterator[dict]:
@@ -133,11 +138,11 @@ def _scores(one: Series, every: Variants, learnt: np.ndarray, rest: np.ndarray) 
     yield _score("predicted effects alone", truth, every.effect[rest])
 
 
-def _ridge(features: np.ndarray, values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def _ridge(features: np.ndarray, values: np.ndarray) -> _Predict:
     return RidgeCV(PENALTIES).fit(features, values).predict
 
 
-def _process(features: np.ndarray, values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def _process(features: np.ndarray, values: np.ndarray) -> _Predict:
     kernel = ConstantKernel(1.0, (1e-2, 1e2)) * RBF(2.0, (0.3, 30)) + WhiteKernel(0.3, (1e-2, 3))
     return GaussianProcessRegressor(kernel, normalize_y=True).fit(features, values).predict
 
@@ -163,13 +168,34 @@ def _report(table: pd.DataFrame) -> None:
     _print_series(table[table["held"] == "random"])
 
 
+def measures(table: pd.DataFrame) -> dict[str, Measure]:
+    """Return means over the series of 60 or more variants: scores of the predictors, and the interval."""
+    keys, scores = ["held", "n", "predictor"], ["spearman", "inside", "width"]
+    by_series = table[table["variants"] >= LARGE].groupby([*keys, "series"], sort=False)[scores].mean()
+    means = by_series.groupby(keys, sort=False).mean().reset_index()
+    names = means["predictor"] + ", " + means["held"] + ", n = " + means["n"].astype(str)
+    figures = {
+        score: {
+            name: round(float(value), 4)
+            for name, value in zip(names, means[score], strict=True)
+            if not np.isnan(value)
+        }
+        for score in scores
+    }
+    return {
+        "Spearman": Measure("higher", 0.05, figures["spearman"]),
+        "inside the 90 % interval": Measure("neither", 0.05, figures["inside"]),
+        "width of the interval": Measure("lower", 0.05, figures["width"]),
+    }
+
+
 def _print_means(part: pd.DataFrame, title: str) -> None:
     means = part.groupby(["n", "predictor", "series"], sort=False)[["spearman", "inside", "width"]].mean()
     by_size = means.groupby(["n", "predictor"], sort=False).mean()
     sizes = sorted(part["n"].unique())
     count = [part[part["n"] == size]["series"].nunique() for size in sizes]
-    heads = " | ".join(f"n = {size} ({number})" for size, number in zip(sizes, count, strict=True))
-    print(f"\n{title}: mean Spearman (number of series)\n\n| predictor | {heads} |")
+    columns = " | ".join(f"n = {size} ({number})" for size, number in zip(sizes, count, strict=True))
+    print(f"\n{title}: mean Spearman (number of series)\n\n| predictor | {columns} |")
     print("| --- |" + " --- |" * len(sizes))
     for name in part["predictor"].unique():
         cells = " | ".join(f"{by_size.loc[(size, name), 'spearman']:.3f}" for size in sizes)

@@ -1,6 +1,6 @@
 """Mutation series of the data set, with what models that have not seen them know of their mutations.
 
-Each series is laid onto the structure of its PDB entry in the benchmark of mutation effects. Effects and
+Each series is placed onto the structure of its PDB entry in the benchmark of mutation effects. Effects and
 locations of its mutations are predicted by trees and networks that have seen neither the entry (scheme
 `complex`) nor, in scheme `cluster`, any complex with a similar chain.
 """
@@ -33,6 +33,7 @@ from ppi.effects.model import antisymmetric
 from ppi.effects.mutations import Mutation, mutations_between
 from ppi.embedding.cache import EmbeddingCache
 from ppi.io.predictions import KCAL_PER_PKD
+from ppi.models.forest import Forest
 from ppi.prediction.adapting.describer import scaled_locations
 from ppi.prediction.adapting.reference import medoid
 
@@ -88,19 +89,21 @@ def load_series(
         _make(interfaces, effects, structures, work, scheme, seed)
     variants, singles = pd.read_parquet(variants_file), pd.read_parquet(singles_file)
     pooled = np.load(pooled_file)
-    return [_read(name, part, singles, pooled) for name, part in variants.groupby("series", sort=False)]
+    return [_read(name, variants, singles, pooled) for name in variants["series"].unique()]
 
 
 def _read(name: str, variants: pd.DataFrame, singles: pd.DataFrame, pooled: np.ndarray) -> Series:
+    variants, singles = variants[variants["series"] == name], singles[singles["series"] == name]
     complexes = [
         Complex(str(number), tuple(ligand.split(":")), tuple(receptor.split(":")))
         for number, (ligand, receptor) in enumerate(
             zip(variants["ligand"], variants["receptor"], strict=True)
         )
     ]
+    columns = ("side", "chain", "position", "wild", "mutant", "effect", "site")
     known = {
-        Mutation(row.side, row.chain, row.position, row.wild, row.mutant): (row.effect, np.array(row.site))
-        for row in singles[singles["series"] == name].itertuples()
+        Mutation(*mutation): (effect, np.array(site))
+        for *mutation, effect, site in zip(*(singles[column] for column in columns), strict=True)
     }
     pkd = variants["pkd"].to_numpy()
     return Series(name, medoid(complexes), complexes, pkd, pooled[variants.index], known)
@@ -111,11 +114,11 @@ def _make(interfaces: Path, effects: Path, structures: Path, work: Path, scheme:
     known = read_interfaces(interfaces)
     measured = read_effects(effects, known, structures)
     training = EffectTraining()
-    laid = list(_laid_series(measured))
+    placed = list(_placed_series(measured))
     backbone = build_backbone(_BACKBONE, layers=_LAYERS)
     with closing(EmbeddingCache(backbone, "cpu", on_disk=False)) as cache:
         embedded = embed(cache, LanguageHead.read(_BACKBONE), known, measured, seed=seed)
-        frame = pd.concat([variants for _, variants in laid], ignore_index=True)
+        frame = pd.concat([variants for _, variants in placed], ignore_index=True)
         np.save(work / "pooled.npy", _pooled(cache, frame))
     frame.to_parquet(work / "variants.parquet")
     folds, near = dict(zip(measured.structures, measured.table["fold_by_complex"], strict=True)), None
@@ -128,15 +131,15 @@ def _make(interfaces: Path, effects: Path, structures: Path, work: Path, scheme:
     table = Rows.of(measured, contexts)
     fold = np.array([folds[name] for name in measured.structures])
     parts = []
-    for number in sorted({folds[structure] for structure, _ in laid}):
+    for number in sorted({folds[structure] for structure, _ in placed}):
         forest = fit_forest(table, measured, fold != number, training, seed=seed)
-        for structure, variants in laid:
+        for structure, variants in placed:
             if folds[structure] == number:
                 parts.append(_singles(variants, contexts[structure], forest))
     pd.concat(parts).to_parquet(work / f"singles_{scheme}.parquet")
 
 
-def _singles(variants: pd.DataFrame, context: Context, forest: object) -> pd.DataFrame:
+def _singles(variants: pd.DataFrame, context: Context, forest: Forest) -> pd.DataFrame:
     """Return what is known of each mutation between the variants of a series."""
     complexes = [
         Complex("variant", tuple(ligand.split(":")), tuple(receptor.split(":")))
@@ -164,20 +167,20 @@ def _pooled(cache: EmbeddingCache, variants: pd.DataFrame) -> np.ndarray:
     )
 
 
-def _laid_series(measured: MeasuredEffects) -> Iterator[tuple[str, pd.DataFrame]]:
+def _placed_series(measured: MeasuredEffects) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield structure and variants of each series, in the chains of the structure, the largest first."""
     for entry, items in sorted(_series(), key=lambda pair: -len(pair[1])):
         structures = [name for name in measured.complexes if entry_of(name) == entry]
         found = [(name, _onto(items, measured.complexes[name])) for name in structures]
-        name, laid = max(found, key=lambda pair: len(pair[1]), default=("", []))
-        if len(laid) < SMALLEST:
+        name, placed = max(found, key=lambda pair: len(pair[1]), default=("", []))
+        if len(placed) < SMALLEST:
             logging.info("%s: %d variants are left out: no structure has their chains", entry, len(items))
             continue
         frame = pd.DataFrame(
             {
-                "ligand": [":".join(item.ligand) for item in laid],
-                "receptor": [":".join(item.receptor) for item in laid],
-                "pkd": [item.pkd for item in laid],
+                "ligand": [":".join(item.ligand) for item in placed],
+                "receptor": [":".join(item.receptor) for item in placed],
+                "pkd": [item.pkd for item in placed],
             }
         )
         mean = frame.groupby(["ligand", "receptor"], sort=False, as_index=False)["pkd"].mean()
@@ -198,25 +201,26 @@ def _series() -> Iterator[tuple[str, list[Complex]]]:
 
 def _onto(items: Sequence[Complex], structure: Complex) -> list[Complex]:
     """Return complexes with the chains of a structure, which may lack residues that none of them changes."""
-    laid = [_onto_sides(items, structure, exchanged) for exchanged in (False, True)]
-    return max(laid, key=len)
+    placed = [_onto_sides(items, structure, exchanged) for exchanged in (False, True)]
+    return max(placed, key=len)
 
 
 def _onto_sides(items: Sequence[Complex], structure: Complex, exchanged: bool) -> list[Complex]:
     sides = [(item.receptor, item.ligand) if exchanged else (item.ligand, item.receptor) for item in items]
     targets = (structure.ligand, structure.receptor)
-    maps = [_side_map(own, target) for own, target in zip(sides[0], targets, strict=True)]
-    if any(each is None for each in maps):
+    found = [_side_map(own, target) for own, target in zip(sides[0], targets, strict=True)]
+    maps = [each for each in found if each is not None]
+    if len(maps) < len(found):
         return []
-    found = []
+    placed = []
     for item, own in zip(items, sides, strict=True):
-        new = [
+        ligand, receptor = (
             _transferred(side, first, target, chain_maps)
             for side, first, target, chain_maps in zip(own, sides[0], targets, maps, strict=True)
-        ]
-        if all(side is not None for side in new):
-            found.append(Complex(item.id, new[0], new[1], item.pkd))
-    return found
+        )
+        if ligand is not None and receptor is not None:
+            placed.append(Complex(item.id, ligand, receptor, item.pkd))
+    return placed
 
 
 def _side_map(own: Sequence[str], target: Sequence[str]) -> list[tuple[int, dict[int, int]]] | None:

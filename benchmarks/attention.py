@@ -18,9 +18,11 @@ import gc
 import time
 from collections.abc import Callable
 from itertools import accumulate
+from pathlib import Path
 
 import pandas as pd
 import torch
+from compare import Measure, write_result
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
@@ -46,6 +48,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--train", action="store_true", help="forward and backward")
     parser.add_argument("--processor-time", action="store_true", help="not the time that passes")
+    parser.add_argument("--output", type=Path, help="write the ratios as JSON, for compare.py")
     given = parser.parse_args()
     clock = time.process_time if given.processor_time else time.perf_counter
     torch.set_num_threads(given.threads)
@@ -67,7 +70,10 @@ def main() -> None:
             {"attention": name, "n": length, "ms": min(taken[name]) * 1e3, "MiB": memory[name] / 2**20}
             for name in runs
         ]
-    report(pd.DataFrame(found))
+    table = pd.DataFrame(found)
+    report(table)
+    if given.output is not None:
+        write_result(given.output, measures(table))
 
 
 def chain(length: int, heads: int, width: int) -> list[Tensor]:
@@ -125,10 +131,29 @@ def peak(run: Callable[[], None], device: str) -> int:
 def report(found: pd.DataFrame) -> None:
     """Print milliseconds and mebibytes, and the ratios to softmax."""
     for what, unit in (("time", "ms"), ("memory", "MiB")):
-        table = found.pivot(index="attention", columns="n", values=unit).loc[found.attention.unique()]
-        ratios = table / table.loc[BASELINE]
+        table = by_length(found, unit)
         print(f"\n{what}: {unit}, and ratios to {BASELINE}")
-        print(table.join(ratios, rsuffix=" ratio").round(3).to_string())
+        print(table.join(table / table.loc[BASELINE], rsuffix=" ratio").round(3).to_string())
+
+
+def by_length(found: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Return a row for each attention, in the order of the run, and a column for each length."""
+    return found.pivot(index="attention", columns="n", values=unit).loc[found.attention.unique()]
+
+
+def measures(found: pd.DataFrame) -> dict[str, Measure]:
+    """Return the ratios to softmax, which depend less on the machine than the figures themselves."""
+    result = {}
+    for what, unit, tolerance in (("time", "ms", 0.5), ("memory", "MiB", 0.1)):
+        table = by_length(found, unit)
+        ratios = (table / table.loc[BASELINE]).drop(index=BASELINE)
+        figures = {
+            f"{name}, n = {n}": round(float(value), 4)
+            for n in ratios.columns
+            for name, value in ratios[n].items()
+        }
+        result[f"{what}, ratio to {BASELINE}"] = Measure("lower", tolerance, figures)
+    return result
 
 
 if __name__ == "__main__":

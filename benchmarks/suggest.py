@@ -18,10 +18,12 @@ import argparse
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from adapt_series import Series, load_series
+from compare import Measure, write_result
 
 from ppi.prediction.adapting.adapted import AdaptedComplex
 from ppi.prediction.adapting.observed import Observed
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--by", action="append", help="acquisition (default: expected-improvement)")
     parser.add_argument("--seeds", type=int, default=20, help="runs of each series (default: 20)")
     parser.add_argument("--with-reference", action="store_true", help="the wild type is measured first")
+    parser.add_argument("--output", type=Path, help="write mean rounds as JSON, for compare.py")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     names = [check_acquisition(name) for name in given.by or ["expected-improvement"]]
@@ -67,6 +70,8 @@ def main() -> None:
     ending = "_with_reference" if given.with_reference else ""
     table.to_csv(given.work / f"rounds_{given.scheme}{ending}.csv", index=False)
     report(table)
+    if given.output is not None:
+        write_result(given.output, measures(table))
 
 
 def reference_of(one: Series) -> int | None:
@@ -136,12 +141,29 @@ def adapted(one: Series, known: list[int]) -> AdaptedComplex:
     return AdaptedComplex(one.wild, observed, one)
 
 
+def mean_rounds(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean rounds of each series by name of the choice."""
+    return table.groupby(["series", "members"], sort=False)[[*table.columns[3:]]].mean()
+
+
+def measures(table: pd.DataFrame) -> dict[str, Measure]:
+    """Return the mean rounds over series, and the median of the ratio to random choice."""
+    means = mean_rounds(table)
+    ratios = means.div(means["random"], axis=0).median().drop("random")
+    found = {"mean rounds": means.mean(), "rounds, median of the ratio to random": ratios}
+    return {
+        what: Measure("lower", 0.1, {str(name): round(float(value), 4) for name, value in row.items()})
+        for what, row in found.items()
+    }
+
+
 def report(table: pd.DataFrame) -> None:
     """Print the mean rounds of each series, and their medians."""
-    names = table.columns[3:]
-    means = table.groupby(["series", "members"], sort=False)[list(names)].mean()
+    means = mean_rounds(table)
+    names = means.columns
     print(f"| series | members | {' | '.join(names)} |\n| --- | --- |{' --- |' * len(names)}")
-    for (series, members), row in means.iterrows():
+    for label, row in means.iterrows():
+        series, members = cast("tuple[str, int]", label)
         print(f"| {series} | {members} | {' | '.join(f'{value:.2f}' for value in row)} |")
     for what, row in (("median", means.median()), ("mean", means.mean())):
         print(f"| **{what}** | | {' | '.join(f'{value:.2f}' for value in row)} |")

@@ -43,8 +43,8 @@ class Range:
 
     def __str__(self) -> str:
         bounds = {"at least": self.least, "at most": self.most, "above": self.above, "below": self.below}
-        said = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
-        return said if said.startswith(("above", "below")) else f"of {said}"
+        limits = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+        return limits if limits.startswith(("above", "below")) else f"of {limits}"
 
 
 #: A size or a count.

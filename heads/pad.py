@@ -70,7 +70,7 @@ class PooledAttentionAddition(Head):
                 f"the width {dim} is not a multiple of {heads} attention heads; choose a number of heads "
                 "that divides it"
             )
-        self.heads, self.separate_directions = heads, separate_directions
+        self.attention_heads, self.separate_directions = heads, separate_directions
         self.attention = Projections(dim)
         if separate_directions:
             self.receptor_attention = Projections(dim)
@@ -114,7 +114,7 @@ class PooledAttentionAddition(Head):
         segments, values = batch.sides, batch.values
         query, key = self._queries_keys(batch)
         value = self._of_sides(self._back.value, self.attention.value, values, segments)
-        attended = cross_attention(query, key, value, segments, self.heads)
+        attended = cross_attention(query, key, value, segments, self.attention_heads)
         return values + self._of_sides(self.attention.out, self._back.out, attended, segments)
 
     def _queries_keys(self, batch: RaggedBatch) -> tuple[Tensor, Tensor]:
@@ -163,7 +163,7 @@ class PooledAttentionAddition(Head):
 
     def _by_head(self, rows: Tensor) -> Tensor:
         """Reshape ``(T, H * E)`` to ``(T, H, E)``."""
-        return rows.unflatten(1, (self.heads, -1))
+        return rows.unflatten(1, (self.attention_heads, -1))
 
     def _pooled_alike(self) -> bool:
         return not self.separate_directions

@@ -28,27 +28,27 @@ def cap_labels(pkd: np.ndarray) -> np.ndarray:
 
 def spearman(measured: np.ndarray, predicted: np.ndarray) -> float:
     """Return the rank correlation; 0 if one of the two is constant."""
-    return _once(resampled_spearman, measured, predicted)
+    return _unweighted(resampled_spearman, measured, predicted)
 
 
 def pearson(measured: np.ndarray, predicted: np.ndarray) -> float:
     """Return the linear correlation; 0 if one of the two is constant."""
-    return _once(resampled_pearson, measured, predicted)
+    return _unweighted(resampled_pearson, measured, predicted)
 
 
 def kendall(measured: np.ndarray, predicted: np.ndarray) -> float:
     """Return Kendall's tau-b (Kendall 1945), corrected for ties; 0 where one of the two is constant."""
-    return _once(resampled_kendall, measured, predicted)
+    return _unweighted(resampled_kendall, measured, predicted)
 
 
 def rmse(measured: np.ndarray, predicted: np.ndarray) -> float:
     """Return the root mean squared error in pKd units."""
-    return _once(resampled_rmse, measured, predicted)
+    return _unweighted(resampled_rmse, measured, predicted)
 
 
 def mae(measured: np.ndarray, predicted: np.ndarray) -> float:
     """Return the mean absolute error in pKd units."""
-    return _once(resampled_mae, measured, predicted)
+    return _unweighted(resampled_mae, measured, predicted)
 
 
 def r2(measured: np.ndarray, predicted: np.ndarray) -> float:
@@ -56,7 +56,7 @@ def r2(measured: np.ndarray, predicted: np.ndarray) -> float:
 
     It is below 0 if the mean of the measured values would be a better prediction.
     """
-    return _once(resampled_r2, measured, predicted)
+    return _unweighted(resampled_r2, measured, predicted)
 
 
 def resampled_spearman(measured: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -126,7 +126,7 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def _once(metric: ResampledMetric, measured: np.ndarray, predicted: np.ndarray) -> float:
+def _unweighted(metric: ResampledMetric, measured: np.ndarray, predicted: np.ndarray) -> float:
     first, second = np.asarray(measured, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     return float(metric(first, second, np.ones((1, len(first))))[0])
 

@@ -93,10 +93,10 @@ def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], N
     """
     listener = _LISTENER.get()
     if listener is not None:
-        yield _Told(listener, what, total).advance
+        yield _ListenerProgress(listener, what, total).advance
         return
     if not sys.stderr.isatty():
-        yield _Lines(what, total, unit).advance
+        yield _LoggedProgress(what, total, unit).advance
         return
     columns = (
         TextColumn("{task.description}"),
@@ -116,8 +116,8 @@ def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], N
         _BAR.release()
 
 
-class _Told:
-    """Tells a listener how far a work is."""
+class _ListenerProgress:
+    """Report the progress to a listener."""
 
     def __init__(self, listener: Listener, what: str, total: int) -> None:
         self._listener, self._what, self._total, self._done = listener, what, total, 0
@@ -129,8 +129,8 @@ class _Told:
         self._listener(self._what, self._done, self._total)
 
 
-class _Lines:
-    """Logs the progress at the intervals of `Pace`."""
+class _LoggedProgress:
+    """Log the progress at the intervals of `Pace`."""
 
     def __init__(self, what: str, total: int, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit

@@ -81,7 +81,7 @@ def left_out(
             and wild.pkd is not None
         ):
             rows.append((wild.pkd - mutant.pkd, -float(found.pkd[0]), float(found.std[0])))
-    return [tuple(KCAL_PER_PKD * value for value in row) for row in rows]
+    return [(KCAL_PER_PKD * truth, KCAL_PER_PKD * mean, KCAL_PER_PKD * std) for truth, mean, std in rows]
 
 
 def medoid(series: list[Complex]) -> Complex | None:

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +73,7 @@ def main() -> None:
         report(name, "-", effects, sign * effects.table[column].to_numpy())
     for name, feature in (("BLOSUM62", "blosum"), ("volume change", "volume_change")):
         place = EXCHANGE_NAMES.index(feature)
-        report(
-            name, "-", effects, -summed(effects, lambda item, at=place: exchange(item.wild, item.mutant)[at])
-        )
+        report(name, "-", effects, -summed(effects, partial(exchanged, place=place)))
     training = EffectTraining()
     backbone = build_backbone(given.backbone, layers=given.layers)
     if given.backbone.startswith("random-"):
@@ -83,11 +83,16 @@ def main() -> None:
     with closing(EmbeddingCache(backbone, "cpu", store=given.store)) as cache:
         embedded = embed(cache, head, interfaces, effects, seed=given.seed)
     similar = Similarity(effects.complexes, interfaces)
-    sizes = effects.table["structure"].value_counts().to_dict()
+    sizes = Counter(effects.structures)
     by_complex = dict(zip(effects.structures, effects.table["fold_by_complex"], strict=True))
     run_scheme("by complex", effects, interfaces, embedded, by_complex, None, training, given.seed)
     by_cluster = similar.folds(sizes)
     run_scheme("by cluster", effects, interfaces, embedded, by_cluster, similar, training, given.seed)
+
+
+def exchanged(item: Mutation, place: int) -> float:
+    """Return one feature of the exchange of a residue."""
+    return float(exchange(item.wild, item.mutant)[place])
 
 
 def run_scheme(

@@ -12,6 +12,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -70,7 +71,7 @@ def main() -> None:
         plain = report(
             "plain loop, float32",
             residues,
-            lambda exact=exact, model=model: plain_loop(model, exact.vocabulary, units),
+            partial(plain_loop, model, exact.vocabulary, units),
         )
         for precision in ("float32", "bfloat16"):
             backbone = build_backbone(spec, precision=precision)
@@ -78,13 +79,13 @@ def main() -> None:
             speed = report(
                 f"packed, {precision}",
                 residues,
-                lambda backbone=backbone: embed_all(backbone, units, options.token_budget, options.device),
+                partial(embed_all, backbone, units, options.token_budget, options.device),
             )
             share = speed / residues * flops(backbone, units) / peaks[backbone.dtype]
             print(f"    {speed / plain:.2f} x the plain loop, {share:.0%} of the matrix-product peak")
         print_error(spec, units[:: max(1, len(units) // 64)])
-        print_tokenisation(backbone, complexes)
-        print_read_back(backbone, units)
+        print_tokenisation(exact, complexes)
+        print_read_back(exact, units)
     print(
         f"\npeak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
     )
@@ -151,8 +152,8 @@ def print_tokenisation(backbone: PackedEncoder, complexes: Sequence[Unit]) -> No
 
 def print_read_back(backbone: PackedEncoder, units: Sequence[Unit]) -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddingStore(Path(folder), backbone) as store:
-        for batch in embed_units(backbone, units):
-            store.put(batch)
+        for computed in embed_units(backbone, units):
+            store.put(computed)
         # In batches of a training, in random order.
         order = torch.randperm(len(units), generator=torch.Generator().manual_seed(0)).tolist()
         batches = list(budget_batches([unit_length(unit) for unit in units], TRAINING_BATCH, order))

@@ -80,8 +80,8 @@ def compare_operations(chains: Sequence[int], sides: Sequence[int], options: arg
                 f"  {len(lengths)} {name}, {sum(lengths)} residues, longest {max(lengths)}, padded to "
                 f"{padding:.1f} x"
             )
-            for heads in (1, 8):
-                compare_pooling(lengths, dim, heads, options.rounds, options.device)
+            for pooling_heads in (1, 8):
+                compare_pooling(lengths, dim, pooling_heads, options.rounds, options.device)
         compare_cross_attention(sides[: 2 * options.attention_complexes], dim, options.rounds, options.device)
         compare_attention(chains, dim, options.rounds, options.device)
         compare_convolution(chains, dim, options.rounds, options.device)
@@ -123,11 +123,11 @@ def compare_pairs_of(
         head(EmbeddedUnits.collect(embed_units(backbone, encoded.units)).gather([encoded]))
     plain = len(few) / (time.perf_counter() - begun)
     pairs = len(ligands) * len(receptors)
-    whole, scored = pairs / (finished - started), pairs / (finished - embedded)
+    total, scored = pairs / (finished - started), pairs / (finished - embedded)
     print(
-        f"  {type(head).__name__}, {len(ligands)} x {len(receptors)}: {whole:,.0f} pairs/s with the "
+        f"  {type(head).__name__}, {len(ligands)} x {len(receptors)}: {total:,.0f} pairs/s with the "
         f"backbone, {scored:,.0f} once embedded; one by one {plain:.1f}\n"
-        f"      {whole / plain:,.0f} x and {scored / plain:,.0f} x faster than one by one"
+        f"      {total / plain:,.0f} x and {scored / plain:,.0f} x faster than one by one"
     )
 
 
@@ -138,9 +138,9 @@ def embedded_sides(backbone: Backbone, sides: Sequence[Unit], unit: str) -> Ragg
     return EmbeddedUnits.collect(embed_units(backbone, [u for units in cut for u in units])).gather(encoded)
 
 
-def compare_pooling(lengths: Sequence[int], dim: int, heads: int, rounds: int, device: str) -> None:
+def compare_pooling(lengths: Sequence[int], dim: int, pooling_heads: int, rounds: int, device: str) -> None:
     values, segments = ragged(lengths, dim, device)
-    weight = (torch.randn(heads, dim, device=device) / dim**0.5).requires_grad_()
+    weight = (torch.randn(pooling_heads, dim, device=device) / dim**0.5).requires_grad_()
     padded, mask = pad(values, lengths)
 
     def ours() -> None:
@@ -148,10 +148,12 @@ def compare_pooling(lengths: Sequence[int], dim: int, heads: int, rounds: int, d
 
     def plain() -> None:
         scores = (padded @ weight.T).masked_fill(mask.unsqueeze(2), -torch.inf)
-        by_head = padded.unflatten(2, (heads, -1))
+        by_head = padded.unflatten(2, (pooling_heads, -1))
         torch.einsum("blh,blhe->bhe", scores.softmax(1), by_head).sum().backward()
 
-    seconds, bytes_held = report(f"attention pooling, {heads} head(s)", ours, rounds, [values, weight])
+    seconds, bytes_held = report(
+        f"attention pooling, {pooling_heads} head(s)", ours, rounds, [values, weight]
+    )
     plain_seconds, plain_bytes = measure(plain, rounds, [padded, weight])
     print_ratios("padded", plain_seconds / seconds, plain_bytes / bytes_held)
     print_bandwidth(values, seconds, rounds)
@@ -185,8 +187,8 @@ def compare_cross_attention(sides: Sequence[int], dim: int, rounds: int, device:
 
     def gathered() -> None:
         rows, partners = swap_sides(segments)
-        parts = by_head([query, key[rows], value[rows]], ATTENTION_HEADS)
-        ragged_attention(*parts, segments, partners).sum().backward()
+        queries, keys, values = by_head([query, key[rows], value[rows]], ATTENTION_HEADS)
+        ragged_attention(queries, keys, values, segments, partners).sum().backward()
 
     seconds, held = report("both directions in one call", ours, rounds, inputs)
     old_seconds, old_held = measure(gathered, rounds, inputs)
@@ -199,8 +201,9 @@ def compare_cross_attention(sides: Sequence[int], dim: int, rounds: int, device:
     )
 
     def projected() -> None:
-        parts = nn.functional.linear(query, layer.in_proj_weight).chunk(3, dim=1)
-        layer.out_proj(cross_attention(*parts, segments, ATTENTION_HEADS)).sum().backward()
+        queries, keys, values = nn.functional.linear(query, layer.in_proj_weight).chunk(3, dim=1)
+        attended = cross_attention(queries, keys, values, segments, ATTENTION_HEADS)
+        layer.out_proj(attended).sum().backward()
 
     def plain() -> None:
         one_way, _ = layer(ligands, receptors, receptors, key_padding_mask=receptor_mask, need_weights=False)
@@ -213,20 +216,24 @@ def compare_cross_attention(sides: Sequence[int], dim: int, rounds: int, device:
 
 
 def compare_attention(lengths: Sequence[int], dim: int, rounds: int, device: str) -> None:
-    width, heads = dim // 2, ATTENTION_HEADS // 2
+    width, attention_heads = dim // 2, ATTENTION_HEADS // 2
     _, segments = ragged(lengths, width, device)
     inputs = [ragged(lengths, width, device)[0].detach().bfloat16().requires_grad_() for _ in range(3)]
 
+    def ours() -> None:
+        query, key, value = by_head(inputs, attention_heads)
+        ragged_attention(query, key, value, segments, segments).sum().backward()
+
     def plain() -> None:
-        chains = zip(*(part.split(list(lengths)) for part in by_head(inputs, heads)), strict=True)
+        chains = zip(*(part.split(list(lengths)) for part in by_head(inputs, attention_heads)), strict=True)
         attended = [
             scaled_dot_product_attention(*(part.transpose(0, 1) for part in chain)) for chain in chains
         ]
         torch.cat([rows.transpose(0, 1) for rows in attended]).sum().backward()
 
     seconds, held = report(
-        f"attention of each chain, {heads} heads, bfloat16",
-        lambda: ragged_attention(*by_head(inputs, heads), segments, segments).sum().backward(),
+        f"attention of each chain, {attention_heads} heads, bfloat16",
+        ours,
         rounds,
         inputs,
     )
@@ -251,13 +258,15 @@ def compare_convolution(lengths: Sequence[int], dim: int, rounds: int, device: s
 
 
 def compare_dynamic_convolution(lengths: Sequence[int], dim: int, rounds: int, device: str) -> None:
-    width, heads, kernel = dim // 2, ATTENTION_HEADS // 2, 7
+    width, attention_heads, kernel = dim // 2, ATTENTION_HEADS // 2, 7
     values, segments = ragged(lengths, width, device)
-    weights = torch.randn(len(values), heads * kernel, device=device, requires_grad=True)
+    weights = torch.randn(len(values), attention_heads * kernel, device=device, requires_grad=True)
     inputs = [values, weights]
 
     def ours() -> None:
-        dynamic_convolution(values, weights.unflatten(1, (heads, kernel)), segments).sum().backward()
+        dynamic_convolution(
+            values, weights.unflatten(1, (attention_heads, kernel)), segments
+        ).sum().backward()
 
     seconds, held = report("dynamic convolution, kernel 7", ours, rounds, inputs)
     padded, _ = pad(values, lengths)
@@ -265,8 +274,8 @@ def compare_dynamic_convolution(lengths: Sequence[int], dim: int, rounds: int, d
 
     def plain() -> None:
         around = torch.nn.functional.pad(padded, (0, 0, kernel // 2, kernel // 2))
-        windows = around.unfold(1, kernel, 1).unflatten(2, (heads, -1))
-        each = padded_weights.unflatten(2, (heads, kernel)).unsqueeze(4)
+        windows = around.unfold(1, kernel, 1).unflatten(2, (attention_heads, -1))
+        each = padded_weights.unflatten(2, (attention_heads, kernel)).unsqueeze(4)
         (windows @ each).sum().backward()
 
     plain_seconds, plain_held = measure(plain, rounds, [padded, padded_weights])
@@ -278,9 +287,9 @@ def ragged(lengths: Sequence[int], dim: int, device: str) -> tuple[Tensor, Segme
     return values, Segments.from_lengths(lengths, device)
 
 
-def by_head(parts: Sequence[Tensor], heads: int) -> list[Tensor]:
+def by_head(parts: Sequence[Tensor], attention_heads: int) -> list[Tensor]:
     """``(T, H * E)`` to ``(T, H, E)``, each."""
-    return [part.unflatten(1, (heads, -1)) for part in parts]
+    return [part.unflatten(1, (attention_heads, -1)) for part in parts]
 
 
 def pad(values: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from functools import wraps
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -32,7 +32,7 @@ import ppi
 from ppi.datasets import open_dataset
 from ppi.embedding.cache import EmbeddingCache
 from ppi.engines.base import Resources
-from ppi.engines.build import build_engine
+from ppi.engines.build import EngineName, build_engine
 from ppi.io.sides import Side
 from ppi.models.affinity import AffinityModel
 from ppi.prediction.novelty import NoveltyIndex
@@ -77,17 +77,17 @@ def main() -> None:
             cost = screening.estimate(given.suffix)
             estimated = time.perf_counter()
             done = screening.write(Path(folder) / f"out{given.suffix}", resume=False)
-            whole, processor = time.perf_counter() - started, time.process_time()
+            total, processor = time.perf_counter() - started, time.process_time()
         size = Path(done.output).stat().st_size
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         pair = one_by_one(ligands, receptors, given.sample, Path(folder) / "other")
     print(
         f"{len(ligands)} x {len(receptors)} sides of {residues:.0f} residues on average: {done.pairs:,} pairs"
     )
-    print(f"{whole:.1f} s from loading the model to the file, {peak:.2f} GiB of memory at most")
+    print(f"{total:.1f} s from loading the model to the file, {peak:.2f} GiB of memory at most")
     print(f"{processor:.1f} s of processor time with the imports: what other programs take does not count")
     print(f"estimated in {estimated - started:.1f} s: {cost.describe()}")
-    times = pair * done.pairs / whole
+    times = pair * done.pairs / total
     print(f"{size / done.rows:.0f} bytes a row")
     print(f"one by one: {1000 * pair:.0f} ms a pair, {times:,.0f} x as long for all pairs")
     print("| stage | seconds of all threads | share |\n| --- | --- | --- |")
@@ -104,7 +104,7 @@ def compare_engines(
     print(f"{len(ligands):,} x {len(receptors):,} sides, load {os.getloadavg()[0]:.1f}")
     print("| engine | workers | seconds | to local | to one worker | processor seconds of this process |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for engine, workers in product(("local", "ray"), (1, 2)):
+    for engine, workers in product(get_args(EngineName), (1, 2)):
         with (
             tempfile.TemporaryDirectory() as folder,
             ppi.Predictor(store=Path(folder) / "store") as predictor,
@@ -114,12 +114,12 @@ def compare_engines(
                 ligands, receptors, settings=settings, workers=workers, engine=engine
             )
             done = screening.write(Path(folder) / f"out{suffix}")
-            whole, processor = time.perf_counter() - started, time.process_time() - processor
+            total, processor = time.perf_counter() - started, time.process_time() - processor
             results.add(Path(done.output).read_bytes())
-        local = first.setdefault(workers, whole)
-        one = whole if workers == 1 else one
-        ratios = f"{whole / local:.2f} | {whole / one:.2f}"
-        print(f"| {engine} | {workers} | {whole:.1f} | {ratios} | {processor:.1f} |", flush=True)
+        local = first.setdefault(workers, total)
+        one = total if workers == 1 else one
+        ratios = f"{total / local:.2f} | {total / one:.2f}"
+        print(f"| {engine} | {workers} | {total:.1f} | {ratios} | {processor:.1f} |", flush=True)
     print(f"the bytes of the output are {'the same' if len(results) == 1 else 'DIFFERENT'}")
     resources = Resources(workers=2)
     started = time.perf_counter()

@@ -102,8 +102,8 @@ def main() -> None:
     torch.manual_seed(options.seed)
     sample = ppi.load_dataset().sample(options.complexes, random_state=options.seed)
     complexes = [
-        ppi.Complex(row.id, tuple(row.ligand.split(":")), tuple(row.receptor.split(":")))
-        for row in sample.itertuples()
+        ppi.Complex(name, tuple(ligand.split(":")), tuple(receptor.split(":")))
+        for name, ligand, receptor in zip(sample["id"], sample["ligand"], sample["receptor"], strict=True)
     ]
     backbone = build_backbone(f"random-{BACKBONE}-seed0")
     model = EsmModel(esm2_config(CHECKPOINTS[BACKBONE]), add_pooling_layer=False).eval()

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+", help="ppi-mini, or the folder of an ESM-2")
     given = parser.parse_args()
     corpus = open_corpus(given.corpus)
-    hidden, asked = (
+    hidden, requested = (
         validation_batches(
             corpus.validation,
             context=PretrainSettings().context,
@@ -41,7 +41,7 @@ def main() -> None:
     )
     targets = torch.cat([batch.targets for batch in hidden])
     frequencies = targets.bincount() / len(targets)
-    print("| model | perplexity | accuracy | perplexity of all asked for |\n| --- | --- | --- | --- |")
+    print("| model | perplexity | accuracy | perplexity of all targets |\n| --- | --- | --- | --- |")
     perplexity, accuracy = torch.special.entr(frequencies).sum().exp(), frequencies.max()
     print(f"| residue frequencies | {perplexity:.2f} | {accuracy:.1%} | - |")
     for name in given.models:
@@ -50,7 +50,7 @@ def main() -> None:
             shipped_folder(name) if shipped else name, dtype=torch.float32
         ).eval()
         masked = MaskedLanguageModel(model)
-        found, trained = (validate(masked, batches, torch.device("cpu")) for batches in (hidden, asked))
+        found, trained = (validate(masked, batches, torch.device("cpu")) for batches in (hidden, requested))
         print(f"| {name} | {found.perplexity:.2f} | {found.accuracy:.1%} | {trained.perplexity:.2f} |")
 
 

@@ -12,7 +12,9 @@ from heads.kernels.flash import flash_takes, ragged_flash
 from heads.ragged import Segments
 
 
-def cross_attention(query: Tensor, key: Tensor, value: Tensor, sides: Segments, heads: int) -> Tensor:
+def cross_attention(
+    query: Tensor, key: Tensor, value: Tensor, sides: Segments, attention_heads: int
+) -> Tensor:
     """Compute the attention of ligand residues to receptor residues of the same complex, and the reverse.
 
     The backend ``reference`` computes the softmax explicitly; ``cpu`` runs a fused kernel on each side;
@@ -25,7 +27,7 @@ def cross_attention(query: Tensor, key: Tensor, value: Tensor, sides: Segments, 
         ``(T, H * E)`` each, rows of ligand, receptor, ligand, ... for ``H`` heads of width ``E``.
     sides
         The rows of each of ``2 B`` sides.
-    heads
+    attention_heads
         Number of heads, ``H``.
 
     Returns
@@ -36,31 +38,33 @@ def cross_attention(query: Tensor, key: Tensor, value: Tensor, sides: Segments, 
     Raises
     ------
     ValueError
-        If the shapes do not agree, `heads` does not divide the width, or the sides are not pairs.
+        If the shapes do not agree, `attention_heads` does not divide the width, or the sides are not pairs.
     """
-    if query.dim() != 2 or not query.shape == key.shape == value.shape or query.shape[1] % heads:
+    if query.dim() != 2 or not query.shape == key.shape == value.shape or query.shape[1] % attention_heads:
         raise ValueError(
-            f"query, key and value must share a shape (T, D) whose width {heads} heads divide, got "
+            f"query, key and value must share a shape (T, D) whose width {attention_heads} heads divide, got "
             f"{tuple(query.shape)}, {tuple(key.shape)} and {tuple(value.shape)}"
         )
     if len(sides) % 2:
         raise ValueError(f"sides must come in pairs, got {len(sides)} of them")
-    return run_eagerly(_attend, query, key, value, sides, heads)
+    return run_eagerly(_attend, query, key, value, sides, attention_heads)
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, sides: Segments, heads: int) -> Tensor:
+def _attend(query: Tensor, key: Tensor, value: Tensor, sides: Segments, attention_heads: int) -> Tensor:
     backend = backend_for(query)
-    if backend == "triton" and flash_takes(query.unflatten(1, (heads, -1))):
-        return _flash(query, key, value, sides, heads)
-    return _each_side(query, key, value, sides, heads, backend == "reference")
+    if backend == "triton" and flash_takes(query.unflatten(1, (attention_heads, -1))):
+        return _flash(query, key, value, sides, attention_heads)
+    return _each_side(query, key, value, sides, attention_heads, backend == "reference")
 
 
 def _each_side(
-    query: Tensor, key: Tensor, value: Tensor, sides: Segments, heads: int, explicit: bool
+    query: Tensor, key: Tensor, value: Tensor, sides: Segments, attention_heads: int, explicit: bool
 ) -> Tensor:
-    width = query.shape[1] // heads
+    width = query.shape[1] // attention_heads
     # Splits are views whose gradients are joined once; each slice would make a full-sized gradient.
-    queries, keys, values = (_split_sides(each, heads, sides.lengths) for each in (query, key, value))
+    queries, keys, values = (
+        _split_sides(each, attention_heads, sides.lengths) for each in (query, key, value)
+    )
     attended = []
     for side, block in enumerate(queries):
         partner = side ^ 1
@@ -73,15 +77,17 @@ def _each_side(
     return torch.cat(attended).flatten(1)
 
 
-def _split_sides(rows: Tensor, heads: int, lengths: tuple[int, ...]) -> list[Tensor]:
+def _split_sides(rows: Tensor, attention_heads: int, lengths: tuple[int, ...]) -> list[Tensor]:
     """Reshape ``(T, H * E)`` to ``(1, H, L, E)`` for each side."""
-    return [side.transpose(0, 1).unsqueeze(0) for side in rows.unflatten(1, (heads, -1)).split(lengths)]
+    return [
+        side.transpose(0, 1).unsqueeze(0) for side in rows.unflatten(1, (attention_heads, -1)).split(lengths)
+    ]
 
 
-def _flash(query: Tensor, key: Tensor, value: Tensor, sides: Segments, heads: int) -> Tensor:
+def _flash(query: Tensor, key: Tensor, value: Tensor, sides: Segments, attention_heads: int) -> Tensor:
     rows, partners = swap_sides(sides)
     longest = max(sides.lengths)
-    query, key, value = (part.unflatten(1, (heads, -1)) for part in (query, key[rows], value[rows]))
+    query, key, value = (part.unflatten(1, (attention_heads, -1)) for part in (query, key[rows], value[rows]))
     return ragged_flash(query, key, value, sides.offsets, partners.offsets, longest, longest)
 
 

@@ -164,8 +164,8 @@ class _PlainAttention(torch.autograd.Function):
 
 def _filled(rows: Tensor, scale: float = 1.0) -> Tensor:
     """Scale ``(G, H, L, E)`` and pad the length with zeros."""
-    groups, heads, length, width = rows.shape
-    filled = rows.new_empty(groups, heads, length + -length % _LENGTHS, width)
+    groups, attention_heads, length, width = rows.shape
+    filled = rows.new_empty(groups, attention_heads, length + -length % _LENGTHS, width)
     torch.mul(rows, scale, out=filled[:, :, :length])
     filled[:, :, length:] = 0
     return filled

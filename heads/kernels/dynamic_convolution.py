@@ -39,15 +39,24 @@ def dynamic_convolution(values: Tensor, weights: Tensor, segments: Segments) -> 
     ValueError
         If the kernel is even or too wide, or the shapes do not agree.
     """
-    rows, heads, kernel = weights.shape
-    if kernel % 2 == 0 or kernel > WIDEST_KERNEL or values.shape[0] != rows or values.shape[1] % heads:
+    rows, convolution_heads, kernel = weights.shape
+    if (
+        kernel % 2 == 0
+        or kernel > WIDEST_KERNEL
+        or values.shape[0] != rows
+        or values.shape[1] % convolution_heads
+    ):
         raise ValueError(
             f"values (T, H * E) need weights (T, H, K) with K odd and at most {WIDEST_KERNEL}, got "
             f"{tuple(values.shape)} and {tuple(weights.shape)}"
         )
     spare = -rows % BLOCK
     band = _banded(pad(weights * inside_segment(segments, kernel).unsqueeze(1), (0, 0, 0, 0, 0, spare)))
-    blocks = pad(values, (0, 0, BLOCK, BLOCK + spare)).unflatten(0, (-1, BLOCK)).unflatten(2, (heads, -1))
+    blocks = (
+        pad(values, (0, 0, BLOCK, BLOCK + spare))
+        .unflatten(0, (-1, BLOCK))
+        .unflatten(2, (convolution_heads, -1))
+    )
     reach = kernel // 2
     window = torch.cat([blocks[:-2, BLOCK - reach :], blocks[1:-1], blocks[2:, :reach]], dim=1)
     return (band @ window.transpose(1, 2)).transpose(1, 2).flatten(2).flatten(0, 1)[:rows]

@@ -73,9 +73,9 @@ def _pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, segments
         raise ValueError(f"{values.shape[0]} rows need as many rows of scores, got {tuple(scores.shape)}")
     if weight is not None and (weight.dim() != 2 or weight.shape[1] != values.shape[1]):
         raise ValueError(f"values of width {values.shape[1]} need such a weight, got {tuple(weight.shape)}")
-    heads = scores.shape[1] if scores is not None else weight.shape[0] if weight is not None else 0
-    if heads < 1 or values.shape[1] % heads:
-        raise ValueError(f"{heads} heads do not divide width {values.shape[1]}")
+    pooling_heads = scores.shape[1] if scores is not None else weight.shape[0] if weight is not None else 0
+    if pooling_heads < 1 or values.shape[1] % pooling_heads:
+        raise ValueError(f"{pooling_heads} heads do not divide width {values.shape[1]}")
     backend = backend_for(values)
     if backend == "cpu":
         return pooling_cpu.pool(values, scores, weight, segments)

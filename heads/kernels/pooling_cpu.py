@@ -34,11 +34,11 @@ class _Pool(torch.autograd.Function):
         wide = accumulation_type(values.dtype)
         source = scores if weight is None else weight
         assert source is not None
-        heads = source.shape[1] if weight is None else source.shape[0]
+        pooling_heads = source.shape[1] if weight is None else source.shape[0]
         project = None if weight is None else weight.to(wide)
         pooled = values.new_empty(len(bounds) - 1, values.shape[1], dtype=wide)
-        peak = values.new_full((len(bounds) - 1, 1, heads), -torch.inf, dtype=wide)
-        total = values.new_zeros(len(bounds) - 1, 1, heads, dtype=wide)
+        peak = values.new_full((len(bounds) - 1, 1, pooling_heads), -torch.inf, dtype=wide)
+        total = values.new_zeros(len(bounds) - 1, 1, pooling_heads, dtype=wide)
         for segment, rows, is_first in _blocks(bounds, values.shape[1]):
             block = values[rows].to(wide)
             score = _scores(block, project) if project is not None else source[rows].to(wide)
@@ -52,10 +52,10 @@ class _Pool(torch.autograd.Function):
             else:
                 shrink = (peak[segment] - top).exp_()
                 total[segment].mul_(shrink).add_(raised.sum(0, keepdim=True))
-                by_head = pooled[segment].view(heads, -1)
-                by_head.mul_(shrink.view(-1, 1)).add_(_weighted_sum(raised, block).view(heads, -1))
+                by_head = pooled[segment].view(pooling_heads, -1)
+                by_head.mul_(shrink.view(-1, 1)).add_(_weighted_sum(raised, block).view(pooling_heads, -1))
             peak[segment] = top
-        pooled.view(-1, heads, values.shape[1] // heads).div_(total.transpose(1, 2))
+        pooled.view(-1, pooling_heads, values.shape[1] // pooling_heads).div_(total.transpose(1, 2))
         ctx.bounds = bounds
         ctx.save_for_backward(values, scores, weight, pooled, peak, total)
         return pooled.to(values.dtype)
@@ -64,17 +64,17 @@ class _Pool(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         values, scores, weight, pooled, peak, total = ctx.saved_tensors
-        heads, wide = peak.shape[2], pooled.dtype
+        pooling_heads, wide = peak.shape[2], pooled.dtype
         grad = grad.to(wide)
         # The gradient of the softmax needs sum(weight * gradient of weight), which equals pooled . grad.
-        shift = (pooled * grad).unflatten(1, (heads, -1)).sum(2).unsqueeze(1)
+        shift = (pooled * grad).unflatten(1, (pooling_heads, -1)).sum(2).unsqueeze(1)
         project = None if weight is None else weight.to(wide)
         grad_values = torch.empty_like(values, memory_format=torch.contiguous_format)
         grad_scores = None if scores is None else torch.empty_like(scores)
         grad_weight = None if project is None else torch.zeros_like(project)
         for segment, rows, _ in _blocks(ctx.bounds, values.shape[1]):
             block = values[rows].to(wide)
-            head_grad = grad[segment].view(heads, -1)
+            head_grad = grad[segment].view(pooling_heads, -1)
             score, change = _scores_and_changes(block, project, head_grad)
             if scores is not None:
                 score = scores[rows].to(wide)
@@ -118,9 +118,9 @@ def _weighted_sum(weights: Tensor, block: Tensor) -> Tensor:
 
 def _scores_and_changes(block: Tensor, project: Tensor | None, head_grad: Tensor) -> tuple[Tensor, Tensor]:
     """Return ``(L, H)`` scores (empty without a weight) and gradients of the softmax's weights."""
-    heads = head_grad.shape[0]
-    if heads == 1:
+    pooling_heads = head_grad.shape[0]
+    if pooling_heads == 1:
         both = linear(block, torch.cat([head_grad if project is None else project, head_grad]))
         return both[:, :1], both[:, 1:]
-    change = (block.unflatten(1, (heads, -1)) * head_grad).sum(2)
+    change = (block.unflatten(1, (pooling_heads, -1)) * head_grad).sum(2)
     return (change if project is None else linear(block, project)), change

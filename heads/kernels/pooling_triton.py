@@ -47,18 +47,18 @@ class _Pool(torch.autograd.Function):
         assert source is not None
         values, source = values.contiguous(), source.contiguous()
         segments, width = offsets.numel() - 1, values.shape[1]
-        heads = source.shape[1] if weight is None else source.shape[0]
+        pooling_heads = source.shape[1] if weight is None else source.shape[0]
         chunk_offsets, chunk_segment = _chunks(offsets, values.shape[0])
         chunks = chunk_segment.numel()
         wide: dict[str, Any] = {"dtype": torch.float32, "device": values.device}
-        peaks, totals = (torch.empty(chunks, heads, **wide) for _ in range(2))
+        peaks, totals = (torch.empty(chunks, pooling_heads, **wide) for _ in range(2))
         sums = torch.empty(chunks, width, **wide)
-        sizes = _sizes(width, heads, linear=weight is not None)
+        sizes = _sizes(width, pooling_heads, linear=weight is not None)
         kernels.forward[(chunks,)](
             values, source, offsets, chunk_offsets, chunk_segment, peaks, totals, sums, segments,
             **sizes, num_warps=WARPS,
         )  # fmt: skip
-        peak, total = (torch.empty(segments, heads, **wide) for _ in range(2))
+        peak, total = (torch.empty(segments, pooling_heads, **wide) for _ in range(2))
         pooled = torch.empty(segments, width, **wide)
         joined = {name: sizes[name] for name in ("WIDTH", "HEADS", "COLUMNS", "HEAD_SLOTS")}
         kernels.join[(segments,)](chunk_offsets, peaks, totals, sums, peak, total, pooled, **joined)
@@ -70,10 +70,10 @@ class _Pool(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         values, source, offsets, chunk_offsets, chunk_segment, pooled, peak, total = ctx.saved_tensors
-        heads, linear, chunks = ctx.sizes["HEADS"], ctx.sizes["LINEAR"], chunk_segment.numel()
+        pooling_heads, linear, chunks = ctx.sizes["HEADS"], ctx.sizes["LINEAR"], chunk_segment.numel()
         grad = grad.float().contiguous()
         # The gradient of the softmax needs sum(weight * gradient of weight), which equals pooled . grad.
-        shift = (pooled * grad).unflatten(1, (heads, -1)).sum(2)
+        shift = (pooled * grad).unflatten(1, (pooling_heads, -1)).sum(2)
         grad_values = torch.empty_like(values)
         # The gradient of the weight is first summed chunk by chunk, which is deterministic, unlike atomic
         # additions.
@@ -106,14 +106,14 @@ def _chunks(offsets: Tensor, rows: int) -> tuple[Tensor, Tensor]:
     return chunk_offsets, torch.searchsorted(chunk_offsets, most, right=True) - 1
 
 
-def _sizes(width: int, heads: int, linear: bool) -> dict[str, Any]:
+def _sizes(width: int, pooling_heads: int, linear: bool) -> dict[str, Any]:
     columns = _power_of_two(width)
     return {
         "WIDTH": width,
-        "HEADS": heads,
+        "HEADS": pooling_heads,
         "LINEAR": linear,
         "COLUMNS": columns,
-        "HEAD_SLOTS": _power_of_two(heads),
+        "HEAD_SLOTS": _power_of_two(pooling_heads),
         "CHUNK": CHUNK_ROWS,
         "ROWS": min(CHUNK_ROWS, max(1, TILE // columns)),
     }

@@ -72,7 +72,7 @@ class AttentionMixer(Mixer):
     about = About(
         "Vaswani et al. 2017, Attention Is All You Need (pre-norm blocks)",
         "that of its attention",
-        "A stack of transformer blocks around one of the attentions below.",
+        "A stack of transformer blocks around one of the attentions (ppi info attentions).",
     )
 
     def __init__(

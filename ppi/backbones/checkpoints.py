@@ -30,7 +30,7 @@ class Checkpoint:
         Repository on the Hugging Face hub; empty for a bundled model.
     millions
         Number of parameters of the encoder, in millions.
-    width, depth, heads
+    width, depth, attention_heads
         Width of a residue embedding, number of layers, attention heads of each.
     licence
         Licence of the weights.
@@ -39,7 +39,7 @@ class Checkpoint:
     max_residues
         Maximum number of residues in a unit.
     architecture
-        Other values that its configuration needs besides width, depth and heads.
+        Other values that its configuration needs besides width, depth and attention_heads.
     """
 
     family: Family
@@ -47,7 +47,7 @@ class Checkpoint:
     millions: int
     width: int
     depth: int
-    heads: int
+    attention_heads: int
     licence: str
     context: int
     max_residues: int = NO_LIMIT
@@ -59,8 +59,8 @@ class Checkpoint:
         return not self.repository
 
 
-def _esm2(repository: str, millions: int, width: int, depth: int, heads: int) -> Checkpoint:
-    return Checkpoint("esm2", f"facebook/{repository}", millions, width, depth, heads, "MIT", 1022)
+def _esm2(repository: str, millions: int, width: int, depth: int, attention_heads: int) -> Checkpoint:
+    return Checkpoint("esm2", f"facebook/{repository}", millions, width, depth, attention_heads, "MIT", 1022)
 
 
 def _esm1(repository: str, *, norm_before: bool) -> Checkpoint:
@@ -80,7 +80,9 @@ def _biohub(
     )
 
 
-def _ankh(repository: str, millions: int, width: int, heads: int, inner: int, gate: str) -> Checkpoint:
+def _ankh(
+    repository: str, millions: int, width: int, attention_heads: int, inner: int, gate: str
+) -> Checkpoint:
     sizes = {
         "d_kv": 64,
         "d_ff": inner,
@@ -90,7 +92,9 @@ def _ankh(repository: str, millions: int, width: int, heads: int, inner: int, ga
         "vocab_size": 144,
     }
     name = f"ElnaggarLab/{repository}"
-    return Checkpoint("t5", name, millions, width, 48, heads, "CC-BY-NC-SA-4.0", 512, architecture=sizes)
+    return Checkpoint(
+        "t5", name, millions, width, 48, attention_heads, "CC-BY-NC-SA-4.0", 512, architecture=sizes
+    )
 
 
 CHECKPOINTS: dict[str, Checkpoint] = {

@@ -44,7 +44,7 @@ class PackedEncoder(Backbone):
     projections_in, projection_out
         Names, inside a block, of the query, key and value projections and of the output projection. Rows of
         the former (of each third if they are fused), and columns of the latter, are ordered by head.
-    heads
+    attention_heads
         Number of attention heads of each block.
     gradient_checkpointing
         Whether to keep only the input of each block for the backward pass and recompute the rest.
@@ -58,7 +58,7 @@ class PackedEncoder(Backbone):
     version: ClassVar[int] = 1
     projections_in: ClassVar[tuple[str, ...]]
     projection_out: ClassVar[str]
-    heads: int
+    attention_heads: int
     gradient_checkpointing: bool = False
 
     def __init__(

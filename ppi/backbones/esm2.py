@@ -49,7 +49,7 @@ class Esm2Backbone(PackedEncoder):
         if hasattr(model, "contact_head"):
             del model.contact_head  # The head is not part of an embedding.
         self.model, self.licence = model, source.licence
-        self.heads = config.num_attention_heads
+        self.attention_heads = config.num_attention_heads
         self.rotary = config.position_embedding_type == "rotary"
         # The table of positions starts after the padding token, and <cls> and one <eos> take two positions.
         self.max_residues = source.limit if self.rotary else config.max_position_embeddings - _PAD - 1 - 2
@@ -63,7 +63,7 @@ class Esm2Backbone(PackedEncoder):
         return self.model.encoder.emb_layer_norm_after
 
     def states(self, ids: Tensor, pack: Pack) -> Iterator[Tensor]:
-        width = self.model.config.hidden_size // self.heads
+        width = self.model.config.hidden_size // self.attention_heads
         hidden = self._embeddings(ids, pack)
         rotary = Rotary(width, pack.positions, hidden.dtype) if self.rotary else None
         yield hidden
@@ -83,7 +83,7 @@ class Esm2Backbone(PackedEncoder):
         attention = layer.attention
         normed = attention.LayerNorm(hidden)
         query, key, value = (
-            project(normed).unflatten(1, (self.heads, -1))
+            project(normed).unflatten(1, (self.attention_heads, -1))
             for project in (attention.self.query, attention.self.key, attention.self.value)
         )
         if rotary is not None:
@@ -145,7 +145,7 @@ def esm2_config(checkpoint: Checkpoint) -> EsmConfig:
         pad_token_id=_PAD,
         hidden_size=checkpoint.width,
         num_hidden_layers=checkpoint.depth,
-        num_attention_heads=checkpoint.heads,
+        num_attention_heads=checkpoint.attention_heads,
         intermediate_size=4 * checkpoint.width,
         max_position_embeddings=1026,
         layer_norm_eps=1e-5,

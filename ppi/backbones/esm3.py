@@ -68,7 +68,7 @@ class Esm3Backbone(PackedEncoder):
             dtype=source.dtype,
         )
         self.model, self.licence, self.max_residues = model, source.licence, source.limit
-        self.heads = self.dim // len(self.layers) // _HEAD_WIDTH
+        self.attention_heads = self.dim // len(self.layers) // _HEAD_WIDTH
 
     @property
     def blocks(self) -> nn.ModuleList:

@@ -42,7 +42,7 @@ class EsmcBackbone(PackedEncoder):
             dtype=source.dtype,
         )
         self.model, self.licence, self.max_residues = model, source.licence, source.limit
-        self.heads = config.num_attention_heads
+        self.attention_heads = config.num_attention_heads
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -67,7 +67,7 @@ class EsmcBackbone(PackedEncoder):
         normed = layer.input_layernorm(hidden)
         # Queries and keys are normalised over all heads together, then rotated head by head.
         query, key, value = (
-            projected.unflatten(1, (self.heads, -1))
+            projected.unflatten(1, (self.attention_heads, -1))
             for projected in (
                 attention.q_norm(attention.q_proj(normed)),
                 attention.k_norm(attention.k_proj(normed)),
@@ -99,6 +99,6 @@ def esmc_config(checkpoint: Checkpoint) -> EsmcConfig:
     return EsmcConfig(
         hidden_size=checkpoint.width,
         num_hidden_layers=checkpoint.depth,
-        num_attention_heads=checkpoint.heads,
+        num_attention_heads=checkpoint.attention_heads,
         **checkpoint.architecture,
     )

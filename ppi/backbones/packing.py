@@ -87,7 +87,7 @@ class Rotary:
         angles = (positions.float().unsqueeze(1) * base**-steps).repeat(1, 2).unsqueeze(1)
         self.cosine, self.sine = angles.cos().to(dtype), angles.sin().to(dtype)
 
-    def turn(self, heads: Tensor) -> Tensor:
+    def turn(self, projected: Tensor) -> Tensor:
         """Rotate ``(N, H, E)``."""
-        first, second = heads.chunk(2, dim=2)
-        return heads * self.cosine + torch.cat([-second, first], dim=2) * self.sine
+        first, second = projected.chunk(2, dim=2)
+        return projected * self.cosine + torch.cat([-second, first], dim=2) * self.sine

@@ -58,7 +58,7 @@ class T5Backbone(PackedEncoder):
             dtype=source.dtype,
         )
         self.model, self.licence = model, source.licence
-        self.heads = config.num_heads
+        self.attention_heads = config.num_heads
         self.max_residues = source.limit
         for module in model.modules():
             if isinstance(module, nn.Dropout):
@@ -85,7 +85,7 @@ class T5Backbone(PackedEncoder):
         attention = attend.SelfAttention
         normed = attend.layer_norm(hidden)
         query, key, value = (
-            project(normed).unflatten(1, (self.heads, -1))
+            project(normed).unflatten(1, (self.attention_heads, -1))
             for project in (attention.q, attention.k, attention.v)
         )
         # T5 learns the scale of the scores as part of its projections.
@@ -156,7 +156,7 @@ def t5_config(checkpoint: Checkpoint) -> T5Config:
     return T5Config(
         d_model=checkpoint.width,
         num_layers=checkpoint.depth,
-        num_heads=checkpoint.heads,
+        num_heads=checkpoint.attention_heads,
         pad_token_id=_PAD,
         eos_token_id=_END,
         **settings,

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from heads.names import EncodingUnit
-from ppi.cli.groups import DATA, HARDWARE, MODEL, OUTPUT, STORES
+from ppi.cli.groups import COMPLETED, DATA, HARDWARE, MODEL, OUTPUT, STORES
+from ppi.cli.names import BackboneName
 from ppi.devices import Precision
 from ppi.embedding import Pool
 from ppi.errors import InputError
@@ -21,7 +22,7 @@ def embed(
     truncate: Annotated[bool, DATA] = False,
     output: Annotated[Path | None, OUTPUT] = None,
     pool: Annotated[Pool, OUTPUT] = "none",
-    backbone: Annotated[str, MODEL] = "esm2-650m",
+    backbone: Annotated[BackboneName, MODEL, COMPLETED] = "esm2-650m",
     unit: Annotated[EncodingUnit, MODEL] = "chain",
     layers: Annotated[tuple[int, ...], MODEL] = (-1,),
     precision: Annotated[Precision, HARDWARE] = "auto",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ppi.cli.groups import CROSS_VALIDATION, DATA, HARDWARE, MODEL, OUTPUT, SCORES
+from ppi.cli.groups import COMPLETED, CROSS_VALIDATION, DATA, HARDWARE, MODEL, OUTPUT, SCORES
+from ppi.cli.names import RecipeName
 
 if TYPE_CHECKING:
     from ppi.training.settings import TrainSettings
@@ -22,7 +23,7 @@ def evaluate(
     report: Annotated[Path | None, OUTPUT] = None,
     protocol: Annotated[Literal["split", "cv"], SCORES] = "split",
     baselines: Annotated[Literal["all", "sequence", "none"] | None, SCORES] = None,
-    recipe: Annotated[str | None, CROSS_VALIDATION] = None,
+    recipe: Annotated[RecipeName | None, CROSS_VALIDATION, COMPLETED] = None,
     config: Annotated[Path | None, CROSS_VALIDATION] = None,
     work: Annotated[Path | None, CROSS_VALIDATION] = None,
     device: Annotated[str, HARDWARE] = "auto",

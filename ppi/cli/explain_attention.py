@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from ppi.cli.groups import CAN_BE_OFF, DATA, HARDWARE, MODEL, OUTPUT
+from ppi.cli.groups import CAN_BE_OFF, COMPLETED, DATA, HARDWARE, MODEL, OUTPUT
+from ppi.cli.names import BackboneName
 from ppi.cli.outputs import checked_outputs
 from ppi.errors import InputError
 
@@ -19,7 +20,7 @@ def attention(
     output: Annotated[Path | None, OUTPUT] = None,
     json: Annotated[Path | None, OUTPUT] = None,
     html: Annotated[Path | None, OUTPUT] = None,
-    backbone: Annotated[str | None, MODEL] = None,
+    backbone: Annotated[BackboneName | None, MODEL, COMPLETED] = None,
     model: Annotated[str | None, MODEL] = None,
     unit: Annotated[Literal["chain", "side", "complex"] | None, MODEL] = None,
     epsilon: Annotated[float, MODEL] = 0.3,

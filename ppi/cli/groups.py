@@ -44,3 +44,5 @@ FURTHER = _GROUPS["Further commands"]
 
 #: A flag that is on by default has a second form that turns it off.
 CAN_BE_OFF = Parameter(negative_bool="no-")
+#: The shell completes names that the help does not list, because other names are accepted, too.
+COMPLETED = Parameter(show_choices=False)

@@ -69,11 +69,8 @@ def _recipes(name: str | None) -> str:
 
 
 def _parts(kind: str, name: str | None) -> str:
-    from ppi.models.mixers import describe_mixers
     from ppi.models.part_listing import describe_part, list_parts
 
-    if kind == "mixers" and name is None:
-        return describe_mixers()
     if name is None:
         return list_parts(kind)
     try:

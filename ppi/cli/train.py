@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ppi.cli.flags import flags_of
-from ppi.cli.groups import DATA, HARDWARE, OUTPUT, RECIPE
+from ppi.cli.groups import COMPLETED, DATA, HARDWARE, OUTPUT, RECIPE
+from ppi.cli.names import RecipeName
 from ppi.setting_groups import SettingGroup
 from ppi.training.recipes import DEFAULT_RECIPE, chosen_settings, recipe_content
 from ppi.training.settings import TrainSettings
@@ -27,7 +28,7 @@ def train(
     output: Annotated[Path, OUTPUT],
     resume: Annotated[bool, OUTPUT] = False,
     tensorboard: Annotated[Path | None, OUTPUT] = None,
-    recipe: Annotated[str | None, RECIPE] = None,
+    recipe: Annotated[RecipeName | None, RECIPE, COMPLETED] = None,
     config: Annotated[Path | None, RECIPE] = None,
     device: Annotated[str, HARDWARE] = "auto",
     devices: Annotated[int, HARDWARE] = 1,

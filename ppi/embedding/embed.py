@@ -20,7 +20,7 @@ from ppi.embedding.elsewhere import open_workers
 from ppi.embedding.export import check_suffix, export
 from ppi.embedding.run import fill_store
 from ppi.embedding.store import EmbeddingStore
-from ppi.embedding.units import EncodedComplex, encode_complexes, say_truncated
+from ppi.embedding.units import EncodedComplex, encode_complexes, warn_truncated
 from ppi.engines.build import EngineName, build_engine
 from ppi.errors import InputError
 from ppi.io.tables import ComplexTable
@@ -96,7 +96,7 @@ def embed(
     complexes = open_dataset(data).complexes
     model = build_backbone(backbone, layers=layers, precision=precision)
     encoded, truncated = encode_complexes(complexes, unit, model.max_residues, truncate=truncate)
-    say_truncated(complexes, truncated)
+    warn_truncated(complexes, truncated)
     units = [part for item in encoded for part in item.units]
     with EmbeddingStore(store, model) as kept:
         with open_workers(engine, device, workers) as opened:

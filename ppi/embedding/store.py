@@ -185,7 +185,7 @@ class EmbeddingStore(UnitEmbeddings):
         with _store_errors(self.folder), self._environment.begin(buffers=True) as transaction:
             for unit in dict.fromkeys(units):
                 value = transaction.get(_key(unit))
-                if value is None or not self._is_whole(value, unit):
+                if value is None or not self._is_intact(value, unit):
                     damaged += value is not None
                     absent.append(unit)
         if damaged:
@@ -230,7 +230,7 @@ class EmbeddingStore(UnitEmbeddings):
         with _store_errors(self.folder), self._environment.begin(buffers=True) as transaction:
             for unit in units:
                 value = transaction.get(_key(unit))
-                if value is None or not self._is_whole(value, unit):
+                if value is None or not self._is_intact(value, unit):
                     state = "is not in the store" if value is None else "is damaged"
                     raise StoreError(f"{self.folder}: the embedding of {_text(unit)[:30]}... {state}")
                 end = start + unit_length(unit)
@@ -250,7 +250,7 @@ class EmbeddingStore(UnitEmbeddings):
         content = stored.contiguous().view(torch.uint8).numpy().tobytes()
         return xxhash.xxh3_64_digest(content) + content
 
-    def _is_whole(self, value: memoryview, unit: Unit) -> bool:
+    def _is_intact(self, value: memoryview, unit: Unit) -> bool:
         content = value[_CHECKSUM_BYTES:]
         return (
             len(content) == unit_length(unit) * self._row_bytes

@@ -123,7 +123,7 @@ def encode_complexes(
     return encoded, truncated
 
 
-def say_truncated(complexes: Sequence[Complex], truncated: Sequence[bool]) -> None:
+def warn_truncated(complexes: Sequence[Complex], truncated: Sequence[bool]) -> None:
     """Warn about complexes that were shortened, if there are any."""
     names = [item.id for item, cut in zip(complexes, truncated, strict=True) if cut]
     if names:

@@ -147,7 +147,7 @@ class Crew:
         except RayError as error:
             self._failed_starts += 1
             if self._failed_starts == _LOSSES:
-                raise PpiError(f"{_LOSSES} workers ended while they started. {_last_words(error)}") from error
+                raise PpiError(f"{_LOSSES} workers ended while they started. {_advice(error)}") from error
             self._replace(actor)
         else:
             self._failed_starts = 0
@@ -160,7 +160,7 @@ class Crew:
         except RayError as error:
             task.losses += 1
             if task.losses == _LOSSES:
-                text = f"{_LOSSES} workers ended while they had the same task. {_last_words(error)}"
+                text = f"{_LOSSES} workers ended while they had the same task. {_advice(error)}"
                 raise PpiError(text) from error
             self._replace(actor)
             return False
@@ -186,7 +186,7 @@ def _get(reference: ray.ObjectRef) -> Any:
         raise error.cause if isinstance(error.cause, Exception) else PpiError(str(error)) from None
 
 
-def _last_words(error: RayError) -> str:
+def _advice(error: RayError) -> str:
     """Return what a user can do, and the first line of the message of Ray."""
     first = next(iter(str(error).splitlines()), "")
     return f"They may have run out of memory; start fewer on each machine, with --workers. Ray: {first}"

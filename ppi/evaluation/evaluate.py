@@ -16,7 +16,7 @@ from data_curation.audit.leakage import similar_chains
 from data_curation.splits.clustering import mmseqs_version
 from ppi.datasets import SHIPPED_DATASET, data_labels, open_dataset, split_dataset
 from ppi.devices import choose_device
-from ppi.embedding.units import say_truncated
+from ppi.embedding.units import warn_truncated
 from ppi.errors import InputError, PpiWarning
 from ppi.evaluation.baselines import embedding_baselines, sequence_baselines
 from ppi.evaluation.embedding_features import mean_embeddings
@@ -107,13 +107,13 @@ def evaluate(
     place = choose_device(device)
     mmseqs_version()  # This raises before the work if MMseqs2 is absent.
     trained = model if isinstance(model, TrainedModel) else load_model(model)
-    whole = open_dataset(data)
-    named = data_labels(data, whole, split)
-    table = split_dataset(whole, split)
+    full_table = open_dataset(data)
+    named = data_labels(data, full_table, split)
+    table = split_dataset(full_table, split)
     scored = table.part(part)
     scored.measured_pkd(part)  # This raises before the work if a pKd is missing.
     members = predict_members(trained.model, scored.complexes, truncate=truncate, device=place, store=store)
-    say_truncated(scored.complexes, members.truncated)
+    warn_truncated(scored.complexes, members.truncated)
 
     fitted_on = _training_part(table, baselines)
     near = similar_chains(_chains(scored), trained.training_chains)

@@ -79,7 +79,7 @@ class Scored:
         return pd.DataFrame({**own, **kept, **dict(list(self.predictors.items())[1:])})
 
 
-def describe(scored: Scored, level: float, whole: pd.DataFrame) -> dict[str, Any]:
+def describe(scored: Scored, level: float, full_table: pd.DataFrame) -> dict[str, Any]:
     """Return every score of a model and its baselines.
 
     Parameters
@@ -88,7 +88,7 @@ def describe(scored: Scored, level: float, whole: pd.DataFrame) -> dict[str, Any
         Predictions to score.
     level
         Level of the model's intervals, 0 to 1.
-    whole
+    full_table
         Columns of the complete table, whose replicates give the noise of a measurement.
 
     Returns
@@ -121,7 +121,7 @@ def describe(scored: Scored, level: float, whole: pd.DataFrame) -> dict[str, Any
             for name, values in scored.predictors.items()
             if series
         },
-        "ceiling": _ceiling(measured, columns, large, whole),
+        "ceiling": _ceiling(measured, columns, large, full_table),
         "coverage": {
             "level": level,
             "strata": coverage(error, scored.half_width, strata, groups.number),
@@ -202,9 +202,9 @@ def without_nan(value: Any) -> Any:
 
 
 def _ceiling(
-    measured: np.ndarray, columns: pd.DataFrame, strata: Sequence[Stratum], whole: pd.DataFrame
+    measured: np.ndarray, columns: pd.DataFrame, strata: Sequence[Stratum], full_table: pd.DataFrame
 ) -> dict[str, Any] | None:
-    noise = replicate_noise(whole)
+    noise = replicate_noise(full_table)
     if noise is None:
         return None
     every = label_noise(columns, noise.sd, copies=True)

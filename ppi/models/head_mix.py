@@ -69,7 +69,7 @@ def add_head_mixes(encoder: PackedEncoder) -> None:
     SettingsError
         If the backbone does not name its output projections.
     """
-    if not (hasattr(encoder, "projection_out") and hasattr(encoder, "heads")):
+    if not (hasattr(encoder, "projection_out") and hasattr(encoder, "attention_heads")):
         raise SettingsError(
             f"tuning.method head-mix needs the output projections of the attention heads, which the backbone "
             f"{encoder.spec} does not name; choose another method, such as last-layers"
@@ -77,7 +77,7 @@ def add_head_mixes(encoder: PackedEncoder) -> None:
     for block in encoder.blocks[: encoder.blocks_used]:
         projection = block.get_submodule(encoder.projection_out)
         weight = projection.get_parameter("weight")
-        mix = HeadMix(encoder.heads, weight.shape[1] // encoder.heads)
+        mix = HeadMix(encoder.attention_heads, weight.shape[1] // encoder.attention_heads)
         projection.add_module(_NAME, mix.to(weight.device, weight.dtype))
         projection.register_forward_pre_hook(_mix_inputs)
 

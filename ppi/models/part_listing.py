@@ -1,4 +1,4 @@
-"""Lists of the parts that a model is made of, from their tables and the docstrings of their classes."""
+"""Lists of the parts that a model is made of, from their tables and what their classes say of themselves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from heads.about import About
 from heads.names import ATTENTIONS, HEADS, MIXERS, POOLINGS, PartTable
 from heads.options import describe, options_of
 from ppi.models.readouts.names import READOUTS
@@ -21,6 +22,8 @@ class PartKind(NamedTuple):
         Table of its parts.
     supplied
         Number of leading parameters of a constructor that `heads.build` supplies.
+    chosen_by
+        Flags of `ppi train` before the name.
     flag
         Flag of `ppi train` for options.
     no_options
@@ -29,30 +32,43 @@ class PartKind(NamedTuple):
 
     table: PartTable
     supplied: int
+    chosen_by: str
     flag: str
     no_options: tuple[str, ...] = ()
 
 
 PART_KINDS = {
-    "heads": PartKind(HEADS, 3, "--head-options", no_options=("heteroscedastic",)),
-    "mixers": PartKind(MIXERS, 1, "--mixer-options"),
-    "attentions": PartKind(ATTENTIONS, 2, "--mixer-options.attention-options"),
-    "poolings": PartKind(POOLINGS, 1, "--pooling-options"),
-    "readouts": PartKind(READOUTS, 0, "--readout-options"),
+    "heads": PartKind(HEADS, 3, "--head", "--head-options", no_options=("heteroscedastic",)),
+    "mixers": PartKind(MIXERS, 1, "--mixer", "--mixer-options"),
+    "attentions": PartKind(
+        ATTENTIONS, 2, "--mixer attention --mixer-options.attention", "--mixer-options.attention-options"
+    ),
+    "poolings": PartKind(POOLINGS, 1, "--pooling", "--pooling-options"),
+    "readouts": PartKind(READOUTS, 0, "--readout", "--readout-options"),
 }
 
 
 def list_parts(kind: str) -> str:
-    """Return the name of each part of a kind and the first sentence of its docstring, as lines of text.
+    """Return a heading, and a line of text for each part of a kind.
+
+    A line has the name, the growth of time with the number of residues where parts of the kind state it, the
+    purpose or else the first paragraph of the docstring, and the source.
 
     Parameters
     ----------
     kind
         Key of `PART_KINDS`. Parts that another package has registered are listed as well.
     """
-    table = PART_KINDS[kind].table
-    width = max(map(len, table)) + 2
-    return "".join(f"{name:{width}}{_summary(table.find(name))}\n" for name in table)
+    table, chosen_by = PART_KINDS[kind].table, PART_KINDS[kind].chosen_by
+    abouts = {name: _about(table.find(name)) for name in table}
+    costs = {about.cost for about in abouts.values()} - {""}
+    names, growths = max(map(len, abouts)) + 2, max((len(cost) + 2 for cost in costs), default=0)
+    growth = ", growth of time with n residues" if costs else ""
+    lines = [f"{chosen_by} NAME: name{growth}, purpose, source", ""]
+    for name, about in abouts.items():
+        source = f" [{about.source}]" if about.source else ""
+        lines.append(f"{name:{names}}{about.cost:{growths}}{about.purpose}{source}")
+    return "\n".join(lines) + "\n"
 
 
 def describe_part(kind: str, name: str) -> str:
@@ -81,6 +97,12 @@ def describe_part(kind: str, name: str) -> str:
 def _yaml(value: Any) -> str:
     """Return a value as the flag takes it."""
     return yaml.safe_dump(value, default_flow_style=True, width=1000).splitlines()[0]
+
+
+def _about(part: type) -> About:
+    """Return what a class itself states, or else its summary; what its parent states is about the parent."""
+    stated: About | None = vars(part).get("about")
+    return stated or About("", "", _summary(part))
 
 
 def _summary(part: type) -> str:

@@ -188,21 +188,23 @@ def _train_heads(encoder: PackedEncoder, tuning: TuningSettings) -> None:
         width = last.get_parameter("weight").shape[1]
         for name in encoder.projections_in:
             projection = block.get_submodule(name)
-            rows = _of_heads(projection.get_parameter("weight").shape[0], width, encoder.heads, heads)
+            rows = _of_heads(
+                projection.get_parameter("weight").shape[0], width, encoder.attention_heads, heads
+            )
             for tensor, parameter in list(projection.named_parameters(recurse=False)):
                 _train_slices(projection, tensor, 0, rows.to(parameter.device))
-        columns = _of_heads(width, width, encoder.heads, heads)
+        columns = _of_heads(width, width, encoder.attention_heads, heads)
         _train_slices(last, "weight", 1, columns.to(last.get_parameter("weight").device))
 
 
 def _layer_and_heads(encoder: PackedEncoder, choice: str) -> tuple[int, Iterable[int]]:
     layer, _, head = choice.partition(":")
-    if int(layer) >= encoder.blocks_used or (head and int(head) >= encoder.heads):
+    if int(layer) >= encoder.blocks_used or (head and int(head) >= encoder.attention_heads):
         raise SettingsError(
             f"tuning.attention_heads: {choice} does not exist; the embeddings of {encoder.spec} come from "
-            f"{encoder.blocks_used} layers, counted from 0, with heads 0 to {encoder.heads - 1}"
+            f"{encoder.blocks_used} layers, counted from 0, with heads 0 to {encoder.attention_heads - 1}"
         )
-    return int(layer), [int(head)] if head else range(encoder.heads)
+    return int(layer), [int(head)] if head else range(encoder.attention_heads)
 
 
 def _of_heads(size: int, width: int, count: int, heads: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class _Hits(NamedTuple):
 
     numbers: np.ndarray
     aligned: np.ndarray
-    whole: np.ndarray
+    over_longer: np.ndarray
 
 
 class Identities(NamedTuple):
@@ -91,7 +91,7 @@ class Identities(NamedTuple):
     """
 
     aligned: np.ndarray
-    whole: np.ndarray
+    over_longer: np.ndarray
 
 
 class NoveltyIndex:
@@ -142,14 +142,14 @@ class NoveltyIndex:
             yield from (self._of_side(side, hits) for side in some)
 
     def _nearest(self, ligand: Identities, receptor: Identities) -> NearestComplex:
-        lower, whole = [], []
+        lower, over_longer = [], []
         for first, second in ((self.ligands, self.receptors), (self.receptors, self.ligands)):
             lower.append(np.minimum(ligand.aligned[first], receptor.aligned[second]))
-            whole.append(ligand.whole[first] + receptor.whole[second])
-        pairs, wholes = np.stack(lower), np.stack(whole)
+            over_longer.append(ligand.over_longer[first] + receptor.over_longer[second])
+        pairs, totals = np.stack(lower), np.stack(over_longer)
         highest = float(pairs.max())
         # Of equally near complexes, the one that is nearest over whole chains.
-        best = int(np.where(pairs >= highest - EQUALLY_NEAR, wholes, -1.0).max(axis=0).argmax())
+        best = int(np.where(pairs >= highest - EQUALLY_NEAR, totals, -1.0).max(axis=0).argmax())
         named = self.complexes[best] if highest > 0 else None
         return NearestComplex(
             ligand_identity=float(ligand.aligned.max()),

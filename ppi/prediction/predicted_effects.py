@@ -44,9 +44,9 @@ class PredictedEffects:
         """Return the ``(N,)`` differences in pKd units; see `ppi.prediction.anchoring.Effects`."""
         variants = [mutations_between(reference, item, skip_unknown=True) for item in items]
         known = self._known(reference.ligand, reference.receptor)
-        asked = {mutation for variant in variants for mutation in variant}
+        requested = {mutation for variant in variants for mutation in variant}
         # Another thread may add effects meanwhile, so these are not iterated over.
-        new = sorted(mutation for mutation in asked if mutation not in known.effects)
+        new = sorted(mutation for mutation in requested if mutation not in known.effects)
         if new:
             found = self._model.effects_in(known.context, new)
             known.effects.update(zip(new, found.tolist(), strict=True))

@@ -357,7 +357,7 @@ class Predictor:
         """Return what measured neighbours say of variants of a complex; None if there are none."""
         if self.trained.calibration.anchored_quantile is None:
             return None
-        return self._anchors.differences(wild, variants, prior, like=_laid_onto(row))
+        return self._anchors.differences(wild, variants, prior, like=_placement_target(row))
 
     def _anchored(
         self, complexes: list[Complex], prior: np.ndarray, found: pd.DataFrame, measured: bool
@@ -366,7 +366,7 @@ class Predictor:
         quantile = self.trained.calibration.anchored_quantile if measured else None
         rows = []
         for item, mean, (_, row) in zip(complexes, prior, found.iterrows(), strict=True):
-            like = _laid_onto(row)
+            like = _placement_target(row)
             near = None if quantile is None else self._anchors.predict(item, float(mean), like=like)
             rows.append((np.nan, np.nan, 0) if near is None else (near.pkd, near.std, near.neighbours))
         table = pd.DataFrame(rows, columns=["pkd", "std", "neighbours"])
@@ -417,6 +417,6 @@ def _parts_of(trained: TrainedModel, device: str, store: str | None, novelty: bo
     return Predictor(trained, device=device, store=store, novelty=novelty)._parts()
 
 
-def _laid_onto(row: pd.Series) -> str | None:
+def _placement_target(row: pd.Series) -> str | None:
     """Return the name of the training complex that a complex may be laid onto."""
     return row["nearest_complex"] if row["pair_identity"] >= MIN_PLACED_IDENTITY else None

@@ -79,28 +79,28 @@ class Process:
         self._residual = np.linalg.solve(self._lower, measured - mean)
         self.likelihood = float(-0.5 * self._residual @ self._residual - np.log(np.diag(self._lower)).sum())
 
-    def predict(self, asked: Substitutions, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, queries: Substitutions, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(Q,)`` means and ``(Q,)`` variances of the pKd of complexes, without measurement error.
 
         Parameters
         ----------
-        asked
+        queries
             Variants of the ``Q`` complexes to predict.
         mean
             ``(Q,)`` expected pKd of each.
         """
-        towards = self._towards(asked)
-        own = self._covariance(_shared_with_itself(asked))
+        towards = self._towards(queries)
+        own = self._covariance(_shared_with_itself(queries))
         return mean + towards @ self._residual, own - (towards**2).sum(axis=1)
 
-    def covariance_with(self, asked: Substitutions, other: Substitutions) -> np.ndarray:
+    def covariance_with(self, queries: Substitutions, other: Substitutions) -> np.ndarray:
         """Return the ``(Q,)`` covariances of the pKd of complexes with that of a single other one."""
-        before = self._covariance(shared(asked, other))[:, 0]
-        covariance: np.ndarray = before - self._towards(asked) @ self._towards(other)[0]
+        before = self._covariance(shared(queries, other))[:, 0]
+        covariance: np.ndarray = before - self._towards(queries) @ self._towards(other)[0]
         return covariance
 
-    def _towards(self, asked: Substitutions) -> np.ndarray:
-        to_known = self._covariance(shared(asked, self._known))
+    def _towards(self, queries: Substitutions) -> np.ndarray:
+        to_known = self._covariance(shared(queries, self._known))
         solved: np.ndarray = np.linalg.solve(self._lower, to_known.T).T
         return solved
 

@@ -55,8 +55,8 @@ class TokenStream:
 
     def __init__(self, sequences: TokenizedSequences, *, context: int, batch_tokens: int, seed: int) -> None:
         self.sequences, self.batch_tokens, self._seed = sequences, batch_tokens, seed
-        self._whole = sequences.lengths + 2
-        self._lengths = np.minimum(self._whole, context)
+        self._full_lengths = sequences.lengths + 2
+        self._lengths = np.minimum(self._full_lengths, context)
         self.epoch_tokens = int(self._lengths.sum())
         self.batches_per_epoch = self.epoch_tokens // batch_tokens
         if not self.batches_per_epoch:
@@ -92,13 +92,13 @@ class TokenStream:
             return
         random = np.random.default_rng((self._seed, epoch, _CROPS))
         self._order = random.permutation(len(self._lengths))
-        self._windows = random.integers(0, self._whole - self._lengths + 1)
+        self._windows = random.integers(0, self._full_lengths - self._lengths + 1)
         self._ends = np.cumsum(self._lengths[self._order])
         self._epoch = epoch
 
     def _piece(self, sequence: int, low: int, high: int) -> np.ndarray:
         """Return tokens ``low`` to ``high`` of ``<cls> residues <eos>``."""
-        offset, whole = int(self.sequences.offsets[sequence]), int(self._whole[sequence])
+        offset, whole = int(self.sequences.offsets[sequence]), int(self._full_lengths[sequence])
         residues = self.sequences.tokens[offset + max(low - 1, 0) : offset + min(high, whole - 1) - 1]
         marks = ([CLS] if low == 0 else [], [EOS] if high == whole else [])
         return np.concatenate([np.array(marks[0], np.uint8), residues, np.array(marks[1], np.uint8)])

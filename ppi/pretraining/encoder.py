@@ -59,7 +59,7 @@ class MaskedEncoder(Esm2Backbone):
         """
         pack = Pack(lengths, ids.device)
         hidden = self._embeddings(ids, pack)
-        width = hidden.shape[1] // self.heads
+        width = hidden.shape[1] // self.attention_heads
         rotary = Rotary(width, pack.positions, hidden.dtype)
         projections = self._first(self.blocks[0], rotary, hidden)
         for layer, following in pairwise(self.blocks):
@@ -86,7 +86,7 @@ class MaskedEncoder(Esm2Backbone):
         parts = (own.query, own.key, own.value)
         weight, bias = (torch.cat([getattr(part, name) for part in parts]) for name in ("weight", "bias"))
         projected = linear(layer.attention.LayerNorm(hidden), weight, bias)
-        query, key, value = projected.unflatten(1, (3, self.heads, -1)).unbind(1)
+        query, key, value = projected.unflatten(1, (3, self.attention_heads, -1)).unbind(1)
         return rotary.turn(query), rotary.turn(key), value
 
     def _embeddings(self, ids: Tensor, pack: Pack) -> Tensor:

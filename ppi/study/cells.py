@@ -147,10 +147,10 @@ def _configuration(given: Values, study: StudySettings, where: str) -> Configura
     name = _name(given, study.grid)
     content = _with_values(study.fixed, given, where)
     settings = checked_settings(content, f"{where}: configuration {name}")
-    return Configuration(name, given, _seen_from_anywhere(settings))
+    return Configuration(name, given, _with_absolute_backbone(settings))
 
 
-def _seen_from_anywhere(settings: TrainSettings) -> TrainSettings:
+def _with_absolute_backbone(settings: TrainSettings) -> TrainSettings:
     """Return settings with the absolute path of a local checkpoint, because cells run in the folder of the
     study.
     """

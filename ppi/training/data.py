@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from torch.utils.data import DataLoader, Dataset
 
-from ppi.embedding.units import EncodedComplex, encode_complexes, say_truncated
+from ppi.embedding.units import EncodedComplex, encode_complexes, warn_truncated
 from ppi.errors import InputError
 from ppi.io.tables import ComplexTable
 from ppi.models.affinity import AffinityModel
@@ -54,7 +54,7 @@ def make_examples(
         truncate=truncate,
         both_orders=model.both_orders,
     )
-    say_truncated(part.complexes, truncated)
+    warn_truncated(part.complexes, truncated)
     target = (labels - model.config.label_mean) / model.config.label_std
     return Examples(encoded, target, np.ones(len(part)), np.arange(len(part)))
 

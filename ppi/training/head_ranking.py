@@ -72,7 +72,7 @@ def rank_heads(settings: TrainSettings, complexes: Sequence[Complex], device: st
     found = knock_out_backbone(encoder, language, drawn, seed=settings.seed)
     importance = {
         f"{place.layer - 1}:{head}": float(value)
-        for (place, head), value in zip(found.heads, found.importance, strict=True)
+        for (place, head), value in zip(found.attention_heads, found.importance, strict=True)
         if place.layer <= encoder.blocks_used
     }
     return dict(sorted(importance.items(), key=lambda item: -item[1]))

@@ -26,7 +26,7 @@ from ppi.training.loss_names import DIVERSIFICATION
 from ppi.training.losses import RANKING, total_loss
 from ppi.training.sampling import micro_batches
 from ppi.training.settings import Schedule, TrainSettings
-from ppi.training.sharding import shard, whole
+from ppi.training.sharding import full_tensor, shard
 
 MONITOR = "validation_spearman"
 GRADIENT_CLIP = 1.0
@@ -101,7 +101,7 @@ class AffinityModule(lightning.LightningModule):
         optimizer = self.optimizers()
         optimizer.zero_grad()
         loss = self._backward(rows)
-        norm = float(whole(torch.nn.utils.clip_grad_norm_(self._trained_parameters(), GRADIENT_CLIP)))
+        norm = float(full_tensor(torch.nn.utils.clip_grad_norm_(self._trained_parameters(), GRADIENT_CLIP)))
         if not math.isfinite(loss + norm):
             what = "a gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
             raise TrainingError(

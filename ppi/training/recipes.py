@@ -146,10 +146,10 @@ def _combined(sources: Sources) -> TrainSettings:
         return TrainSettings.model_validate(content)
     except ValidationError as error:
         place, message = first_fault(error)
-        raise SettingsError(_blame(sources, place, message)) from error
+        raise SettingsError(_message(sources, place, message)) from error
 
 
-def _blame(sources: Sources, place: Sequence[str], message: str) -> str:
+def _message(sources: Sources, place: Sequence[str], message: str) -> str:
     """Return an error message that begins with the flag, or the file and the setting, that is wrong."""
     for where, given in reversed(sources):
         if place and _names(given, place):

@@ -126,8 +126,8 @@ def train(
         raise SettingsError("strategy fsdp needs a backbone that is trained, but this one is frozen; use ddp")
     if validation_identity is None:
         mmseqs_version()  # This raises before the training if MMseqs2 is absent.
-    whole = open_dataset(data)
-    table = split_dataset(whole, split)
+    full_table = open_dataset(data)
+    table = split_dataset(full_table, split)
     train_part, validation_part = table.part("train"), table.part("validation")
     labels, measured = _labels(train_part, "training"), _labels(validation_part, "validation")
     _check_validation(table, validation_part)
@@ -172,8 +172,7 @@ def train(
                 predicted = _predictions(model, train_part, settings, hardware, store)
                 scale_to_labels(model, predicted.pkd, labels)
             predicted = _predictions(model, validation_part, settings, hardware, store)
-            named = data_labels(data, whole, split)
-            recorded = {"data": named, **ranking}
+            recorded = {"data": data_labels(data, full_table, split), **ranking}
             trained = _save(target, model, predicted, members, table, recorded, settings, validation_identity)
             workspace.remove()
     if torch.distributed.is_initialized():

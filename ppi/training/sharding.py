@@ -26,7 +26,7 @@ def shard(backbone: PackedEncoder, head: Head, mesh: DeviceMesh) -> None:
         register_fsdp_forward_method(part, method)
 
 
-def whole(value: Tensor) -> Tensor:
+def full_tensor(value: Tensor) -> Tensor:
     """Return the full tensor from its shards; all processes must call this."""
     return value.full_tensor() if isinstance(value, DTensor) else value
 

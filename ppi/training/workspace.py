@@ -81,18 +81,18 @@ class Workspace:
         TrainingError
             If there are checkpoints of another run, or of this one and `resume` is off.
         """
-        asked: dict[str, Any] = json.loads(json.dumps(request))
+        requested: dict[str, Any] = json.loads(json.dumps(request))
         if self._started:
             if not self.resume:
                 raise TrainingError(
                     f"{self.folder}: there is an unfinished run; continue it with --resume, or delete the "
                     "folder"
                 )
-            self._check(asked)
+            self._check(requested)
         elif self.resume and self._first:
             _LOG.info("there is no unfinished run at %s; starting a new one", self.folder)
         if self._first:
-            write_json(self.folder / _REQUEST, asked)
+            write_json(self.folder / _REQUEST, requested)
 
     @property
     def recorded(self) -> dict[str, Any]:

@@ -103,10 +103,10 @@ def test_standard_input_and_several_files(
         tmp_path / "2.xlsx", index=False
     )
     assert run("predict", tmp_path, "--model", model_path, "--no-novelty") == 0
-    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
-    assert table["id"].tolist() == ["x", "y"]
-    assert table["pkd"].nunique() == 1
-    assert table["novelty"].isna().all()
+    found = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert found["id"].tolist() == ["x", "y"]
+    assert found["pkd"].nunique() == 1
+    assert found["novelty"].isna().all()
 
 
 def test_predictions_go_to_standard_output_by_default(
@@ -311,8 +311,8 @@ def test_nucleotide_warning_is_one_line(tmp_path: Path, model_path: Path) -> Non
 
 def test_version_and_help_import_nothing_heavy() -> None:
     heavy = ("torch", "lightning", "pandas", "sklearn", "transformers")
-    calls = ("--help", "train --help", "predict --help", "study --help", "pretrain --help", "--version")
-    calls += ("info recipes",)
+    helps = ("--help", "train --help", "predict --help", "study --help", "pretrain --help")
+    calls = (*helps, "--version", "info recipes")
     code = "import sys; from ppi.cli import app\n"
     for words in calls:
         code += f"app({words!r}); print({words!r}, 'loads', [m for m in {heavy} if m in sys.modules])\n"
@@ -472,8 +472,8 @@ def test_info_lists_the_backbones(capsys: pytest.CaptureFixture[str]) -> None:
 def test_train_on_a_language_model_and_predict(
     tmp_path: Path, table_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("--recipe", "network", "--backbone", "random-esm2-8m-seed0", "--head", "hp", "--mixer", "none")
-    options += ("--max-epochs", 1)
+    parts = ("--backbone", "random-esm2-8m-seed0", "--head", "hp", "--mixer", "none")
+    options = ("--recipe", "network", *parts, "--max-epochs", 1)
     data, place = ("--data", table_path), ("--store", tmp_path / "store")
     assert run("train", *data, *place, *options, "--output", tmp_path / "m") == 0
     assert "with random-esm2-8m-seed0:" in capsys.readouterr().err
@@ -493,7 +493,7 @@ def test_train_on_a_language_model_and_predict(
 
 
 def test_info_lists_the_mixers_and_attentions(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("info", "mixers") == 0
+    assert run("info", "mixers") == run("info", "attentions") == 0
     printed = capsys.readouterr().out
     for name in (*MIXERS, *ATTENTIONS):
         assert re.search(rf"^{name} +(0|n|n\^2|that)\b", printed, re.MULTILINE), name

@@ -133,7 +133,7 @@ def test_a_verb_takes_what_the_function_of_the_package_takes(verb: str) -> None:
     (function,) = (
         item
         for item in ast.parse(module.read_text()).body
-        if isinstance(item, ast.FunctionDef) and item.name == verb
+        if isinstance(item, ast.FunctionDef) and item.name in (verb, f"{verb}_configurations")
     )
     arguments = function.args
     flags = {
@@ -149,15 +149,18 @@ def test_a_verb_takes_what_the_function_of_the_package_takes(verb: str) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_knows_verbs_and_flags(
-    shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_completion_knows_verbs_flags_and_names(
+    shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # the command adds a line to a start-up file
     script = tmp_path / "completion"
     main(["--install-completion", "--shell", shell, "--output", str(script)])
     capsys.readouterr()
     text = script.read_text()
     for word in (*VERBS, "tuning.method", "attention-heads", "readout", "top-k"):
         assert word in text
+    for built_in in ("convbert", "token-aware", "finetune", "prott5-xl-u50", "network"):
+        assert built_in in text
     program = shutil.which(shell)
     if program is not None:
         subprocess.run([program, "-n", script], check=True)

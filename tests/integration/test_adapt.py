@@ -199,7 +199,9 @@ def test_the_files_of_a_folder_are_readable(tmp_path: Path, adapted: AdaptedMode
     assert len(measured) == len(pd.read_csv(MEASURED))
 
 
-def test_bounds_replicates_and_scores_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bounds_replicates_and_scores_are_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = ["ligand:1:Y50A,7,", "WT,9,", "ligand:1:Y33A,5,<", "ligand:1:Y33A,6,<", "ligand:1:Y33L,9,>"]
     rows += ["ligand:2:N31D,8,", "ligand:2:N31D,8.5,"]
     (tmp_path / "in.csv").write_text("\n".join(["mutant,score,censored", *rows]) + "\n")

@@ -33,6 +33,7 @@ from ppi.study.plan import plan_study
 from ppi.study.processes import Failure
 from ppi.study.run import run_study
 from ppi.study.scores import read_results
+from ppi.training.run import train
 from ppi.training.settings import TrainSettings
 
 SETTINGS = TrainSettings(head="hp", mixer="none", pooling="mean", max_epochs=2)
@@ -167,7 +168,6 @@ def test_finished_folds_are_not_trained_again(
     shutil.rmtree(work / "fold-3")  # as if it had been stopped before this fold
     (work / "fold-2" / "result.json").unlink()  # and, in another, after the training
     trained = []
-    train = ppi.study.fold_run.train
 
     def count(*arguments: Any, **options: Any) -> Any:
         trained.append(Path(options["output"]).parent.name)
@@ -197,7 +197,7 @@ def test_folds_of_other_settings_or_data_are_refused(
     with pytest.raises(TrainingError, match="begun with baselines 'sequence', now it is 'none'"):
         cross_validate(SETTINGS, data=path, work=work, baselines="none")
     with pytest.raises(InputError, match="baselines is 'all'; it must be sequence or none"):
-        cross_validate(SETTINGS, data=path, work=work, baselines="all")  # type: ignore[arg-type]
+        cross_validate(SETTINGS, data=path, work=work, baselines="all")
     (work / "fold-0" / "result.json").write_text("{")
     with pytest.raises(TrainingError, match=r"result.json: cannot be read .*delete the folder of this fold"):
         cross_validate(SETTINGS, data=path, work=work)

@@ -128,7 +128,11 @@ def test_a_structure_is_coloured(tmp_path: Path, capsys: pytest.CaptureFixture, 
     ],
 )
 def test_wrong_input_is_one_line(
-    words: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch
+    words: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     fasta = tmp_path / "a.fasta"

@@ -141,7 +141,7 @@ def test_the_loss_is_that_of_the_library(encoder: Esm2Backbone, folder: Path) ->
 def test_a_head_that_is_never_used_has_no_importance(encoder: Esm2Backbone, complexes: list[Complex]) -> None:
     units = units_of(complexes, "chain", encoder.max_residues)
     found = knock_out_backbone(encoder, LanguageHead.read(encoder.spec), units, seed=0)
-    assert [(place.layer, head) for place, head in found.heads] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert [(place.layer, head) for place, head in found.attention_heads] == [(1, 0), (1, 1), (2, 0), (2, 1)]
     assert np.abs(found.effects[2]).max() < 1e-6
     assert np.abs(found.effects[[0, 1, 3]]).min(axis=1).max() > 1e-4
     again = knock_out_backbone(encoder, LanguageHead.read(encoder.spec), units, seed=0)
@@ -155,7 +155,7 @@ def test_switching_a_head_off_is_zeroing_its_columns(encoder: Esm2Backbone, fold
     other = build_backbone(str(folder), precision="float32")
     assert isinstance(other, Esm2Backbone)
     with torch.no_grad():
-        other.blocks[0].attention.output.dense.weight[:, WIDTH:] = 0  # type: ignore[union-attr, index]
+        other.blocks[0].attention.output.dense.weight[:, WIDTH:] = 0
     total, count = LanguageLoss(other, head, [units[0][0][0]], seed=0).per_unit()
     assert found.effects[1, 0] == pytest.approx(total[0] / count[0] - found.baseline, abs=1e-5)
 
@@ -224,7 +224,7 @@ def test_the_importance_of_a_mixer_head_is_the_change_of_its_member(complexes: l
     with torch.no_grad():
         blocks[2].out.weight[:, :width] = 0
     found = knock_out_mixers(model, complexes, cache)
-    unused = [(place.member, place.layer, head) for place, head in found.heads].index((2, 1, 0))
+    unused = [(place.member, place.layer, head) for place, head in found.attention_heads].index((2, 1, 0))
     assert found.importance[unused] == 0
     assert (np.delete(found.importance, unused) > 0).all()
     base = predict_with(model, complexes, cache).pkd

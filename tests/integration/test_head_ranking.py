@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def complexes(table_path: Path) -> tuple[Complex, ...]:
+def complexes(table_path: Path) -> list[Complex]:
     return read_complexes(table_path).complexes
 
 
@@ -59,7 +59,7 @@ def settings_of(folder: str, share: float = 0.25, **changes: Any) -> TrainSettin
 
 
 def test_the_heads_are_those_that_the_loss_rises_without(
-    folder: str, complexes: tuple[Complex, ...], monkeypatch: pytest.MonkeyPatch
+    folder: str, complexes: list[Complex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(head_ranking, "SAMPLED_RESIDUES", 10**6)
     found = rank_heads(settings_of(folder, seed=3), complexes[:5], "cpu")
@@ -77,7 +77,7 @@ def test_the_heads_are_those_that_the_loss_rises_without(
             weight = encoder.blocks[layer].get_submodule(encoder.projection_out).get_parameter("weight")
             with torch.no_grad():
                 weight[:, head * WIDTH : (head + 1) * WIDTH] = 0
-        loss = language.LanguageLoss(encoder, LanguageHead.read(folder), units, seed=3)  # type: ignore[arg-type]
+        loss = language.LanguageLoss(encoder, LanguageHead.read(folder), units, seed=3)
         total, count = loss.per_unit()
         own = np.repeat(np.arange(5), [len(complexes[number].chains) for number in order])
         changes[name] = np.bincount(own, total) / np.bincount(own, count)
@@ -93,16 +93,12 @@ def test_the_share_is_rounded_and_one_head_at_least(folder: str, share: float, c
     assert chosen.share is None
 
 
-def test_only_layers_that_the_embeddings_come_from_are_ranked(
-    folder: str, complexes: tuple[Complex, ...]
-) -> None:
+def test_only_layers_that_the_embeddings_come_from_are_ranked(folder: str, complexes: list[Complex]) -> None:
     found = rank_heads(settings_of(folder, layers=(1,)), complexes[:2], "cpu")
     assert set(found) == {f"0:{head}" for head in range(HEADS)}
 
 
-def test_the_cost_is_bounded(
-    folder: str, complexes: tuple[Complex, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cost_is_bounded(folder: str, complexes: list[Complex], monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Sequence[Sequence[SidedUnit]]] = []
 
     def knock_out(encoder: Any, head: Any, given: Sequence[Sequence[SidedUnit]], *, seed: int) -> Any:
@@ -123,7 +119,7 @@ def test_the_cost_is_bounded(
 def test_a_model_names_its_heads_and_a_run_resumes_with_them(
     folder: str,
     table_path: Path,
-    complexes: tuple[Complex, ...],
+    complexes: list[Complex],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -174,7 +170,7 @@ def test_a_model_names_its_heads_and_a_run_resumes_with_them(
 
 
 def test_backbones_without_a_language_head(
-    folder: str, table_path: Path, complexes: tuple[Complex, ...], tmp_path: Path
+    folder: str, table_path: Path, complexes: list[Complex], tmp_path: Path
 ) -> None:
     with pytest.raises(SettingsError, match="the backbone residue has nothing to train"):
         rank_heads(settings_of("residue"), complexes, "cpu")
@@ -187,8 +183,6 @@ def test_backbones_without_a_language_head(
         rank_heads(settings_of(folder), [Complex("long", ("A" * 10**6,), ("MK",), 7.0)], "cpu")
 
 
-def test_a_study_prepares_configurations_with_a_share_of_heads(
-    folder: str, complexes: tuple[Complex, ...]
-) -> None:
+def test_a_study_prepares_configurations_with_a_share_of_heads(folder: str, complexes: list[Complex]) -> None:
     item = Configuration("share", {"share": 0.25}, settings_of(folder))
     prepare_models([item], complexes, devices=["cpu"], store=None)

@@ -125,7 +125,7 @@ def test_settings_name_what_is_listed() -> None:
 
 def test_what_is_no_class_is_refused() -> None:
     with pytest.raises(TypeError, match=r"the mixer 'function' is <function .*; register a class"):
-        register_mixer("function")(lambda dim: nn.Identity())
+        register_mixer("function")(lambda dim: nn.Identity())  # type: ignore[type-var]
 
 
 def test_what_is_no_mixer_is_refused() -> None:

@@ -75,7 +75,7 @@ def _bfloat16() -> bool:
     return native_dtype("auto") == torch.bfloat16
 
 
-def test_a_strange_partner_is_told(predictor: ppi.Predictor) -> None:
+def test_a_strange_partner_has_a_warning(predictor: ppi.Predictor) -> None:
     (row,) = predictor.predict(GLYCINES).to_dict("records")
     assert (row["novelty"], row["pair_identity"]) == ("half-familiar", 0.0)
     assert "receptor has 87 G in a row" in row["warnings"]

@@ -239,10 +239,10 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_run(
     with warnings.catch_warnings(record=True) as caught, pytest.raises(OutputError, match="No space left"):
         warnings.simplefilter("always")
         go(tmp_path / "run", checkpoint_minutes=0)
-    said = [str(one.message) for one in caught if issubclass(one.category, PpiWarning)]
+    messages = [str(one.message) for one in caught if issubclass(one.category, PpiWarning)]
     assert any(
         "No space left on device; the run continues, and the previous checkpoint remains" in line
-        for line in said
+        for line in messages
     )
     assert read_checkpoint(tmp_path / "run" / "checkpoint.safetensors")[1].step == 3
     assert not list((tmp_path / "run").glob(".partial*"))

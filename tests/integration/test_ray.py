@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import REPOSITORY, random_chain
-from test_study_run import write_study
 
 import ppi
 from ppi.cli import main
@@ -25,7 +24,9 @@ from ppi.engines.build import build_engine
 from ppi.errors import InputError, PpiError, SettingsError
 from ppi.prediction.screening import run as run_module
 from ppi.prediction.screening import targets as targets_module
+from ppi.prediction.screening.output import write_part
 from ppi.study.run import run_study
+from studies import write_study
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ppi-affinity[ray]'")
 pytestmark = pytest.mark.slow
@@ -44,7 +45,7 @@ def cluster() -> Iterator[None]:
 
 
 def mapped(setup: Callable[[], Callable[[int], object]], items: object, resources: Resources = BOTH) -> list:
-    return list(build_engine("ray").map(setup, items, resources))  # type: ignore[arg-type]
+    return list(build_engine("ray").map(setup, items, resources))
 
 
 def worker_pids(parent: int) -> list[int]:
@@ -199,7 +200,7 @@ def test_a_screen_with_a_killed_worker_has_the_same_bytes(
     words = ["screen", *map(str, files), "--top-k", "8", "--output"]
     local, remote = tmp_path / "local.csv", tmp_path / "remote.csv"
     main([*words, str(local)])
-    write, written, killed = run_module.write_part, list[Path](), list[int]()
+    write, written, killed = write_part, list[Path](), list[int]()
 
     def kill(frame: pd.DataFrame, path: Path) -> None:
         write(frame, path)
@@ -223,7 +224,7 @@ def test_an_interrupted_screen_goes_on_with_the_other_engine(
     local, mixed = tmp_path / "local.parquet", tmp_path / "mixed.parquet"
     words = ["screen", *map(str, files), "--output"]
     main([*words, str(local)])
-    write, written = run_module.write_part, list[Path]()
+    write, written = write_part, list[Path]()
 
     def stop(frame: pd.DataFrame, path: Path) -> None:
         if len(written) == 3:
@@ -275,7 +276,7 @@ def test_a_study_has_the_same_scores(table_path: Path, tmp_path: Path) -> None:
             output=tmp_path / engine,
             jobs=2,
             device="cpu",
-            engine=engine,  # type: ignore[arg-type]
+            engine=engine,
         ).drop(columns="training_seconds")
         for engine in ("local", "ray")
     ]

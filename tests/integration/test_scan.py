@@ -73,7 +73,7 @@ def test_measured_mutants_are_named_and_nearly_met(scan: Scan) -> None:
         (14.0 - 10.155) * KCAL_PER_PKD, abs=0.01
     )
     assert {"receptor:1:D35A", "receptor:1:Y29A", "ligand:1:N56A"} & set(known.index)
-    assert np.abs(known["ddg_kcal_mol"] - known["measured_ddg"]).median() < 0.5
+    assert (known["ddg_kcal_mol"] - known["measured_ddg"]).abs().median() < 0.5
     assert (table["anchors"] == 76).all()
 
 
@@ -284,7 +284,7 @@ def test_given_mutants_and_pairs_are_in_the_summary_and_the_page(
     assert "ligand:1:N56A+ligand:1:R57A" in found
 
 
-def test_what_is_odd_about_the_wild_type_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_oddities_of_the_wild_type_have_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "in.csv"
     table.write_text("id,ligand,receptor\na,XXXXXX,GGKLPDN\n")
     assert run("scan", table, "--alanine", "--html", tmp_path / "a.html") == 0

@@ -28,7 +28,7 @@ from ppi.io.tables import read_complexes
 from ppi.prediction.screening import preparation as preparation_module
 from ppi.prediction.screening import run as run_module
 from ppi.prediction.screening import targets as targets_module
-from ppi.prediction.screening.output import COLUMNS
+from ppi.prediction.screening.output import COLUMNS, write_part
 from ppi.prediction.screening.preparation import Record, SideReader
 from ppi.prediction.screening.run import Screen
 from ppi.prediction.screening.scoring import JoiningScorer, pair_of
@@ -90,7 +90,7 @@ def assert_as_predicted(predictor: ppi.Predictor, table: pd.DataFrame, *both: li
 def test_numbers_are_those_of_predict(
     per: str, shipped: ppi.Predictor, sides: tuple[list[Side], list[Side]]
 ) -> None:
-    table = shipped.screen(*sides, settings=ScreenSettings(per=per))  # type: ignore[arg-type]
+    table = shipped.screen(*sides, settings=ScreenSettings(per=per))
     assert list(table.columns) == list(COLUMNS)
     assert_as_predicted(shipped, table, *sides)
     anchored = table[table["anchors"] > 0]
@@ -174,7 +174,7 @@ def test_each_side_goes_through_the_backbone_once(
 def test_how_pairs_are_shared_out_does_not_matter(
     per: str, shipped: ppi.Predictor, sides: tuple[list[Side], list[Side]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = ScreenSettings(per=per)  # type: ignore[arg-type]
+    settings = ScreenSettings(per=per)
     expected = shipped.screen(*sides, settings=settings)
     assert (expected["anchors"] > 0).sum() >= 3
     monkeypatch.setattr(JoiningScorer, "at_once", 4)  # parts begin and end inside targets
@@ -238,7 +238,7 @@ def test_a_killed_screen_is_continued_to_the_same_bytes(
     assert not killed.exists()
     kept = {path: path.stat().st_mtime_ns for path in work.glob("part-*")}
     assert len(kept) >= wanted
-    monkeypatch.setattr(run_module, "write_part", _refuse_known(run_module.write_part, kept))
+    monkeypatch.setattr(run_module, "write_part", _refuse_known(write_part, kept))
     main(["screen", *words, str(killed), "--resume"])
     assert killed.read_bytes() == straight.read_bytes()
     assert not work.exists()
@@ -261,7 +261,7 @@ def test_measured_neighbours_are_the_same_after_an_interruption(
 def _refuse_known(write: object, known: dict[Path, int]) -> object:
     def checked(frame: pd.DataFrame, path: Path) -> None:
         assert path not in known, "a block was computed twice"
-        write(frame, path)  # type: ignore[operator]
+        write(frame, path)
 
     return checked
 
@@ -270,7 +270,7 @@ def interrupted(
     predictor: ppi.Predictor, output: Path, files: list[Path], settings: ScreenSettings, after: int = 0
 ) -> None:
     """Leave an unfinished screen, with so many finished blocks."""
-    write, written = run_module.write_part, list[Path]()
+    write, written = write_part, list[Path]()
 
     def stop(frame: pd.DataFrame, path: Path) -> None:
         if len(written) == after:
@@ -369,7 +369,7 @@ def test_sides_that_were_read_before_an_interruption_are_not_read_again(
 def test_an_output_that_appears_meanwhile_is_not_replaced(
     small: ppi.Predictor, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output, write = tmp_path / "out.csv", run_module.write_part
+    output, write = tmp_path / "out.csv", write_part
 
     def another(frame: pd.DataFrame, path: Path) -> None:
         write(frame, path)
@@ -412,7 +412,7 @@ def test_a_full_disk_gives_one_line(small: ppi.Predictor, files: list[Path], tmp
     def full(path: Path, *given: object, **options: object) -> int:
         if path.suffix == ".csv":
             raise OSError(28, "No space left on device")
-        return write(path, *given, **options)  # type: ignore[arg-type]
+        return write(path, *given, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "write_text", full)

@@ -173,7 +173,7 @@ def test_an_error_of_ours_shows_no_traceback(
         assert client.get("/healthz").status_code == 200
 
 
-def test_a_token_is_asked_for(predictor: ppi.Predictor) -> None:
+def test_a_token_is_required(predictor: ppi.Predictor) -> None:
     with client_of(predictor, token="secret") as client:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic secret"}):
             answer = client.get("/api/v1/model", headers=headers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import signal
@@ -29,16 +28,7 @@ from ppi.study.cell import run_cell
 from ppi.study.plan import plan_study
 from ppi.study.processes import Failure
 from ppi.study.run import run_study
-
-GRID: dict[str, Any] = {"grid": {"head": ["hp", "ec"]}, "fixed": {"mixer": "none", "max_epochs": 2}}
-
-
-def write_study(folder: Path, table_path: Path, **content: Any) -> Path:
-    path = folder / "study.yaml"
-    path.write_text(
-        json.dumps({"data": str(table_path), "splits": "split", "seeds": [0, 1], **GRID, **content})
-    )
-    return path
+from studies import write_study
 
 
 @pytest.fixture(scope="module")
@@ -159,12 +149,12 @@ def test_a_failed_cell_is_reported_and_the_others_stay(
     with pytest.raises(SystemExit) as stop:
         main(["study", str(config), "--output", str(copied / "out"), "--device", "cpu"])
     assert stop.value.code == 1
-    said = capsys.readouterr().err
-    assert "3 cells, 2 of them finished" in said
-    assert "[0/1] running: split--hp-learning_rate=1e+30--seed0" in said
-    assert "[1/1] split--hp-learning_rate=1e+30--seed0: failed (exit status 1)" in said
-    assert "error: " in said.split("at the end of its log:")[1]
-    assert "1 of 3 cells failed" in said
+    printed = capsys.readouterr().err
+    assert "3 cells, 2 of them finished" in printed
+    assert "[0/1] running: split--hp-learning_rate=1e+30--seed0" in printed
+    assert "[1/1] split--hp-learning_rate=1e+30--seed0: failed (exit status 1)" in printed
+    assert "error: " in printed.split("at the end of its log:")[1]
+    assert "1 of 3 cells failed" in printed
     report = (copied / "out" / "report.md").read_text()
     assert "2 of 3 cells are finished" in report
     assert "learning_rate=1e+30--seed0 failed" in report
@@ -223,9 +213,9 @@ def test_a_dry_run_writes_nothing(
 ) -> None:
     config = write_study(tmp_path, table_path)
     main(["study", str(config), "--output", str(tmp_path / "out"), "--dry-run"])
-    said = capsys.readouterr().out
-    assert "4 cells, 0 of them finished" in said
-    assert "ppi train --config cells/split--ec--seed1/settings.yaml" in said
+    printed = capsys.readouterr().out
+    assert "4 cells, 0 of them finished" in printed
+    assert "ppi train --config cells/split--ec--seed1/settings.yaml" in printed
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
 
 
@@ -237,7 +227,7 @@ def test_a_dry_run_writes_nothing(
         ({"fixed": {"tuning": {"method": "full"}}}, "configuration hp: .*residue"),
     ],
 )
-def test_a_model_that_cannot_be_is_said_before_a_cell_runs(
+def test_an_impossible_model_is_an_error_before_a_cell_runs(
     tmp_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch, content: dict[str, Any], message: str
 ) -> None:
     refuse_to_run(monkeypatch)

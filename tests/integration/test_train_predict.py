@@ -118,11 +118,11 @@ def test_prediction_table(model_path: Path, table_path: Path, table: pd.DataFram
     assert np.allclose(shuffled["pkd"][::-1], result["pkd"], atol=1e-5)
 
 
-def test_replaced_residues_are_said(model_path: Path) -> None:
+def test_replaced_residues_have_a_warning(model_path: Path) -> None:
     rare = ppi.Complex("rare", ("MKUV", "BKV"), ("MKV",))
-    (said,) = ppi.predict([rare], model=model_path)["warnings"]
-    assert "ligand chain 1: U replaced by X" in said
-    assert "ligand chain 2: B replaced by X" in said
+    (warning,) = ppi.predict([rare], model=model_path)["warnings"]
+    assert "ligand chain 1: U replaced by X" in warning
+    assert "ligand chain 2: B replaced by X" in warning
 
 
 def test_temperature_moves_dg_only(model_path: Path, table_path: Path, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from torch.distributed.tensor import DTensor
 
 import ppi
 from ppi import progress
+from ppi.backbones.encoder import PackedEncoder
+from ppi.backbones.registry import build_backbone
 from ppi.embedding.sources import LiveUnits
 from ppi.embedding.units import encode_complexes, split_into_units
 from ppi.errors import InputError, SettingsError, TrainingError
@@ -37,7 +39,7 @@ from ppi.training.member import Hardware
 from ppi.training.module import AffinityModule, rate_factor
 from ppi.training.run import scale_to_labels
 from ppi.training.settings import TrainSettings
-from ppi.training.sharding import shard, whole
+from ppi.training.sharding import full_tensor, shard
 from ppi.training.workspace import Workspace
 
 SMALL = {"head": "hp", "mixer": "none", "batch_residues": 400}
@@ -72,7 +74,7 @@ def test_killed_and_resumed_ends_as_if_nothing_had_happened(
 ) -> None:
     # ConvBERT for its dropout, two members, and a cosine that knows how long the run is.
     settings = TrainSettings(head="hp", mixer="convbert", batch_residues=800, members=2, max_epochs=3)
-    whole = ppi.train(table_path, output=tmp_path / "whole", settings=settings)
+    uninterrupted = ppi.train(table_path, output=tmp_path / "whole", settings=settings)
     with monkeypatch.context() as patch:
         kill_at(patch, step)
         with pytest.raises(KilledError):
@@ -81,7 +83,7 @@ def test_killed_and_resumed_ends_as_if_nothing_had_happened(
     assert (tmp_path / "killed.unfinished" / "member-0" / "last.ckpt").exists()
     (tmp_path / "killed.unfinished").rename(tmp_path / "again.unfinished")  # it may be moved
     again = ppi.train(table_path, output=tmp_path / "again", settings=settings, resume=True)
-    assert again.manifest["validation"] == whole.manifest["validation"]
+    assert again.manifest["validation"] == uninterrupted.manifest["validation"]
     for name in ("model.safetensors", "calibration.json"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     logs = [pd.read_csv(tmp_path / name / "training.csv") for name in ("whole", "again")]
@@ -174,7 +176,7 @@ def module_of(table_path: Path, losses: dict[Any, float], backbone: str, **optio
     random = np.random.default_rng(0)
     examples = Examples(encoded, random.normal(size=9), random.uniform(0.5, 2, size=9), np.arange(9))
     module = AffinityModule(model.heads[0], LiveUnits(model.backbone), examples, examples, settings, 10, 0)
-    module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
+    module.manual_backward = lambda loss: loss.backward()
     module._synchronised = lambda last: nullcontext()  # type: ignore[method-assign]
     return module
 
@@ -340,6 +342,7 @@ def test_a_model_in_pieces_computes_the_same(
     )
     model = AffinityModel(config).eval().requires_grad_(True)
     backbone, head = model.backbone, model.heads[0]
+    assert isinstance(backbone, PackedEncoder)
     backbone.gradient_checkpointing = checkpointing
     encoded = [split_into_units(random_complex(random, "one"), "side") for _ in range(2)]
 
@@ -354,7 +357,7 @@ def test_a_model_in_pieces_computes_the_same(
     got = gradients()
     assert got.keys() == want.keys()
     for name, gradient in want.items():
-        torch.testing.assert_close(whole(got[name]), gradient, rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(full_tensor(got[name]), gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_a_frozen_backbone_is_not_shared_out(tmp_path: Path, table_path: Path) -> None:
@@ -408,7 +411,7 @@ def test_backbone_and_heads_are_made_once(
 
         return count
 
-    monkeypatch.setattr(affinity, "build_backbone", counted("backbone", affinity.build_backbone))
+    monkeypatch.setattr(affinity, "build_backbone", counted("backbone", build_backbone))
     monkeypatch.setattr(ModelConfig, "build_head", counted("head", ModelConfig.build_head))
     members = 1 if tuning["method"] == "lora" else 2
     settings = TrainSettings(backbone=tiny_backbone, tuning=tuning, members=members, **SMALL, max_epochs=1)

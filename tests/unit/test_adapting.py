@@ -21,7 +21,7 @@ from ppi.prediction.adapting.observed import observe
 from ppi.prediction.adapting.one_hot import left_out_ridge, one_hot
 from ppi.prediction.adapting.posterior import Posterior
 from ppi.prediction.adapting.reading import read_variants
-from ppi.prediction.adapting.reference import laid_onto, medoid
+from ppi.prediction.adapting.reference import medoid, placed_onto
 from ppi.prediction.adapting.scales import (
     LEVEL_SD,
     SLOPE,
@@ -72,7 +72,7 @@ def variants(complexes: list[Complex]) -> Variants:
     return Variants.of(WILD, complexes, Described())
 
 
-def seen_of(values: np.ndarray) -> Observations:
+def observations_of(values: np.ndarray) -> Observations:
     return Observations(values, np.full(len(values), np.nan), np.ones(len(values)))
 
 
@@ -135,22 +135,22 @@ def test_terms_of_two_mutations() -> None:
 
 def test_predictions_equal_a_dense_reference(variants: Variants) -> None:
     values = values_of(variants)
-    known, asked = variants.rows(slice(0, 25)), variants.rows(slice(25, None))
+    known, queries = variants.rows(slice(0, 25)), variants.rows(slice(25, None))
     scales = Scales.usual()
-    mean, variance = Posterior(known, seen_of(values[:25]), scales).predict(asked)
+    mean, variance = Posterior(known, observations_of(values[:25]), scales).predict(queries)
     every = LEVEL_SD**2 + np.tensordot(scales.weights, kernel.grams(variants, variants), axes=1)
     among = every[:25, :25] + scales.noise**2 * np.eye(25)
     level = (values[:25] - SLOPE * known.effect).mean()
     towards = every[25:, :25] @ np.linalg.inv(among)
     assert np.allclose(
-        mean, level + SLOPE * asked.effect + towards @ (values[:25] - level - SLOPE * known.effect)
+        mean, level + SLOPE * queries.effect + towards @ (values[:25] - level - SLOPE * known.effect)
     )
     assert np.allclose(variance, np.diag(every[25:, 25:] - towards @ every[:25, 25:]))
 
 
 def test_the_slope_of_the_cost_is_its_derivative(variants: Variants) -> None:
     values = values_of(variants)
-    seen = replace(seen_of(values), squares=0.3, freedom=4)
+    seen = replace(observations_of(values), squares=0.3, freedom=4)
     terms = kernel.grams(variants, variants)
     residual = values - values.mean()
     logs = np.log([*Scales.usual().terms, 0.4])
@@ -170,7 +170,9 @@ def test_scales_follow_the_measurements(variants: Variants) -> None:
         fit_scales(
             terms,
             variants.effect,
-            seen_of(8 + variants.effect + spread * np.random.default_rng(2).normal(size=len(variants))),
+            observations_of(
+                8 + variants.effect + spread * np.random.default_rng(2).normal(size=len(variants))
+            ),
         )
         for spread in (0.05, 1.5)
     )
@@ -180,7 +182,7 @@ def test_scales_follow_the_measurements(variants: Variants) -> None:
 
 def test_left_out_in_closed_form_equals_refitting(variants: Variants) -> None:
     values = values_of(variants)
-    posterior = Posterior(variants, seen_of(values), Scales.usual())
+    posterior = Posterior(variants, observations_of(values), Scales.usual())
     groups = [np.array([0, 5, 9]), np.array([2, 3])]
     single, single_variance = posterior.left_out()
     together, together_variance = posterior.left_out(groups)
@@ -203,18 +205,20 @@ def test_left_out_in_closed_form_equals_refitting(variants: Variants) -> None:
 
 
 def test_draws_have_the_moments_of_the_prediction(variants: Variants) -> None:
-    known, asked = variants.rows(slice(0, 20)), variants.rows(slice(10, None))
-    posterior = Posterior(known, seen_of(values_of(variants)[:20]), Scales.usual())
-    mean, variance = posterior.predict(asked)
-    drawn = posterior.sample(asked, 20_000, seed=0)
+    known, queries = variants.rows(slice(0, 20)), variants.rows(slice(10, None))
+    posterior = Posterior(known, observations_of(values_of(variants)[:20]), Scales.usual())
+    mean, variance = posterior.predict(queries)
+    drawn = posterior.sample(queries, 20_000, seed=0)
     assert np.abs(drawn.mean(axis=0) - mean).max() < 0.04
     assert np.abs(drawn.std(axis=0) / np.sqrt(variance) - 1).max() < 0.04
-    assert np.array_equal(drawn[:5], posterior.sample(asked, 20_000, seed=0)[:5])
+    assert np.array_equal(drawn[:5], posterior.sample(queries, 20_000, seed=0)[:5])
 
 
 def test_draws_are_joint(variants: Variants) -> None:
     twice = joined(variants.rows(slice(0, 3)), variants.rows(slice(0, 3)))
-    posterior = Posterior(variants.rows(slice(3, None)), seen_of(values_of(variants)[3:]), Scales.usual())
+    posterior = Posterior(
+        variants.rows(slice(3, None)), observations_of(values_of(variants)[3:]), Scales.usual()
+    )
     drawn = posterior.sample(twice, 50, seed=1)
     assert np.allclose(drawn[:, :3], drawn[:, 3:])
 
@@ -242,7 +246,9 @@ def test_bounds_are_worth_more_than_their_absence(variants: Variants) -> None:
     side = np.where(low, -1, 0)
     seen = Observations(cut, np.where(low, 1.0, np.nan), np.ones(len(cut)))
     posterior = Posterior.fit(variants, seen, side)
-    exact = Posterior.fit(variants.rows(np.flatnonzero(~low)), seen_of(values[~low]), np.zeros((~low).sum()))
+    exact = Posterior.fit(
+        variants.rows(np.flatnonzero(~low)), observations_of(values[~low]), np.zeros((~low).sum())
+    )
     with_, without = (each.predict(variants.rows(np.flatnonzero(low)))[0] for each in (posterior, exact))
     assert np.abs(with_ - values[low]).mean() < np.abs(without - values[low]).mean()
 
@@ -271,7 +277,7 @@ def test_of_several_bounds_the_tightest_counts(complexes: list[Complex]) -> None
 
 
 def test_noise_is_learnt_from_replicates(variants: Variants) -> None:
-    seen = seen_of(values_of(variants))
+    seen = observations_of(values_of(variants))
     terms = kernel.grams(variants, variants)
     noises = [
         fit_scales(terms, variants.effect, replace(seen, squares=50 * noise**2, freedom=50)).noise
@@ -364,13 +370,13 @@ def test_missing_ends_make_no_difference() -> None:
     chain = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSG"
     wild = Complex("w", (chain,), ("GGSTDEKLMN",))
     shorter = Complex("s", (chain[3:].replace("QAP", "QGP"),), ("GGSTDEKLMN",))
-    assert laid_onto([shorter], wild)[0].ligand == (chain.replace("QAP", "QGP"),)
+    assert placed_onto([shorter], wild)[0].ligand == (chain.replace("QAP", "QGP"),)
     with pytest.raises(InputError, match="insertions and deletions are not handled"):
-        laid_onto([Complex("i", (chain[:20] + "GGG" + chain[20:],), wild.receptor)], wild)
+        placed_onto([Complex("i", (chain[:20] + "GGG" + chain[20:],), wild.receptor)], wild)
     with pytest.raises(InputError, match=r"'o'.*no substitution variants of the reference 'w'.*'target'"):
-        laid_onto([Complex("o", (chain[::-1],), wild.receptor)], wild)
+        placed_onto([Complex("o", (chain[::-1],), wild.receptor)], wild)
     with pytest.raises(InputError, match="other numbers of chains"):
-        laid_onto([Complex("t", (chain, chain), wild.receptor)], wild)
+        placed_onto([Complex("t", (chain, chain), wild.receptor)], wild)
 
 
 def frame(**columns: object) -> pd.DataFrame:

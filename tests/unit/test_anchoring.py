@@ -85,7 +85,7 @@ def test_what_is_far_or_of_another_length_has_no_neighbours() -> None:
     assert anchors.predict(Complex("short", (LIGAND[1:],), (RECEPTOR,)), PRIOR) is None
 
 
-def test_chains_of_other_lengths_are_laid_onto_the_complex_they_are_like() -> None:
+def test_chains_of_other_lengths_are_placed_onto_the_complex_they_resemble() -> None:
     anchors, direct = Anchors(SERIES), Anchors(SERIES).predict(mutant("new", None, (3, "D")), PRIOR)
     longer = Complex("long", (RECEPTOR[2:],), ("GS" + mutant("new", None, (3, "D")).ligand[0],))
     assert anchors.predict(longer, PRIOR, like="wild") == direct
@@ -203,7 +203,7 @@ def test_many_mutants_at_once_are_as_one_by_one() -> None:
     assert found.std[0] < found.std[2] < found.std[1] < found.std[4]
 
 
-def test_mutations_follow_their_residues_to_where_a_complex_is_laid() -> None:
+def test_mutations_follow_their_residues_to_where_a_complex_is_placed() -> None:
     anchors = Anchors(SERIES)
     direct = anchors.differences(WILD, [single(3, "D"), single(10, "Y")], PRIOR)
     exchanged = Complex("exchanged", (RECEPTOR[2:],), ("GS" + LIGAND,))
@@ -212,19 +212,19 @@ def test_mutations_follow_their_residues_to_where_a_complex_is_laid() -> None:
         (Mutation("receptor", 1, 10 + 3, LIGAND[10], "Y"),),
         (Mutation("receptor", 1, 1, "G", "A"),),
     ]
-    laid = anchors.differences(exchanged, variants, PRIOR, like="wild")
+    placed = anchors.differences(exchanged, variants, PRIOR, like="wild")
     assert direct is not None
-    assert laid is not None
-    assert laid.pkd[:2] == pytest.approx(direct.pkd, abs=1e-9)
-    assert np.isnan(laid.pkd[2])
-    assert np.isnan(laid.std[2])
+    assert placed is not None
+    assert placed.pkd[:2] == pytest.approx(direct.pkd, abs=1e-9)
+    assert np.isnan(placed.pkd[2])
+    assert np.isnan(placed.std[2])
     none = anchors.differences(exchanged, variants[2:], PRIOR, like="wild")
     assert none is not None
     assert np.isnan(none.pkd).all()
     assert anchors.differences(exchanged, variants, PRIOR) is None
 
 
-def test_a_residue_that_was_not_observed_cannot_be_told_apart() -> None:
+def test_mutations_of_an_unobserved_residue_have_no_prediction() -> None:
     hidden = [
         Complex(f"{item.id} X", ("X" + item.ligand[0][1:],), item.receptor, item.pkd) for item in SERIES
     ]
@@ -239,7 +239,7 @@ def test_effects_of_one_complex_are_predicted_in_several_threads() -> None:
         context=lambda wild: None,
         effects_in=lambda context, mutations: np.ones(len(mutations)),
     )
-    effects, random = PredictedEffects(model), np.random.default_rng(0)  # type: ignore[arg-type]
+    effects, random = PredictedEffects(model), np.random.default_rng(0)
     wild = Complex("wild", ("A" * 200,), (RECEPTOR,))
     variants = [Complex("v", (random_chain(random, 200),), (RECEPTOR,)) for _ in range(120)]
     interval = sys.getswitchinterval()

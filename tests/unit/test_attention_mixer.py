@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,16 @@ def test_a_rotary_mixer_knows_the_order() -> None:
     assert not torch.allclose(mixer(values, one).flip(0), mixer(values.flip(0), one))
 
 
+def recorded(attend: Callable[..., Any], last: list[Any]) -> Callable[..., Any]:
+    """Return the function, which now also lists its last argument."""
+
+    def call(*given: Any) -> Any:
+        last.append(given[-1])
+        return attend(*given)
+
+    return call
+
+
 @pytest.mark.parametrize("name", ["block-sparse", "flex", "hierarchical", "native-sparse"])
 def test_later_blocks_reuse_the_selection_of_the_first(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     few = {"flex": {"block": 8, "least": 1, "most": 2}, "hierarchical": {"chunk": 8, "top_k": 2}}
@@ -196,10 +207,7 @@ def test_later_blocks_reuse_the_selection_of_the_first(name: str, monkeypatch: p
     mixer = make(attention=name, attention_options=options, depth=3, reuse_selection=True)
     seen: list[Any] = []
     for attention in mixer.attentions:
-        attend = attention.attend
-        monkeypatch.setattr(
-            attention, "attend", lambda *args, do=attend: (seen.append(args[-1]), do(*args))[1]
-        )
+        monkeypatch.setattr(attention, "attend", recorded(attention.attend, seen))
     found = mixer(rows(), SEGMENTS)
     assert len(seen) == 3
     assert all(each is seen[0] for each in seen)

@@ -176,7 +176,7 @@ def test_mixers_run_in_bfloat16_and_train(name: str) -> None:
         loss = mixer(values, SEGMENTS).float().square().mean()
     loss.backward()
     assert all(torch.isfinite(each.grad).all() for each in mixer.parameters() if each.grad is not None)
-    assert mixer.attentions[0].about is not None, "ppi info mixers has nothing to say about it"
+    assert mixer.attentions[0].about is not None, "ppi info attentions has nothing to say about it"
 
 
 class LargestTensor(TorchDispatchMode):

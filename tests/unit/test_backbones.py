@@ -37,7 +37,7 @@ def test_names_are_known_and_near_ones_suggested() -> None:
         check_spec("qqq")
 
 
-def test_a_checkpoint_that_cannot_be_had_says_the_ways_out(
+def test_a_checkpoint_that_cannot_be_loaded_is_an_error_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -99,7 +99,7 @@ def test_a_damaged_checkpoint_is_named(folder: Path) -> None:
 def test_residue_descriptors_take_no_options() -> None:
     for options in ({"layers": (0,)}, {"precision": "bfloat16"}):
         with pytest.raises(BackboneError, match="one layer, in float32"):
-            build_backbone("residue", **options)  # type: ignore[arg-type]
+            build_backbone("residue", **options)
     with pytest.raises(BackboneError, match="no hidden layer"):
         build_backbone("random-esm2-8m-seed0", layers=())
 

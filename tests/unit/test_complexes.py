@@ -47,7 +47,7 @@ def test_wrong_chain_names_complex_side_chain_and_position(chains: tuple[str, ..
 
 def test_a_string_is_not_a_tuple_of_chains() -> None:
     with pytest.raises(InputError, match="the ligand is a string; give a tuple of chains"):
-        Complex("a", "EVQL", ("MKV",))  # type: ignore[arg-type]
+        Complex("a", "EVQL", ("MKV",))
 
 
 def test_empty_id_is_refused() -> None:

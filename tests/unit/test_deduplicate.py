@@ -32,7 +32,7 @@ def record(row: int = 1, **changes: object) -> BindingRecord:
         kd_molar=1e-9,
         method="Unknown",
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def only(items: list[CuratedComplex]) -> CuratedComplex:

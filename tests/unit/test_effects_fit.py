@@ -91,14 +91,14 @@ class EverythingIsItsOwnCluster:
 
     def __init__(self, effects: MeasuredEffects) -> None:
         self.effects = effects
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def folds(self, sizes: Mapping[str, int]) -> dict[str, int]:
         assert sum(sizes.values()) == len(self.effects.ddg)
         return {name: number % 2 for number, name in enumerate(sizes)}
 
     def chains_near(self, names: Sequence[str]) -> set[str]:
-        self.asked += names
+        self.requested += names
         return {chain for name in names for chain in self.effects.complexes[name].chains}
 
 
@@ -128,7 +128,7 @@ def test_training_calibrates_intervals_and_keeps_what_it_learnt_from(
     interval = fitted.parts.interval
     assert interval is not None
     assert (interval.structures, interval.variants) == (24, 72)
-    assert sorted(similar.asked) == sorted(complexes)
+    assert sorted(similar.requested) == sorted(complexes)
     fitted.save(tmp_path / "model", card="A model.\n")
     again = EffectModel.load(tmp_path / "model", device="cpu", store=tmp_path / "store")
     assert again.parts.interval == interval

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from test_store import TinyRandomBackbone
+from tiny_backbone import TinyRandomBackbone
 from torch import Tensor
 
 from ppi.backbones.base import Unit
@@ -29,14 +30,14 @@ UNITS: list[Unit] = [("ACDEFGHIKL"[: 1 + n % 10] * (1 + n % 3),) for n in range(
 class SmallMemory(TinyRandomBackbone):
     """Runs out of memory above 12 residues."""
 
-    def embed(self, units: list[Unit]) -> Tensor:
+    def embed(self, units: Sequence[Unit]) -> Tensor:
         if sum(len(chain) for unit in units for chain in unit) > 12:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return super().embed(units)
 
 
 def embedded(*arguments: object, **options: object) -> dict[Unit, Tensor]:
-    batches = embed_units(*arguments, **options)  # type: ignore[arg-type]
+    batches = embed_units(*arguments, **options)
     return {unit: values for batch in batches for unit, values in batch}
 
 
@@ -92,9 +93,9 @@ def test_nothing_to_embed() -> None:
 _SLOW_RUN = """
 import sys, time
 from pathlib import Path
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from test_engine import UNITS
-from test_store import TinyRandomBackbone
+from tiny_backbone import TinyRandomBackbone
 from ppi.embedding.run import fill_store
 from ppi.embedding.here import CPU_BUDGET, default_budget
 from ppi.embedding.store import EmbeddingStore
@@ -111,7 +112,7 @@ with EmbeddingStore({root!r}, Slow()) as store:
 
 
 def test_a_killed_run_loses_the_batch_in_flight_only(tmp_path: Path) -> None:
-    code = _SLOW_RUN.format(tests=str(Path(__file__).parent), root=str(tmp_path))
+    code = _SLOW_RUN.format(tests=[*map(str, Path(__file__).parents[:2])], root=str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stdout.readline() == "started\n"
@@ -138,6 +139,6 @@ def test_a_gpu_gives_what_the_cpu_gives() -> None:
     units: list[Unit] = [("MKVLAW" * n, "GGS") for n in (1, 7, 30)]
     exact = embedded(build_backbone("random-esm2-8m-seed0", precision="float32"), units)
     for precision, error in (("float32", 1e-3), ("bfloat16", 2e-2)):
-        backbone = build_backbone("random-esm2-8m-seed0", precision=precision)  # type: ignore[arg-type]
+        backbone = build_backbone("random-esm2-8m-seed0", precision=precision)
         for unit, values in embedded(backbone, units, devices=["cuda"]).items():
             assert (values.float() - exact[unit]).norm() < error * exact[unit].norm()

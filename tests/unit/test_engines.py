@@ -35,10 +35,10 @@ def test_few_items_are_taken_ahead() -> None:
             taken.append(number)
             yield number
 
-    found = LocalEngine().map(lambda: lambda number: number, items(), Resources(workers=2))  # type: ignore[arg-type]
+    found = LocalEngine().map(lambda: lambda number: number, items(), Resources(workers=2))
     assert next(found) == 0
     assert len(taken) <= 5
-    found.close()  # type: ignore[attr-defined]
+    found.close()
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -72,7 +72,7 @@ def test_threads_are_set_up_once() -> None:
 def test_an_engine_that_is_not_there_is_named() -> None:
     assert isinstance(build_engine("local"), LocalEngine)
     with pytest.raises(SettingsError, match="'dask'; give 'local' or 'ray'"):
-        build_engine("dask")  # type: ignore[arg-type]
+        build_engine("dask")
 
 
 def test_a_worker_is_needed() -> None:

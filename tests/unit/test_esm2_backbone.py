@@ -41,7 +41,7 @@ def units(random: np.random.Generator) -> list[Unit]:
 
 
 def build(path: Path, **options: object) -> PackedEncoder:
-    backbone = build_backbone(str(path), **{"precision": "float32", **options})  # type: ignore[arg-type]
+    backbone = build_backbone(str(path), **{"precision": "float32", **options})
     assert isinstance(backbone, PackedEncoder)
     return backbone
 

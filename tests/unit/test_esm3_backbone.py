@@ -86,7 +86,7 @@ def save(state: object, folder: Path) -> Path:
 
 
 def load(path: Path | str, precision: str = "float32", layers: tuple[int, ...] = LAYERS) -> PackedEncoder:
-    backbone = build_backbone(str(path), layers=layers, precision=precision)  # type: ignore[arg-type]
+    backbone = build_backbone(str(path), layers=layers, precision=precision)
     assert isinstance(backbone, PackedEncoder)
     return backbone
 

@@ -21,7 +21,7 @@ LAYERS = (0, 1, -1)
 
 
 def load(folder: Path | str, precision: str = "float32", layers: tuple[int, ...] = LAYERS) -> PackedEncoder:
-    backbone = build_backbone(str(folder), layers=layers, precision=precision)  # type: ignore[arg-type]
+    backbone = build_backbone(str(folder), layers=layers, precision=precision)
     assert isinstance(backbone, PackedEncoder)
     return backbone
 

@@ -96,7 +96,9 @@ def test_baselines_are_a_choice(table_path: Path, tiny_random_model: TrainedMode
 
 
 @pytest.mark.usefixtures("nothing_similar")
-def test_complexes_that_were_trained_on_are_said(table_path: Path, tiny_random_model: TrainedModel) -> None:
+def test_complexes_that_were_trained_on_have_a_warning(
+    table_path: Path, tiny_random_model: TrainedModel
+) -> None:
     table = read_complexes(table_path)
     seen = table.part("test").complexes[:2]
     partly = table.part("test").complexes[2]
@@ -135,7 +137,7 @@ def test_a_source_does_not_take_the_place_of_all() -> None:
 
 
 @pytest.mark.usefixtures("nothing_similar")
-def test_another_split_than_that_of_the_training_is_said(
+def test_another_split_than_that_of_the_training_has_a_warning(
     table_path: Path, tiny_random_model: TrainedModel
 ) -> None:
     named = {"name": table_path.name, "split": "fold:1"}
@@ -273,7 +275,7 @@ def test_mean_embeddings_of_sides(head: str) -> None:
 
 
 @pytest.mark.usefixtures("nothing_similar")
-def test_result_has_no_nan_where_nothing_can_be_said(tiny_random_model: TrainedModel) -> None:
+def test_result_has_none_instead_of_nan(tiny_random_model: TrainedModel) -> None:
     complexes = [Complex("x", ("MKVLA",), ("GGSTW",), pkd=7.0), Complex("y", ("MKV",), ("GGS",), pkd=7.0)]
     columns = pd.DataFrame({"split": ["test"] * 2, "pdb": ["1ABC"] * 2})
     result = evaluate(tiny_random_model, data=ComplexTable(complexes, columns))

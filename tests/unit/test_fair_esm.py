@@ -78,7 +78,7 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def load(path: Path, precision: str = "float32", layers: tuple[int, ...] = LAYERS) -> PackedEncoder:
-    backbone = build_backbone(str(path), layers=layers, precision=precision)  # type: ignore[arg-type]
+    backbone = build_backbone(str(path), layers=layers, precision=precision)
     assert isinstance(backbone, PackedEncoder)
     return backbone
 

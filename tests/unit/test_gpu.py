@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from test_kernels import assert_agree
+from agreement import assert_agree
 from torch import Tensor
 
 from heads.attention import ragged_attention

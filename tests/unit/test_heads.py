@@ -207,7 +207,7 @@ def test_gradients_of_either_output_reach_every_parameter(
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_one_output_unless_asked_for_two(name: str, complexes: list[Complex]) -> None:
+def test_one_output_unless_two_are_requested(name: str, complexes: list[Complex]) -> None:
     head = build_head(name, 48, "none", "mean").eval()
     outputs = head.all_outputs(batch_for(head, complexes))
     assert outputs.shape == (len(complexes), head.outputs) == (5, 1)

@@ -177,9 +177,9 @@ def test_anything_else_is_one_clear_error(source: Any, message: str) -> None:
 def test_a_complex_checks_itself() -> None:
     for wrong in (None, 5, ""):
         with pytest.raises(InputError, match="the id of a complex is"):
-            Complex(wrong, ("MKV",), ("MKV",))  # type: ignore[arg-type]
+            Complex(wrong, ("MKV",), ("MKV",))
     with pytest.raises(InputError, match="chain 1 is None"):
-        Complex("a", (None,), ("MKV",))  # type: ignore[arg-type]
+        Complex("a", (None,), ("MKV",))
     for pkd in (float("nan"), float("inf"), 2500.0):
         with pytest.raises(InputError, match="from -2 to 20"):
             Complex("a", ("MKV",), ("MKV",), pkd)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
+from agreement import assert_agree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -82,15 +83,6 @@ def value_and_gradients(function: Callable[..., Tensor], *inputs: Tensor) -> lis
     weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(1)).to(out.dtype)
     out.backward(weights)
     return [out.detach(), *(leaf.grad for leaf in leaves)]
-
-
-def assert_agree(actual: list[Tensor], exact: list[Tensor], dtype: torch.dtype) -> None:
-    """Errors stay within a few roundings of the largest entry."""
-    for got, want in zip(actual, exact, strict=True):
-        assert got.dtype == dtype
-        assert torch.isfinite(got).all()
-        error = (got.double() - want.double()).abs().max()
-        assert error <= max(4 * torch.finfo(dtype).eps, 1e-5) * want.abs().max().clamp(min=1)
 
 
 @pytest.mark.parametrize("heads", [1, 3])

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
+from heads.base import LOG_VARIANCES
 from ppi.training.loss_names import LabelLoss
 from ppi.training.losses import (
     BETA,
-    LOG_VARIANCES,
     LOSSES,
     MARGIN,
     RANKING,

@@ -44,7 +44,7 @@ def replace_weights(folder: Path, change: Any) -> None:
 
 @pytest.mark.parametrize("model", ["default", "tiny"])
 def test_the_manifest_has_the_hash_of_the_weights(model: str, model_path: Path) -> None:
-    path = model_path if model == "tiny" else files.Path(ppi.__file__).parent / "weights" / "default"
+    path = model_path if model == "tiny" else Path(ppi.__file__).parent / "weights" / "default"
     manifest = json.loads((path / "manifest.json").read_text())
     assert manifest["weights_sha256"] == sha256_of(path / "model.safetensors")
     assert load_model(path).manifest == manifest
@@ -144,10 +144,10 @@ def test_broken_manifests(folder: Path) -> None:
 def test_a_model_on_the_hub_is_loaded_by_its_name(
     tmp_path: Path, model_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    requests = []
 
     def download(name: str, **options: Any) -> str:
-        asked.append((name, options))
+        requests.append((name, options))
         return str(model_path)
 
     monkeypatch.setattr(files, "snapshot_download", download)
@@ -158,19 +158,19 @@ def test_a_model_on_the_hub_is_loaded_by_its_name(
         ppi.predict(table_path, model=loaded)["pkd"], ppi.predict(table_path, model=model_path)["pkd"]
     )
     load_model("someone/binder@v2")
-    assert asked == [("someone/binder", {}), ("someone/binder", {"revision": "v2"})]
+    assert requests == [("someone/binder", {}), ("someone/binder", {"revision": "v2"})]
     # A folder of that name wins.
     shutil.copytree(model_path, tmp_path / "someone" / "binder")
     assert load_model("someone/binder").name == "binder"
-    assert len(asked) == 2
+    assert len(requests) == 2
 
 
 @pytest.mark.parametrize("name", ["absent", "a/b/c", "/absent", "./absent", "someone/"])
-def test_other_names_are_not_asked_for_on_the_hub(
+def test_other_names_are_not_requested_from_the_hub(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(files, "snapshot_download", lambda *_, **__: pytest.fail("the hub was asked"))
+    monkeypatch.setattr(files, "snapshot_download", lambda *_, **__: pytest.fail("the hub was requests"))
     with pytest.raises(ModelError, match="no such model folder"):
         load_model(name)
 

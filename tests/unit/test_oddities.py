@@ -33,6 +33,6 @@ def test_oddities(chain: str, expected: list[str]) -> None:
     assert oddities_of(Complex("a", (BARNASE,), (chain,))) == expected
 
 
-def test_chains_are_numbered_and_changes_are_told() -> None:
+def test_chains_are_numbered_and_changes_are_reported() -> None:
     found = oddities_of(Complex("a", (BARNASE, "A"), ("MKUVLLW",)))
     assert found == ["complex 'a', receptor chain 1: U replaced by X", "ligand chain 2 has one residue"]

@@ -12,14 +12,21 @@ from ppi.models.part_listing import PART_KINDS, describe_part, list_parts
 
 
 @pytest.mark.parametrize("kind", PART_KINDS)
-def test_every_part_is_listed_with_the_first_sentence_of_its_docstring(kind: str) -> None:
-    lines = list_parts(kind).splitlines()
+def test_every_part_is_listed_with_what_it_is(kind: str) -> None:
+    heading, empty, *lines = list_parts(kind).splitlines()
     table = PART_KINDS[kind].table
+    assert heading.startswith(f"{PART_KINDS[kind].chosen_by} NAME: name")
+    assert empty == ""
     assert [line.split()[0] for line in lines] == list(table)
-    for line in lines:
-        name, _, text = line.partition(" ")
-        assert text.strip().endswith(".")
-        assert text.split()[0] in table.find(name).__doc__
+    for name, line in zip(table, lines, strict=True):
+        about = getattr(table.find(name), "about", None)
+        if about is None:
+            assert line.endswith(".")
+            assert line.split()[1] in table.find(name).__doc__
+        else:
+            assert line.split(maxsplit=1)[1].startswith(f"{about.cost} ")
+            assert about.purpose in line
+            assert about.source in line
 
 
 @pytest.mark.parametrize("kind", PART_KINDS)

@@ -84,13 +84,13 @@ def test_a_complex_without_wrong_partner_is_named() -> None:
 def test_each_pair_is_scored_once_with_the_receptor_of_the_other() -> None:
     table = table_of(("A", "CC", "one", "P1"), ("A", "DDD", "two", "P2"), ("E", "FFFF", "three", "P3"))
     drawn = np.array([[2, 2], [2, 2], [0, 1]])
-    asked: list[Complex] = []
+    requested: list[Complex] = []
 
     def score(complexes: Sequence[Complex]) -> dict[str, np.ndarray]:
-        asked.extend(complexes)
+        requested.extend(complexes)
         return {"length": np.array([len("".join(item.receptor)) for item in complexes])}
 
     found = score_partners(table.complexes, drawn, score)
     assert found["length"].tolist() == [[4, 4], [4, 4], [2, 3]]
-    pairs = [(item.ligand, item.receptor) for item in asked]
+    pairs = [(item.ligand, item.receptor) for item in requested]
     assert pairs == [(("A",), ("FFFF",)), (("E",), ("CC",)), (("E",), ("DDD",))]

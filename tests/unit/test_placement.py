@@ -56,7 +56,7 @@ def test_an_unknown_residue_makes_no_difference() -> None:
     assert placed((LONG,), onto=replaced) == replaced.ligand
 
 
-def test_chains_of_a_side_are_laid_in_the_order_that_fits() -> None:
+def test_chains_of_a_side_are_placed_in_the_order_that_fits() -> None:
     two = Complex("measured", (LONG, OTHER), ("ACDEFGHIKL",))
     assert placed((OTHER[1:], mutated(LONG, 5, "W")), onto=two) == (mutated(LONG, 5, "W"), OTHER)
     assert placed((LONG,), onto=two) is None

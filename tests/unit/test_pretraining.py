@@ -342,9 +342,9 @@ def test_validation_asks_for_what_is_hidden_alone() -> None:
     assert len(batch.rows) == (batch.ids == MASK).sum()
     assert len(batch.rows) / 4096 == pytest.approx(0.15 * 0.8, rel=0.1)
     assert ((batch.targets >= FIRST_RESIDUE) & (batch.targets <= LAST_RESIDUE)).all()
-    (asked,) = validation_batches(sequences, context=64, most_tokens=4096, hidden_only=False)
-    assert len(asked.rows) == round(0.15 * 4096)
-    assert torch.equal(asked.ids, batch.ids)
+    (requested,) = validation_batches(sequences, context=64, most_tokens=4096, hidden_only=False)
+    assert len(requested.rows) == round(0.15 * 4096)
+    assert torch.equal(requested.ids, batch.ids)
 
 
 def test_a_piece_with_nothing_but_masks_is_finite() -> None:
@@ -506,7 +506,7 @@ def test_whichever_end_is_nearest_counts() -> None:
 )
 def test_impossible_settings_are_named(options: dict[str, float], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        PretrainSettings(**options)  # type: ignore[arg-type]
+        PretrainSettings(**options)
 
 
 def test_a_script_has_the_options_of_the_settings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from data_curation.splits import clustering
-from ppi import progress
 from ppi.cli import main
 from ppi.messages import show_messages
 from ppi.progress import Pace, listening, progress_bar
@@ -18,7 +17,7 @@ from ppi.progress import Pace, listening, progress_bar
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that `ppi.progress` sees."""
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("ppi.progress.time.monotonic", lambda: now[0])
     return now
 
 
@@ -62,10 +61,10 @@ def test_a_terminal_shows_one_bar_at_a_time(
 
 
 def test_a_listener_gets_progress_and_can_stop_the_work() -> None:
-    heard: list[tuple[str, int, int]] = []
+    events: list[tuple[str, int, int]] = []
 
     def listener(what: str, done: int, total: int) -> None:
-        heard.append((what, done, total))
+        events.append((what, done, total))
         if done == 7:
             raise InterruptedError
 
@@ -79,7 +78,7 @@ def test_a_listener_gets_progress_and_can_stop_the_work() -> None:
         advance(1)
     with progress_bar("writing", 10, "rows") as advance:
         advance(10)
-    assert heard == [("screening", 0, 10), ("screening", 3, 10), ("screening", 7, 10)]
+    assert events == [("screening", 0, 10), ("screening", 3, 10), ("screening", 7, 10)]
 
 
 def test_a_long_run_of_mmseqs_is_mentioned(

@@ -189,7 +189,7 @@ def test_observed_residues_have_numbers_and_others_none(labels: tuple[ChainLabel
     assert light.position("13") == 13
 
 
-def test_chains_are_laid_onto_longer_and_mutated_ones(structure: Path) -> None:
+def test_chains_are_placed_onto_longer_and_mutated_ones(structure: Path) -> None:
     chains = read_structure(structure)
     wild = Complex("part", (ANTIGEN[4:],), ("GSGS" + LIGHT,))
     antigen, light = label_chains(wild, {}, chains)

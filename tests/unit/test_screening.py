@@ -60,7 +60,7 @@ def test_z_score_is_empty_for_fewer_than_ten() -> None:
 @pytest.mark.parametrize("per", ["ligand", "receptor"])
 def test_blocks_hold_complete_targets(per: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(targets_module, "BLOCK_PAIRS", 7)
-    targets = Targets(LIGANDS, RECEPTORS, per)  # type: ignore[arg-type]
+    targets = Targets(LIGANDS, RECEPTORS, per)
     blocks = list(targets.blocks())
     assert blocks == ([(0,), (1,), (2,)] if per == "ligand" else [(0, 1), (2, 3)])
     pairs = {pair for block in blocks for pair in zip(*map(list, targets.pairs_of(block)), strict=True)}
@@ -152,7 +152,7 @@ def test_wrong_pairs_give_one_error_with_line_and_file(rows: str, expected: str,
 )
 def test_wrong_sides_in_memory_give_one_error(given: object, expected: str) -> None:
     with pytest.raises(InputError, match=expected):
-        read_sides(given, "ligand")  # type: ignore[arg-type]
+        read_sides(given, "ligand")
 
 
 def test_sides_that_were_read_before_keep_what_was_changed_in_them() -> None:
@@ -163,7 +163,7 @@ def test_sides_that_were_read_before_keep_what_was_changed_in_them() -> None:
 @pytest.mark.parametrize("pair", ["ab", ("l0", "r0", "r1")])
 def test_pairs_that_are_no_tuples_of_two_are_refused(pair: object) -> None:
     with pytest.raises(InputError, match="the pairs: number 2 is .*; give"):
-        read_pairs([("l0", "r0"), pair], LIGANDS, RECEPTORS)  # type: ignore[list-item]
+        read_pairs([("l0", "r0"), pair], LIGANDS, RECEPTORS)
 
 
 def test_an_empty_file_of_pairs_is_refused(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_pairs_without_a_column_are_refused() -> None:
 @pytest.mark.parametrize("values", [{"per": "both"}, {"top_k": 0}, {"min_pkd": np.nan}])
 def test_impossible_settings_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match="give"):
-        ScreenSettings(**values)  # type: ignore[arg-type]
+        ScreenSettings(**values)
 
 
 def test_novelty_of_pairs_is_that_of_the_index() -> None:

@@ -86,7 +86,7 @@ def test_a_restart_in_the_middle_of_a_job(tmp_path: Path) -> None:
     wait_for(done, jobs)
     running, waiting = jobs.submit("explain", held), jobs.submit("screen", held)
     assert held.begun.wait(10)
-    jobs._folder.close()  # type: ignore[union-attr]  # what the system does when it kills the process
+    jobs._folder.close()  # what the system does when it kills the process
     again = Jobs(settings)
     assert again.get(done.id).record == done.record
     assert done.record.result == RESULT

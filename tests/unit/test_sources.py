@@ -93,7 +93,7 @@ def test_bounds_are_found_by_entry_mutations_and_value(tmp_path: Path) -> None:
         replace(row(9, "I_L38G", 5.26e-11), source="ATLAS"),  # type: ignore[type-var]
         row(10, "I_L38", 5.26e-11),  # no mutation: the cleaning drops it
     ]
-    assert censored_rows(rows, known) == {1: ">", 2: "<", 5: ">", 8: "<"}  # type: ignore[arg-type]
+    assert censored_rows(rows, known) == {1: ">", 2: "<", 5: ">", 8: "<"}
 
 
 def test_wrong_skempi_tables(tmp_path: Path) -> None:

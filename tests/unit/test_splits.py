@@ -277,7 +277,7 @@ def test_audit_sees_duplicates_and_swaps(sides: dict[str, Sides]) -> None:
 )
 def test_wrong_options(table: pd.DataFrame, options: dict[str, object], message: str) -> None:
     with pytest.raises(AssignmentError, match=message):
-        make_split(table, **options)  # type: ignore[arg-type]
+        make_split(table, **options)
 
 
 def test_wrong_splits(table: pd.DataFrame, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import lmdb
 import pytest
 import torch
-from torch import Tensor
+from tiny_backbone import TinyRandomBackbone
 
 from ppi.backbones.base import Backbone, Unit
 from ppi.embedding.engine import embed_units
@@ -20,29 +20,6 @@ from ppi.embedding.store import EmbeddingStore, format_stores, list_stores, prun
 from ppi.errors import PpiWarning, StoreError
 
 UNITS: list[Unit] = [("MKV",), ("WW", "C"), ("MKV",), ("A",)]
-
-
-class TinyRandomBackbone(Backbone):
-    """A random row for each letter; counts the units that it embeds."""
-
-    licence = "none"
-    max_residues = 100
-    spec = "tiny_random"
-
-    def __init__(self, dim: int = 6, dtype: torch.dtype = torch.bfloat16, scale: float = 1.0) -> None:
-        super().__init__()
-        table = torch.randn(128, dim, generator=torch.Generator().manual_seed(0))
-        self.table = (table * scale).to(dtype)
-        self.dim, self.dtype = dim, dtype
-        self.embedded = 0
-
-    @property
-    def identity(self) -> str:
-        return f"tiny_random/v1 {self.dtype}"
-
-    def embed(self, units: list[Unit]) -> Tensor:
-        self.embedded += len(units)
-        return self.table[[ord(letter) for unit in units for chain in unit for letter in chain]]
 
 
 def filled(root: Path, backbone: Backbone) -> EmbeddingStore:
@@ -77,7 +54,7 @@ def test_a_second_run_and_a_reader_compute_nothing(tmp_path: Path) -> None:
 
 _READER = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from test_store import TinyRandomBackbone, UNITS
 from ppi.embedding.store import EmbeddingStore
 with EmbeddingStore({root!r}, TinyRandomBackbone()) as store:
@@ -88,7 +65,7 @@ with EmbeddingStore({root!r}, TinyRandomBackbone()) as store:
 
 def test_another_process_reads_while_this_one_writes(tmp_path: Path) -> None:
     backbone = TinyRandomBackbone()
-    code = _READER.format(tests=str(Path(__file__).parent), root=str(tmp_path))
+    code = _READER.format(tests=[*map(str, Path(__file__).parents[:2])], root=str(tmp_path))
     command = [sys.executable, "-c", code]
     with (
         EmbeddingStore(tmp_path, backbone) as store,
@@ -126,14 +103,14 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
         EmbeddingStore(tmp_path, TinyRandomBackbone())
 
 
-def test_a_place_without_room_for_a_store_is_said_with_what_to_do(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_made_is_an_error_with_advice(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"file.*--store, or PPI_CACHE .*names another folder"):
         EmbeddingStore(tmp_path / "file", TinyRandomBackbone())
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut"])
-def test_a_damaged_entry_is_found_said_and_computed_again(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_entry_is_logged_and_computed_again(tmp_path: Path, damage: str) -> None:
     with filled(tmp_path, TinyRandomBackbone()) as store:
         folder = store.folder
     with lmdb.open(str(folder)) as environment, environment.begin(write=True) as transaction:
@@ -171,7 +148,7 @@ def test_a_full_disk_is_one_error_and_keeps_what_was_finished(
         assert len(store.missing(units)) == len(units) - len(store)
 
 
-def test_too_little_room_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_room_is_an_error_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = TinyRandomBackbone()
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
     with (

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import numpy as np
-import pytest
-from conftest import REPOSITORY
+import suggest as benchmark
 
 
-@pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
-    import suggest  # type: ignore[import-not-found]
-
-    return suggest
-
-
-def test_one_of_the_best_is_good_enough(benchmark: ModuleType) -> None:
+def test_one_of_the_best_is_good_enough() -> None:
     pkd = np.array([5.0, 9.0, 8.0, 9.0])
     assert benchmark.good_enough(pkd) == {1, 3}
     assert benchmark.good_enough(pkd, without=1) == {3}
     assert benchmark.good_enough(np.arange(300.0)) == {297, 298, 299}
 
 
-def test_rounds_are_counted_until_it_is_measured(benchmark: ModuleType) -> None:
+def test_rounds_are_counted_until_it_is_measured() -> None:
     def in_order(known: list[int], left: list[int], seed: int) -> list[int]:
         return left[:8]
 
@@ -34,7 +23,7 @@ def test_rounds_are_counted_until_it_is_measured(benchmark: ModuleType) -> None:
     assert benchmark.rounds(40, start, {20, 30}, in_order, 0) == 2
 
 
-def test_the_first_members_are_those_of_the_seed_and_the_reference(benchmark: ModuleType) -> None:
+def test_the_first_members_are_those_of_the_seed_and_the_reference() -> None:
     drawn = benchmark.first_members(40, None, seed=1)
     with_reference = benchmark.first_members(40, 5, seed=1)
     assert len(set(drawn)) == len(set(with_reference)) == 8

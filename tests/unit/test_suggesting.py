@@ -63,7 +63,7 @@ def test_a_liability_counts_where_it_is_new(texts: tuple[str, ...], kind: str | 
     assert new_liability(WILD, mutant(*texts), ALL) == kind
 
 
-def test_liabilities_that_are_not_asked_for_do_not_count() -> None:
+def test_liabilities_that_are_not_listed_do_not_count() -> None:
     assert new_liability(WILD, mutant("receptor:1:A5C"), ("glycosylation",)) is None
     assert new_liability(WILD, WILD, ALL) is None
     assert check_liabilities(["cysteine", "glycosylation", "cysteine"]) == ("glycosylation", "cysteine")
@@ -202,7 +202,7 @@ def surrogate() -> KnownSurrogate:
 
 def run(model: KnownSurrogate, **options: object) -> Suggestion:
     given = {"library": ("ligand:1:1=KR", "ligand:1:2=R", "receptor:1:1=D"), "size": 3, **options}
-    return suggest(model, given.pop("pool", None), **given)  # type: ignore[arg-type]
+    return suggest(model, given.pop("pool", None), **given)
 
 
 def test_the_best_of_a_library_comes_first(surrogate: KnownSurrogate) -> None:
@@ -335,13 +335,15 @@ def test_what_lies_below_a_bound_is_not_the_best_measured(surrogate: KnownSurrog
     assert run(surrogate).best_value == 5.5
 
 
-def test_a_design_keeps_its_own_ends(surrogate: KnownSurrogate) -> None:
+def test_a_design_keeps_its_own_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A construct with a residue less at an end is a variant of the reference, and is suggested as it is."""
     chain = "MKVLAAGIVGLCFWHEDRSTNPQYAKLVDGE"
     long = Complex("long", (chain, "MKTWY"), ("EVQLARND",))
     model = KnownSurrogate(long, {}, {"": 5.0})
-    model.predict = lambda complexes: (np.full(len(complexes), 6.0), np.ones(len(complexes)))
-    model.sample = lambda complexes, count, seed: np.full((count, len(complexes)), 6.0)
+    monkeypatch.setattr(
+        model, "predict", lambda complexes: np.array([[6.0], [1.0]]).repeat(len(complexes), 1)
+    )
+    monkeypatch.setattr(model, "sample", lambda complexes, count, seed: np.full((count, len(complexes)), 6.0))
     design = Complex("design", (f"{chain[1:5]}W{chain[6:]}", "MKTWY"), ("EVQLARND",))
     row = run(model, library=(), pool=[design], size=1).table.iloc[0]
     assert row["mutant"] == "ligand:1:A6W"
@@ -396,8 +398,8 @@ def test_the_measured_variants_set_the_mark_in_each_draw(surrogate: KnownSurroga
     candidates, measured = [mutant("ligand:1:A1K")], [mutant("ligand:1:K2R")]
     options = {"by": "expected-improvement", "size": 1}
     mean, _ = surrogate.predict(candidates)
-    own = choose_batch(surrogate, candidates, mean, measured=candidates, **options)  # type: ignore[arg-type]
-    other = choose_batch(surrogate, candidates, mean, measured=measured, **options)  # type: ignore[arg-type]
+    own = choose_batch(surrogate, candidates, mean, measured=candidates, **options)
+    other = choose_batch(surrogate, candidates, mean, measured=measured, **options)
     assert own.scores == pytest.approx([0.0])
     # 7 against N(5, 3): E max(7 - x, 0)
     expected = expected_improvement(np.array([7.0]), np.array([np.hypot(3.0, 0.1)]), 5.0)

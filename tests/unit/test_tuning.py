@@ -243,7 +243,7 @@ def test_lora_follows_the_seed_of_torch() -> None:
     assert not torch.equal(drawn(1), drawn(2))
 
 
-def test_targets_that_are_not_there_are_told_with_those_that_are() -> None:
+def test_unknown_targets_are_an_error_that_lists_the_known_ones() -> None:
     tuning = TuningSettings(method="lora", targets=("attention.self.query", "q_proj"))
     with pytest.raises(
         SettingsError, match=r"called 'q_proj'; there are attention.self.query, .* output.dense"
@@ -383,7 +383,7 @@ def test_a_saved_model_gives_the_same(tuning: TuningSettings, tmp_path: Path) ->
 )
 def test_settings_that_do_not_go_together(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        TuningSettings(**settings)  # type: ignore[arg-type]
+        TuningSettings(**settings)
 
 
 @every_method

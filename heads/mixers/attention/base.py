@@ -27,7 +27,7 @@ class Attention(nn.Module, ABC):
     order_sensitive
         Whether the order of a segment's rows matters beyond the order of the results; each class declares it.
     about
-        Source, cost and purpose, which ``ppi info mixers`` lists; None if the class does not state them.
+        Source, cost and purpose, which ``ppi info attentions`` lists; None if the class does not state them.
     """
 
     order_sensitive: bool

@@ -36,7 +36,7 @@ class Knockout:
 
     Attributes
     ----------
-    heads
+    attention_heads
         Layer and number, from 0, of each head.
     effects
         ``(K, C)``: the change of the loss of each complex, or the size of the change of its prediction; NaN
@@ -49,7 +49,7 @@ class Knockout:
         ``(K,)`` change of the RMSE; None for a language model.
     """
 
-    heads: list[tuple[Place, int]]
+    attention_heads: list[tuple[Place, int]]
     effects: np.ndarray
     measure: str
     baseline: float
@@ -93,19 +93,19 @@ def knock_out_backbone(
     base, count = loss.per_unit()
     masked = np.array([count[each].sum() for each in own], dtype=float)
     masked[masked == 0] = np.nan
-    heads = [
+    attention_heads = [
         (Place(1, BACKBONE, layer + 1), n)
         for layer in range(len(encoder.blocks))
-        for n in range(encoder.heads)
+        for n in range(encoder.attention_heads)
     ]
-    effects = np.empty((len(heads), len(own)))
-    with progress_bar("switching heads off", len(heads), "heads") as advance:
-        for row, (place, n) in enumerate(heads):
+    effects = np.empty((len(attention_heads), len(own)))
+    with progress_bar("switching heads off", len(attention_heads), "heads") as advance:
+        for row, (place, n) in enumerate(attention_heads):
             changed, _ = loss.per_unit(partial(MutedPack, layer=place.layer, head=n))
             effects[row] = [(changed - base)[each].sum() for each in own] / masked
             advance(1)
     measure = "change of the masked-language-model loss, in nats per masked residue"
-    return Knockout(heads, effects, measure, float(base.sum() / count.sum()))
+    return Knockout(attention_heads, effects, measure, float(base.sum() / count.sum()))
 
 
 def knock_out_mixers(model: AffinityModel, complexes: Sequence[Complex], cache: EmbeddingCache) -> Knockout:
@@ -123,13 +123,13 @@ def knock_out_mixers(model: AffinityModel, complexes: Sequence[Complex], cache: 
         Embeddings of the backbone of the model.
     """
     blocks = attention_blocks(model)
-    heads = [(place, n) for place, block in blocks.items() for n in range(block.attention.heads)]
+    attention_heads = [(place, n) for place, block in blocks.items() for n in range(block.attention.heads)]
     base = predict_with(model, complexes, cache).pkd
     apart = len(model.heads) == len(base)
     pkd = np.array([np.nan if item.pkd is None else item.pkd for item in complexes])
-    effects, changes = np.empty((len(heads), len(complexes))), np.empty(len(heads))
-    with progress_bar("switching heads off", len(heads), "heads") as advance:
-        for row, (place, n) in enumerate(heads):
+    effects, changes = np.empty((len(attention_heads), len(complexes))), np.empty(len(attention_heads))
+    with progress_bar("switching heads off", len(attention_heads), "heads") as advance:
+        for row, (place, n) in enumerate(attention_heads):
             with head_off(blocks[place], n):
                 changed = predict_with(model, complexes, cache).pkd
             pick = cast(
@@ -140,7 +140,7 @@ def knock_out_mixers(model: AffinityModel, complexes: Sequence[Complex], cache: 
             changes[row] = rmse(pick(changed), pkd) - rmse(pick(base), pkd)
             advance(1)
     measure = "mean absolute change of the predicted pKd"
-    return Knockout(heads, effects, measure, rmse(base.mean(axis=0), pkd), changes)
+    return Knockout(attention_heads, effects, measure, rmse(base.mean(axis=0), pkd), changes)
 
 
 def rmse(predicted: np.ndarray, measured: np.ndarray) -> float:

@@ -132,10 +132,10 @@ def _observed(
 @contextmanager
 def head_off(block: AttentionBlock, head: int) -> Iterator[None]:
     """Zero what one head of a block gives to the output projection, whatever the attention and its gate."""
-    heads = block.attention.heads
+    attention_heads = block.attention.heads
 
     def zero(_module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        return (muted(inputs[0].unflatten(1, (heads, -1)), head).flatten(1),)
+        return (muted(inputs[0].unflatten(1, (attention_heads, -1)), head).flatten(1),)
 
     hook = block.out.register_forward_pre_hook(zero)
     try:

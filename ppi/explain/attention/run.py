@@ -156,10 +156,12 @@ def _result(
     classes: Sequence[str] | None,
     settings: DiagnosisSettings,
 ) -> AttentionDiagnosis:
-    heads, layers = collector.head_table(), pd.DataFrame(collector.layers.rows())[[*LAYER_COLUMNS]]
+    attention_heads, layers = collector.head_table(), pd.DataFrame(collector.layers.rows())[[*LAYER_COLUMNS]]
     importance, baseline, shared = found, None, None
     if isinstance(found, Knockout):
-        heads = heads.merge(_importance(found), on=[*PLACE, "head"], how="left", validate="1:1")
+        attention_heads = attention_heads.merge(
+            _importance(found), on=[*PLACE, "head"], how="left", validate="1:1"
+        )
         importance, baseline = found.measure, found.baseline
         if classes is not None and settings.by is not None:
             shared = overlap(found.effects, classes, settings.by, seed=settings.seed)
@@ -169,7 +171,7 @@ def _result(
         units=int(layers["units"].max()),
         encoding_unit=encoding_unit,
         epsilon=settings.epsilon,
-        heads=heads,
+        heads=attention_heads,
         layers=layers,
         references=collector.references(),
         importance=str(importance),
@@ -179,7 +181,7 @@ def _result(
 
 
 def _importance(found: Knockout) -> pd.DataFrame:
-    table = pd.DataFrame([{**place._asdict(), "head": head + 1} for place, head in found.heads])
+    table = pd.DataFrame([{**place._asdict(), "head": head + 1} for place, head in found.attention_heads])
     table["importance"] = found.importance
     if found.rmse_changes is not None and np.isfinite(found.rmse_changes).all():
         table["rmse_change"] = found.rmse_changes

@@ -19,7 +19,7 @@ from ppi.prediction.adapting.measurements import Measured, measurements
 from ppi.prediction.adapting.model import AdaptedModel
 from ppi.prediction.adapting.observed import observe
 from ppi.prediction.adapting.reading import read_variants, read_wild
-from ppi.prediction.adapting.reference import laid_onto, medoid
+from ppi.prediction.adapting.reference import medoid, placed_onto
 from ppi.prediction.adapting.validation import validate
 
 
@@ -91,9 +91,9 @@ def adapt(
 def _adapted(name: str, measured: Measured, wild: Complex | None, model: EffectModel) -> AdaptedComplex:
     where = f"target {name}" if name else "the measured variants"
     reference = medoid(measured.complexes) if wild is None else wild
-    laid = laid_onto(measured.complexes, reference, which=where)
+    placed = placed_onto(measured.complexes, reference, which=where)
     try:
-        observed = observe(laid, measured)
+        observed = observe(placed, measured)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     # Without its pKd: the reference is where mutations start from, and no measurement.

@@ -12,7 +12,7 @@ from ppi.complexes import CHAIN_SEPARATOR, Complex
 from ppi.prediction.adapting.measurements import sign_of
 from ppi.prediction.adapting.observed import Observed
 from ppi.prediction.adapting.posterior import NORMAL_QUANTILE, Posterior
-from ppi.prediction.adapting.reference import laid_onto
+from ppi.prediction.adapting.reference import placed_onto
 from ppi.prediction.adapting.scales import Observations, Scales
 from ppi.prediction.adapting.variants import Describer, Variants
 
@@ -109,9 +109,9 @@ class AdaptedComplex:
         InputError
             If one differs from the reference by more than substitutions.
         """
-        return Variants.of(self.wild, self.laid(complexes), self.describer)
+        return Variants.of(self.wild, self.placed(complexes), self.describer)
 
-    def laid(self, complexes: Sequence[Complex]) -> list[Complex]:
+    def placed(self, complexes: Sequence[Complex]) -> list[Complex]:
         """Return variants with chains of the lengths of the reference.
 
         Raises
@@ -119,7 +119,7 @@ class AdaptedComplex:
         InputError
             If one differs from the reference by more than substitutions.
         """
-        return laid_onto(complexes, self.wild, which="the variants to predict")
+        return placed_onto(complexes, self.wild, which="the variants to predict")
 
     def predict(self, complexes: Sequence[Complex]) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(N,)`` means and ``(N,)`` standard deviations of the true values; higher is better.

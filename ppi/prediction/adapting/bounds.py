@@ -20,7 +20,12 @@ _LARGEST = 1e6
 
 
 def with_bounds(
-    prior: np.ndarray, mean: np.ndarray, seen: Observations, side: np.ndarray, bound: np.ndarray, noise: float
+    prior: np.ndarray,
+    mean: np.ndarray,
+    observations: Observations,
+    side: np.ndarray,
+    bound: np.ndarray,
+    noise: float,
 ) -> Observations:
     """Return the observations with what stands for the bounds.
 
@@ -28,7 +33,7 @@ def with_bounds(
     ----------
     prior, mean
         ``(N, N)`` covariance and ``(N,)`` mean of the true values before anything was measured.
-    seen
+    observations
         What was measured; entries of bounds are replaced.
     side
         ``(N,)``: -1 where the value lies below a bound, 1 where above, 0 where it was measured.
@@ -39,10 +44,10 @@ def with_bounds(
     """
     open_ = np.flatnonzero(side)
     if not len(open_):
-        return seen
-    precision = 1 / seen.noise(noise)
+        return observations
+    precision = 1 / observations.noise(noise)
     precision[open_] = 1 / _LARGEST
-    shift = precision * (seen.value - mean)
+    shift = precision * (observations.value - mean)
     shift[open_] = 0
     for _ in range(_SWEEPS):
         covariance, centre = _posterior(prior, precision, shift)
@@ -55,10 +60,10 @@ def with_bounds(
         shift[open_] += _DAMPING * (new_shift - shift[open_])
         if moved < _CLOSE:
             break
-    value, spread = seen.value.copy(), seen.variance.copy()
+    value, spread = observations.value.copy(), observations.variance.copy()
     value[open_] = mean[open_] + shift[open_] / precision[open_]
     spread[open_] = 1 / precision[open_]
-    return replace(seen, value=value, variance=spread)
+    return replace(observations, value=value, variance=spread)
 
 
 def _posterior(prior: np.ndarray, precision: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

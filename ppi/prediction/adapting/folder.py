@@ -186,10 +186,10 @@ def _described(name: str, model: AdaptedComplex) -> dict[str, Any]:
 
 
 def _arrays(model: AdaptedComplex) -> dict[str, np.ndarray]:
-    seen, observed = model.posterior.seen, model.observed
+    observations, observed = model.posterior.observations, model.observed
     arrays = {
-        "value": seen.value,
-        "variance": seen.variance,
+        "value": observations.value,
+        "variance": observations.variance,
         "measured": observed.value,
         "side": observed.side.astype(np.int64),
         "replicates": observed.replicates.astype(np.int64),
@@ -215,12 +215,14 @@ def _target(
         config["column"],
         config["unit"],
     )
-    seen: Observations = replace(observed.observations, value=arrays["value"], variance=arrays["variance"])
+    observations: Observations = replace(
+        observed.observations, value=arrays["value"], variance=arrays["variance"]
+    )
     scales = Scales(np.array([config["scales"][term] for term in TERMS]), config["scales"]["noise"])
     reference = config["reference"]
     wild = Complex(reference["id"], split_side(reference["ligand"]), split_side(reference["receptor"]))
     describer = EffectDescriber(model, wild)
-    return AdaptedComplex(wild, observed, describer, fitted=(seen, scales), name=config["name"])
+    return AdaptedComplex(wild, observed, describer, fitted=(observations, scales), name=config["name"])
 
 
 def _check(folder: Path, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:

@@ -58,12 +58,12 @@ def single_covariance(first: Singles, second: Singles, weights: np.ndarray) -> n
     return _weighted(first, second, rows, columns, weights)
 
 
-def between(asked: Variants, known: Variants, of_singles: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def between(queries: Variants, known: Variants, of_singles: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the ``(N, M)`` covariance between variants, for what `towards` gave for all their mutations."""
-    found: np.ndarray = asked.members @ of_singles
-    found += weights[_SLOPE] * np.outer(asked.effect, known.effect)
-    found += weights[_COUNT] * np.outer(diminishing(asked.counts), diminishing(known.counts))
-    found += weights[_OWN] * same_variant(asked, known)
+    found: np.ndarray = queries.members @ of_singles
+    found += weights[_SLOPE] * np.outer(queries.effect, known.effect)
+    found += weights[_COUNT] * np.outer(diminishing(queries.counts), diminishing(known.counts))
+    found += weights[_OWN] * same_variant(queries, known)
     return found
 
 

@@ -115,7 +115,7 @@ class AdaptedModel:
 
 def _fits(item: Complex, model: AdaptedComplex) -> bool:
     try:
-        model.laid([item])
+        model.placed([item])
     except InputError:
         return False
     return True

@@ -46,7 +46,7 @@ class Posterior:
     ----------
     known
         ``N`` measured variants.
-    seen
+    observations
         What was measured, in pKd units.
     scales
         Scales of the covariance.
@@ -57,33 +57,35 @@ class Posterior:
         Expected value of a variant without predicted effect, before anything was measured.
     """
 
-    def __init__(self, known: Variants, seen: Observations, scales: Scales) -> None:
-        self.known, self.seen, self.scales = known, seen, scales
-        self.level = expected(known.effect, seen)
+    def __init__(self, known: Variants, observations: Observations, scales: Scales) -> None:
+        self.known, self.observations, self.scales = known, observations, scales
+        self.level = expected(known.effect, observations)
         terms = grams(known, known)
         among = covariance(terms, scales.weights)
-        among[np.diag_indices(len(known))] += seen.noise(scales.noise)
+        among[np.diag_indices(len(known))] += observations.noise(scales.noise)
         self._lower = cholesky(among, lower=True)
-        residual = seen.value - self.level - SLOPE * known.effect
+        residual = observations.value - self.level - SLOPE * known.effect
         self._solved = cho_solve((self._lower, True), residual)
 
     @classmethod
-    def fit(cls, known: Variants, seen: Observations, side: np.ndarray, *, steps: int = 60) -> Posterior:
+    def fit(
+        cls, known: Variants, observations: Observations, side: np.ndarray, *, steps: int = 60
+    ) -> Posterior:
         """Find the scales, and what stands for bounds, that explain the measurements.
 
         Parameters
         ----------
         known
             ``N`` measured variants.
-        seen
+        observations
             What was measured; of bounds, the bounds.
         side
-            ``(N,)``: -1 where the value lies below, 1 where above what `seen` has, else 0.
+            ``(N,)``: -1 where the value lies below, 1 where above what `observations` has, else 0.
         steps
             Most steps of the search for scales.
         """
-        terms, bound = grams(known, known), seen.value
-        scales, current = Scales.usual(), seen
+        terms, bound = grams(known, known), observations.value
+        scales, current = Scales.usual(), observations
         for _ in range(_ROUNDS if side.any() else 1):
             mean = expected(known.effect, current) + SLOPE * known.effect
             prior = covariance(terms, scales.weights)
@@ -91,21 +93,21 @@ class Posterior:
             scales = fit_scales(terms, known.effect, current, steps=steps)
         return cls(known, current, scales)
 
-    def predict(self, asked: Variants) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, queries: Variants) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(Q,)`` means and ``(Q,)`` variances of true values, without the error of measuring."""
         weights = self.scales.weights
-        of_singles = towards(asked.singles, self.known, weights)
-        mean, variance = np.empty((2, len(asked)))
-        for start in range(0, len(asked), _AT_ONCE):
+        of_singles = towards(queries.singles, self.known, weights)
+        mean, variance = np.empty((2, len(queries)))
+        for start in range(0, len(queries), _AT_ONCE):
             rows = slice(start, start + _AT_ONCE)
-            part = asked.rows(rows)
+            part = queries.rows(rows)
             cross = LEVEL_SD**2 + between(part, self.known, of_singles, weights)
             mean[rows] = self.level + SLOPE * part.effect + cross @ self._solved
             half = solve_triangular(self._lower, cross.T, lower=True)
             variance[rows] = LEVEL_SD**2 + diagonal(part, weights) - (half**2).sum(axis=0)
         return mean, np.maximum(variance, _JITTER)
 
-    def sample(self, asked: Variants, count: int, seed: int) -> np.ndarray:
+    def sample(self, queries: Variants, count: int, seed: int) -> np.ndarray:
         """Return ``(count, Q)`` draws of true values from their joint distribution.
 
         Notes
@@ -115,18 +117,18 @@ class Posterior:
         third power of the number of different mutations.
         """
         random, weights = np.random.default_rng(seed), self.scales.weights
-        both = joined(self.known, asked)
+        both = joined(self.known, queries)
         drawn = self._drawn(both, count, random)
-        of_known, of_asked = drawn[:, : len(self.known)], drawn[:, len(self.known) :]
-        noise = np.sqrt(self.seen.noise(self.scales.noise))
+        of_known, of_queries = drawn[:, : len(self.known)], drawn[:, len(self.known) :]
+        noise = np.sqrt(self.observations.noise(self.scales.noise))
         measured = of_known + noise * random.standard_normal(of_known.shape)
-        apart = (self.seen.value - measured).T
-        of_singles = towards(asked.singles, self.known, weights)
+        apart = (self.observations.value - measured).T
+        of_singles = towards(queries.singles, self.known, weights)
         moved = cho_solve((self._lower, True), apart)
-        found = of_asked.copy()
-        for start in range(0, len(asked), _AT_ONCE):
+        found = of_queries.copy()
+        for start in range(0, len(queries), _AT_ONCE):
             rows = slice(start, start + _AT_ONCE)
-            cross = LEVEL_SD**2 + between(asked.rows(rows), self.known, of_singles, weights)
+            cross = LEVEL_SD**2 + between(queries.rows(rows), self.known, of_singles, weights)
             found[:, rows] += (cross @ moved).T
         return found
 
@@ -146,10 +148,10 @@ class Posterior:
         mean, variance = np.full((2, len(self.known)), np.nan)
         if groups is None:
             variance = 1 / np.diag(inverse)
-            return self.seen.value - variance * self._solved, variance
+            return self.observations.value - variance * self._solved, variance
         for rows in groups:
             block = np.linalg.inv(inverse[np.ix_(rows, rows)])
-            mean[rows] = self.seen.value[rows] - block @ self._solved[rows]
+            mean[rows] = self.observations.value[rows] - block @ self._solved[rows]
             variance[rows] = np.diag(block)
         return mean, variance
 

@@ -40,7 +40,7 @@ def medoid(complexes: Sequence[Complex]) -> Complex:
     return alike[int(differences.argmin())]
 
 
-def laid_onto(
+def placed_onto(
     complexes: Sequence[Complex], wild: Complex, *, which: str = "the measured variants"
 ) -> list[Complex]:
     """Return complexes with chains of the lengths of the wild type.
@@ -63,14 +63,14 @@ def laid_onto(
     """
     alike = [_lengths(item) == _lengths(wild) for item in complexes]
     near = iter(_near([item for item, same in zip(complexes, alike, strict=True) if same], wild))
-    laid = [
+    placed = [
         (item if next(near) else None) if same else _placed(item, wild)
         for item, same in zip(complexes, alike, strict=True)
     ]
-    wrong = [item for item, found in zip(complexes, laid, strict=True) if found is None]
+    wrong = [item for item, found in zip(complexes, placed, strict=True) if found is None]
     if wrong:
         raise InputError(_reason(wrong, wild, which))
-    return [item for item in laid if item is not None]
+    return [item for item in placed if item is not None]
 
 
 def _near(complexes: Sequence[Complex], wild: Complex) -> list[bool]:

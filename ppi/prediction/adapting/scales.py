@@ -99,7 +99,9 @@ def covariance(terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return found
 
 
-def fit_scales(terms: np.ndarray, effect: np.ndarray, seen: Observations, *, steps: int = 60) -> Scales:
+def fit_scales(
+    terms: np.ndarray, effect: np.ndarray, observations: Observations, *, steps: int = 60
+) -> Scales:
     """Find the scales that explain the measurements best, given their priors.
 
     Parameters
@@ -108,7 +110,7 @@ def fit_scales(terms: np.ndarray, effect: np.ndarray, seen: Observations, *, ste
         ``(T, N, N)`` terms of the covariance between the variants.
     effect
         ``(N,)`` their predicted effects.
-    seen
+    observations
         What was measured.
     steps
         Most steps of the search.
@@ -116,11 +118,11 @@ def fit_scales(terms: np.ndarray, effect: np.ndarray, seen: Observations, *, ste
     usual = Scales.usual()
     start = np.log([*usual.terms, usual.noise])
     freedom = np.array([_FREEDOM] * len(TERMS) + [_NOISE_FREEDOM])
-    residual = seen.value - SLOPE * effect - expected(effect, seen)
+    residual = observations.value - SLOPE * effect - expected(effect, observations)
 
     def objective(logs: np.ndarray) -> tuple[float, np.ndarray]:
         scales = Scales(np.exp(logs[:-1]), float(np.exp(logs[-1])))
-        cost, slope = _cost(terms, residual, seen, scales)
+        cost, slope = _cost(terms, residual, observations, scales)
         apart = (logs - start) / freedom
         return cost + 0.5 * float(apart @ apart), slope + apart / freedom
 
@@ -131,18 +133,18 @@ def fit_scales(terms: np.ndarray, effect: np.ndarray, seen: Observations, *, ste
     return Scales(np.exp(found[:-1]), float(np.exp(found[-1])))
 
 
-def expected(effect: np.ndarray, seen: Observations) -> float:
+def expected(effect: np.ndarray, observations: Observations) -> float:
     """Return what a variant without predicted effect is expected to have: the mean of what was measured."""
-    measured = np.isnan(seen.variance)
-    return float((seen.value - SLOPE * effect)[measured].mean())
+    measured = np.isnan(observations.variance)
+    return float((observations.value - SLOPE * effect)[measured].mean())
 
 
 def _cost(
-    terms: np.ndarray, residual: np.ndarray, seen: Observations, scales: Scales
+    terms: np.ndarray, residual: np.ndarray, observations: Observations, scales: Scales
 ) -> tuple[float, np.ndarray]:
     """Return the negative logarithm of the likelihood, and its slope along the logarithms of the scales."""
     among = covariance(terms, scales.weights)
-    noise = seen.noise(scales.noise)
+    noise = observations.noise(scales.noise)
     among[np.diag_indices(len(residual))] += noise
     lower = cholesky(among, lower=True)
     solved = cho_solve((lower, True), residual)
@@ -150,10 +152,10 @@ def _cost(
     # d cost / d K, so that the slope along a scale is the sum of its products with 2 s**2 G.
     weight = inverse - np.outer(solved, solved)
     slope = scales.weights * np.tensordot(terms, weight, axes=([1, 2], [0, 1]))
-    own = np.where(np.isnan(seen.variance), noise, 0)
-    of_noise = float(own @ np.diag(weight)) + seen.freedom - seen.squares / scales.noise**2
+    own = np.where(np.isnan(observations.variance), noise, 0)
+    of_noise = float(own @ np.diag(weight)) + observations.freedom - observations.squares / scales.noise**2
     cost = 0.5 * float(residual @ solved) + float(np.log(np.diag(lower)).sum())
-    cost += seen.freedom * np.log(scales.noise) + 0.5 * seen.squares / scales.noise**2
+    cost += observations.freedom * np.log(scales.noise) + 0.5 * observations.squares / scales.noise**2
     return cost, np.append(slope, of_noise)
 
 

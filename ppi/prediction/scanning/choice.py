@@ -71,7 +71,7 @@ class Choice:
         """
         if self.mutants:
             return list(dict.fromkeys(parse_variant(text, wild, labels) for text in self.mutants))
-        singles = [self._at(site, labels) for site in self._sites(wild, labels)]
+        singles = [self._mutations_at(site, labels) for site in self._sites(wild, labels)]
         singles = [each for each in singles if each]
         if self.pairs:
             return self._doubles(wild, singles)
@@ -85,7 +85,7 @@ class Choice:
         texts = self.sites or [f"{label.side}:{label.chain}" for label in labels]
         return sorted({site for text in texts for site in parse_sites(text, wild, labels)})
 
-    def _at(self, site: Site, labels: Sequence[ChainLabels]) -> list[Mutation]:
+    def _mutations_at(self, site: Site, labels: Sequence[ChainLabels]) -> list[Mutation]:
         """Return the single mutations of a site."""
         side, chain, position = site
         label = next(label for label in labels if (label.side, label.chain) == (side, chain))

@@ -98,7 +98,7 @@ def label_chains(
         If there are not as many names as chains, or a chain is not in the structure.
     """
     labels = tuple(_named(item, names))
-    return labels if structure is None else _laid(item, labels, structure)
+    return labels if structure is None else _placed_on_structure(item, labels, structure)
 
 
 def _named(item: Complex, names: Mapping[Side, Sequence[str]]) -> Iterator[ChainLabels]:
@@ -114,14 +114,14 @@ def _named(item: Complex, names: Mapping[Side, Sequence[str]]) -> Iterator[Chain
             yield ChainLabels(side, number, residues, given[number - 1] if given else None)
 
 
-def _laid(
+def _placed_on_structure(
     item: Complex, labels: Sequence[ChainLabels], structure: Mapping[str, StructureChain]
 ) -> tuple[ChainLabels, ...]:
     """Lay each chain onto the structure's chain of its name, else onto the most alike that is free.
 
     Long chains come before short ones, which resemble many chains by chance.
     """
-    free, laid = dict(structure), dict[ChainLabels, ChainLabels]()
+    free, placed = dict(structure), dict[ChainLabels, ChainLabels]()
     for label in sorted(labels, key=lambda each: (each.name not in structure, -len(each.residues))):
         order = sorted(free, key=lambda name: (name != label.name, -_sameness(label.residues, free[name])))
         chosen = next((name for name in order if _sameness(label.residues, free[name]) >= MIN_SAME), None)
@@ -133,8 +133,8 @@ def _laid(
                 "Give the structure of this complex, or none"
             )
         numbers = _numbers(label.residues, free.pop(chosen))
-        laid[label] = replace(label, name=chosen, numbers=numbers)
-    return tuple(laid[label] for label in labels)
+        placed[label] = replace(label, name=chosen, numbers=numbers)
+    return tuple(placed[label] for label in labels)
 
 
 def _sameness(residues: str, chain: StructureChain) -> float:

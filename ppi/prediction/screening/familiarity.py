@@ -31,7 +31,7 @@ class SideHits(NamedTuple):
     ----------
     starts
         ``(S + 1,)`` where each side begins.
-    number, aligned, whole
+    number, aligned, over_longer
         ``(H,)`` the training sides, and the two identities to them; see `Identities`.
     best
         ``(S,)`` the highest identity of each side to any.
@@ -40,7 +40,7 @@ class SideHits(NamedTuple):
     starts: np.ndarray
     number: np.ndarray
     aligned: np.ndarray
-    whole: np.ndarray
+    over_longer: np.ndarray
     best: np.ndarray
 
     @classmethod
@@ -54,7 +54,7 @@ class SideHits(NamedTuple):
     def of(cls, identities: Identities) -> SideHits:
         """Keep what is not 0 of one side."""
         number = np.flatnonzero(identities.aligned)
-        kept = identities.aligned[number], identities.whole[number]
+        kept = identities.aligned[number], identities.over_longer[number]
         best = np.array([identities.aligned.max()])
         return cls(np.array([0, len(number)]), number.astype(np.int32), *kept, best)
 
@@ -101,7 +101,7 @@ class Familiarity:
         entries, hit = entries[order], hit[order]
         starts = np.searchsorted(self._other[entries], np.arange(self._sides + 1))
         return _Partners(
-            starts, self._number[entries], self.hits.aligned[own][hit], self.hits.whole[own][hit]
+            starts, self._number[entries], self.hits.aligned[own][hit], self.hits.over_longer[own][hit]
         )
 
     def _nearest(self, partners: _Partners, candidates: np.ndarray) -> Nearest:
@@ -116,10 +116,10 @@ class Familiarity:
         # Of equally near complexes the one that is nearest over whole chains, and of these the first.
         near = lower >= identity[row] - EQUALLY_NEAR
         row, entries, common = row[near], entries[near], common[near]
-        whole = hits.whole[entries] + partners.whole[common]
+        over_longer = hits.over_longer[entries] + partners.over_longer[common]
         highest = np.full(count, -1.0)
-        np.maximum.at(highest, row, whole)
-        first = whole == highest[row]
+        np.maximum.at(highest, row, over_longer)
+        first = over_longer == highest[row]
         number = np.full(count, self._complexes)
         np.minimum.at(number, row[first], partners.number[common[first]])
         number[number == self._complexes] = -1
@@ -132,7 +132,7 @@ class _Partners(NamedTuple):
     starts: np.ndarray
     number: np.ndarray
     aligned: np.ndarray
-    whole: np.ndarray
+    over_longer: np.ndarray
 
 
 def _ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -72,8 +72,8 @@ class Screener:
 
         def pieces() -> Iterator[Piece]:
             for block in blocks:
-                whole = Piece(*self._targets.pairs_of(block), complete)
-                cut = [whole] if complete else whole.cut(self._at_once)
+                piece_of_block = Piece(*self._targets.pairs_of(block), complete)
+                cut = [piece_of_block] if complete else piece_of_block.cut(self._at_once)
                 waiting.append((block, [len(piece.ligands) for piece in cut]))
                 yield from cut
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ppi.complexes import UNKNOWN, Complex
 from ppi.effects.mutations import apply_mutations, mutations_between
 from ppi.errors import InputError
-from ppi.prediction.adapting.reference import laid_onto
+from ppi.prediction.adapting.reference import placed_onto
 from ppi.prediction.scanning.choice import Choice, Variant
 from ppi.prediction.scanning.labels import ChainLabels
 from ppi.prediction.suggesting.library import library_variants
@@ -64,7 +64,7 @@ def listed_pool(wild: Complex, complexes: Sequence[Complex]) -> list[Candidate]:
         If some do not differ from it by substitutions alone, or have unknown residues (X) that it has not;
         the message names them.
     """
-    laid = laid_onto(complexes, wild, which="the pool")
+    placed = placed_onto(complexes, wild, which="the pool")
     unknown = [item.id for item in complexes if _unknown(item) > _unknown(wild)]
     if unknown:
         shown = ", ".join(map(repr, unknown[:_NAMED])) + ", ..." * (len(unknown) > _NAMED)
@@ -74,7 +74,7 @@ def listed_pool(wild: Complex, complexes: Sequence[Complex]) -> list[Candidate]:
         )
     return [
         Candidate(mutations_between(wild, there, skip_unknown=True), item)
-        for item, there in zip(complexes, laid, strict=True)
+        for item, there in zip(complexes, placed, strict=True)
     ]
 
 
