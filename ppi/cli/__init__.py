@@ -47,7 +47,8 @@ for _number, (_title, _names) in enumerate(_VERBS.items()):
         app.command(f"ppi.cli.{_name}:{_name}", group=_group, sort_key=_position)
 # The last group is also that of the flags of `ppi` itself.
 app.register_install_completion_command(
-    help="Install completion of verbs, flags and names for your shell: a script, and a line in its start-up file.",
+    help="Install completion of verbs, flags and names for your shell: a script, and a line in its start-up "
+    "file.",
     group=_group,
 )
 app["--help"].group = app["--version"].group = _group
