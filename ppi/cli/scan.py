@@ -91,6 +91,10 @@ def scan(
     sources = [*files_of(complexes), *filter(None, [structure])]
     outputs = checked_outputs(output, (html, png, dms_viz), sources)
 
+    from ppi.prediction.scanning.choice import Choice
+
+    Choice.of(sites, mutants, alanine=alanine, pairs=pairs)  # refuses wrong notation before a model is loaded
+
     from ppi.prediction.predictor import Predictor
     from ppi.prediction.scanning.files import write_scan
     from ppi.prediction.scanning.summary import summary_text
