@@ -52,6 +52,7 @@ from ppi.training.readout import fit_readout, partner_pairs
 from ppi.training.recipes import recipe_settings
 from ppi.training.sampling import drawn_rows
 from ppi.training.settings import TrainSettings
+from ppi.training.upcycling import Upcycling
 from ppi.training.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ def train(
     output: str | os.PathLike[str],
     split: str | os.PathLike[str] | None = None,
     settings: TrainSettings | None = None,
+    upcycle: Sequence[str | os.PathLike[str]] = (),
     resume: bool = False,
     validation_identity: np.ndarray | None = None,
     device: str = "auto",
@@ -91,6 +93,9 @@ def train(
         which also excludes pKd values that are only bounds.
     settings
         Settings of the run; by default those of the recipe ``default``, the bundled model's.
+    upcycle
+        Model folders, whose members become the experts of the mixture that is trained, instead of random
+        weights; the model settings are then theirs (`ppi.training.upcycling.Upcycling`).
     resume
         Resume an unfinished run of the same settings and data from its last epoch; the result is the same as
         without the interruption.
@@ -119,6 +124,9 @@ def train(
     data_curation.errors.OutputError, data_curation.errors.MMseqsError
         If the folder cannot be written, or MMseqs2 is absent; both are checked before the training starts.
     """
+    upcycling = Upcycling.read(upcycle) if upcycle else None
+    if upcycling is not None:
+        settings = upcycling.settings(settings or TrainSettings())
     settings = settings or recipe_settings()
     target = _new_folder(output)
     hardware = Hardware(choose_device(device), devices, nodes, strategy)
@@ -141,12 +149,15 @@ def train(
         partner_pairs(train_part, seed=settings.seed)  # This raises before the training.
     weights = row_weights(train_part)
     trained: TrainedModel | None = None
+    upcycled = [] if upcycling is None else upcycling.sources
     with Workspace(target, resume=resume) as workspace:
         _new_folder(output)  # Another run may have written the folder in the meantime.
         request = {"settings": settings.flat(), "data_sha256": table_sha256(table)}
         settings, ranking = _with_heads(settings, train_part, workspace, hardware.device)
         config = _scaled(settings, labels, draws)
         model = AffinityModel(config, seed=settings.seed, trainable=True)
+        if upcycling is not None:
+            upcycling.fill(model)
         if DIVERSIFICATION in settings.losses:
             diversified(model.head, config)  # This raises before the training.
         examples = make_examples(model, train_part, labels, truncate=settings.truncate)
@@ -160,6 +171,7 @@ def train(
                 **ranking,
                 "backbone_identity": model.backbone.identity,
                 "processes": hardware.processes,
+                "upcycled": upcycled,
             }
         )
         task = _Task(settings, examples, checked, hardware, workspace, tensorboard)
@@ -173,6 +185,8 @@ def train(
                 scale_to_labels(model, predicted.pkd, labels)
             predicted = _predictions(model, validation_part, settings, hardware, store)
             recorded = {"data": data_labels(data, full_table, split), **ranking}
+            if upcycled:
+                recorded["upcycled"] = upcycled
             trained = _save(target, model, predicted, members, table, recorded, settings, validation_identity)
             workspace.remove()
     if torch.distributed.is_initialized():

@@ -23,7 +23,7 @@ VERBS = [name for names in _VERBS.values() for name in names]
 PUBLIC = {
     "adapt": {"output"},
     "evaluate": {"protocol", "recipe", "config", "work"},
-    "embed": {"list_stores", "prune"},
+    "embed": {"estimate", "list_stores", "prune"},
     "predict": {"ligand", "receptor", "output"},
     "study": set(),
     "suggest": {"output"},
