@@ -96,6 +96,10 @@ def scan(
     # An estimate writes nothing, so that outputs may exist.
     outputs = [] if estimate else checked_outputs(output, (html, png, dms_viz), sources)
 
+    from ppi.prediction.scanning.choice import Choice
+
+    Choice.of(sites, mutants, alanine=alanine, pairs=pairs)  # refuses wrong notation before a model is loaded
+
     from ppi.prediction.predictor import Predictor
     from ppi.prediction.scanning.estimate import ScanEstimate
     from ppi.prediction.scanning.files import write_scan

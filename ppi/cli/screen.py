@@ -39,6 +39,7 @@ def screen(
     ppi screen a.fasta b.fasta --output all.parquet --resume
     ppi screen a.fasta b.fasta --output all.parquet --engine ray --workers 16
     ppi screen a.fasta b.fasta --estimate
+    zcat antibodies.fasta.gz | ppi screen - antigen.fasta --output ranked.csv
     ```
 
     Every ligand is paired with every receptor (also with one of the same sequence), or only as a table says.
@@ -48,7 +49,8 @@ def screen(
     ----------
     ligands
         FASTA with one record per side: its id is the first word of the header, and its chains are joined by
-        `:`. Or CSV, TSV, XLSX or Parquet with columns id and sequence. All may be compressed with gzip.
+        `:`. Or CSV, TSV, XLSX or Parquet with columns id and sequence. All may be compressed with gzip. `-`
+        reads FASTA or CSV from standard input.
     receptors
         The same for the other side.
     output

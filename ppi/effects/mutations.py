@@ -77,6 +77,11 @@ class Mutation:
         return replace(self, wild=self.mutant, mutant=self.wild)
 
 
+def is_mutation(text: str) -> bool:
+    """Say whether a text has the form of a mutation that `parse_mutation` reads."""
+    return _NOTATION.fullmatch(text.strip()) is not None
+
+
 def parse_mutation(text: str, wild: Complex, forms: str = _FORMS) -> Mutation:
     """Read a mutation of a complex.
 

@@ -114,7 +114,8 @@ def encode_complexes(
                 raise InputError(
                     f"complex {item.id!r} has a {encoding_unit} of {unit_length(longest)} residues{chains}, "
                     f"but the backbone takes {max_residues} at once (each chain after the first counts as "
-                    "one more); use --truncate to shorten each of its chains in proportion"
+                    "one more). Give the domains that bind alone, or choose a backbone that takes more; ppi "
+                    "predict, screen, evaluate and embed shorten chains in proportion with --truncate"
                 )
             units = tuple(_shorten(unit, max_residues, item.id) for unit in cut.units)
             cut = replace(cut, units=units)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,14 +19,12 @@ from ppi.io.tables import (
     readable,
     table_of,
 )
-from ppi.io.text import decoded, unpacked
+from ppi.io.text import is_standard_input, read_standard_input
 
 #: What `read_inputs` takes.
 Inputs: TypeAlias = (
     "str | os.PathLike[str] | Complex | ComplexTable | pd.DataFrame | Mapping[str, Any] | Iterable[Any]"
 )
-#: Names of standard input: that of users, and what the command line makes of it.
-STANDARD_INPUT = ("-", "/dev/stdin")
 _FORMS = (
     "give a file (FASTA, CSV, TSV, XLSX or Parquet), a folder of files, '-' for standard input, a "
     "DataFrame with columns id, ligand and receptor, Complex objects, or records: dicts with these keys or "
@@ -133,9 +130,9 @@ def _read_files(sources: Iterable[str | os.PathLike[str]]) -> ComplexTable:
 
 
 def _read_file(path: Path) -> ComplexTable:
-    if str(path) in STANDARD_INPUT:
+    if is_standard_input(path):
         name = "standard input"
-        return read_complexes_from_text(decoded(unpacked(sys.stdin.buffer.read(), name), name), name)
+        return read_complexes_from_text(read_standard_input(name), name)
     return read_complexes(path)
 
 

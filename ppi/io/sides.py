@@ -14,7 +14,7 @@ from ppi.complexes import CHAIN_SEPARATOR, clean_chain, split_side
 from ppi.errors import InputError
 from ppi.io.fasta import first_word, parse_fasta
 from ppi.io.tables import FASTA_SUFFIXES, file_suffix, read_frame, read_frame_from_text
-from ppi.io.text import read_text, with_plain_line_ends
+from ppi.io.text import is_standard_input, read_standard_input, read_text, with_plain_line_ends
 
 #: Columns of a table that may hold the residues of sides.
 _SEQUENCE = "sequence"
@@ -58,7 +58,8 @@ def read_sides(source: SideInputs, role: str) -> list[Side]:
     Parameters
     ----------
     source
-        A FASTA file with one record a side, its name the first word of the header; a table, or the file of
+        A FASTA file with one record a side, its name the first word of the header; ``-`` for the text of one
+        on standard input; a table, or the file of
         one, with columns ``id`` and ``sequence`` (or a column named as the role); a mapping from names to
         sequences; or sides. The chains of a side are joined by ``:``, or are a list where there is no file.
     role
@@ -69,6 +70,9 @@ def read_sides(source: SideInputs, role: str) -> list[Side]:
     InputError
         If the source cannot be read or is empty, an id occurs twice, or a sequence is wrong.
     """
+    if is_standard_input(source):
+        name = f"the {role}s on standard input"
+        return read_sides_from_text(read_standard_input(name), name, role)
     if isinstance(source, (str, os.PathLike)):
         name, rows = str(source), _from_file(Path(source), role)
     elif isinstance(source, pd.DataFrame):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import os
+import sys
 import zlib
 from pathlib import Path
 
 from ppi.errors import InputError
 
+#: Names of standard input: that of users, and what the command line makes of it.
+_STANDARD_INPUT = ("-", "/dev/stdin")
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -20,6 +24,22 @@ def read_text(path: Path) -> str:
         If there is no such file, it is a folder, it cannot be read, or it is not UTF-8 text.
     """
     return decoded(read_bytes(path), path)
+
+
+def is_standard_input(source: object) -> bool:
+    """Say whether a source is the name of standard input."""
+    return isinstance(source, (str, os.PathLike)) and os.fspath(source) in _STANDARD_INPUT
+
+
+def read_standard_input(source: str) -> str:
+    """Return the text of standard input, read to its end, as `read_text` returns that of a file.
+
+    Raises
+    ------
+    InputError
+        If it is not UTF-8 text, or broken gzip; the message begins with `source`.
+    """
+    return decoded(unpacked(sys.stdin.buffer.read(), source), source)
 
 
 def decoded(data: bytes, source: Path | str) -> str:

@@ -27,6 +27,7 @@ from ppi.io.pairs import PairInputs, read_pairs
 from ppi.io.predictions import STANDARD_TEMPERATURE
 from ppi.io.sides import SideInputs, read_sides
 from ppi.io.tables import ComplexTable
+from ppi.io.text import is_standard_input
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
 from ppi.prediction.anchoring import AnchoredDifferences, Anchors
 from ppi.prediction.engine import MemberPredictions, predict_with, units_of_complexes
@@ -399,6 +400,8 @@ class Predictor:
             raise SettingsError(
                 f"the engine {engine!r} screens on processors, not on {self.device}; give device cpu"
             )
+        if is_standard_input(ligands) and is_standard_input(receptors):
+            raise InputError("ligands and receptors are both standard input; name a file for one of them")
         sides = read_sides(ligands, "ligand"), read_sides(receptors, "receptor")
         if pairs is None:
             targets = Targets(*sides, settings.per)

@@ -256,6 +256,12 @@ def test_wrong_use_is_one_line(words: list[object], message: str, capsys: pytest
     assert BARNASE.read_bytes() == before
 
 
+def test_wrong_notation_is_an_error_before_a_model_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("--mutants", "A:102A"), ("--sites", "ligand:5-9")):
+        assert run("scan", BARNASE, *words, "--model", "no/such-model") == 1
+        assert words[1] in capsys.readouterr().err
+
+
 def test_nothing_is_written_where_a_figure_cannot_be_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random as standard_random
 import signal
 import subprocess
@@ -364,6 +365,22 @@ def test_sides_that_were_read_before_an_interruption_are_not_read_again(
     assert after
     assert not {side.chains for side in before} & {side.chains for side in after}
     assert stopped.read_bytes() == straight.read_bytes()
+
+
+def test_one_side_comes_from_standard_input(
+    files: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from_file, from_input = tmp_path / "file.csv", tmp_path / "input.csv"
+    main(["screen", *map(str, files), "--no-novelty", "--output", str(from_file)])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(files[0].read_bytes())))
+    main(["screen", "-", str(files[1]), "--no-novelty", "--output", str(from_input)])
+    assert from_input.read_bytes() == from_file.read_bytes()
+    with pytest.raises(SystemExit):
+        main(["screen", "-", "-"])
+    assert "ligands and receptors are both standard input" in capsys.readouterr().err
 
 
 def test_an_output_that_appears_meanwhile_is_not_replaced(

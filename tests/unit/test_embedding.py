@@ -40,7 +40,8 @@ def test_units_of_each_kind() -> None:
 def test_a_unit_over_the_limit_is_refused_or_cut_in_proportion() -> None:
     item = Complex("big", ("E" * 300, "D" * 100), ("K" * 90,))
     with pytest.raises(
-        InputError, match="'big' has a side of 400 residues in 2 chains, .* takes 100 .*--truncate"
+        InputError,
+        match="'big' has a side of 400 residues in 2 chains, .* takes 100 .* domains .*--truncate",
     ):
         encode_complexes([item], "side", 100)
     encoded, truncated = encode_complexes([item, ANTIBODY], "side", 100, truncate=True)

@@ -153,6 +153,36 @@ def test_mutations_that_do_not_fit_are_refused(
         parse_variant(text, WILD, labels)
 
 
+def test_notation_is_checked_before_there_is_a_complex() -> None:
+    assert Choice.of("H:95-102", (), alanine=False, pairs=False).sites == ("H:95-102",)
+    texts = ("H102A", "ligand:1:H102A + H:Y100aA", "H:101:Y:A")
+    assert Choice.of((), texts, alanine=False, pairs=False).mutants == texts
+    for wrong in ("H:95", "ligand:1:H102A+", "ligand:H102A:1"):
+        with pytest.raises(InputError, match=r"is no mutation; write ligand:1:H102A .*joined by \+"):
+            Choice.of((), wrong, alanine=False, pairs=False)
+    for number in (5, [5]):
+        with pytest.raises(InputError, match="the mutant 5 is of type int, but it must be a text: write"):
+            Choice.of((), number, alanine=False, pairs=False)
+        with pytest.raises(InputError, match="the site 5 is of type int, but it must be a text: write"):
+            Choice.of(number, (), alanine=False, pairs=False)
+    with pytest.raises(InputError, match="names a position but no chain"):
+        Choice(("ligand:5-9",))
+
+
+@pytest.mark.parametrize(
+    "text", ["H:2:E:A", "H:99:E:A", "Z:1:E:A", "ligand:1:Y1A", "ligand:3:Y1A", "H:E107A"]
+)
+def test_what_does_not_fit_names_the_complex(labels: tuple[ChainLabels, ...], text: str) -> None:
+    with pytest.raises(InputError, match=f"complex {WILD.id!r}: "):
+        Choice(mutants=(text,)).variants(WILD, labels)
+
+
+@pytest.mark.parametrize("text", ["ligand:1:99", "ligand:3", "Z", "H:107"])
+def test_sites_that_do_not_fit_name_the_complex(labels: tuple[ChainLabels, ...], text: str) -> None:
+    with pytest.raises(InputError, match=f"complex {WILD.id!r}: "):
+        Choice((text,)).variants(WILD, labels)
+
+
 def test_numbers_need_a_structure_and_names_need_names(plain: tuple[ChainLabels, ...]) -> None:
     with pytest.raises(InputError, match="residue number of a structure; give --structure"):
         parse_variant("H:E94A", WILD, plain)

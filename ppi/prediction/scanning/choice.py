@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import NamedTuple
@@ -12,7 +12,13 @@ from ppi.effects.mutations import Mutation
 from ppi.errors import InputError
 from ppi.io.tables import ComplexTable
 from ppi.prediction.scanning.labels import ChainLabels
-from ppi.prediction.scanning.notation import Site, parse_sites, parse_variant
+from ppi.prediction.scanning.notation import (
+    Site,
+    check_form_of_sites,
+    check_form_of_variant,
+    parse_sites,
+    parse_variant,
+)
 
 #: Most double mutants of one complex.
 MOST_PAIRS = 50_000
@@ -39,7 +45,7 @@ class Choice:
     Raises
     ------
     InputError
-        If mutants are given beside something else, or pairs without sites.
+        If mutants are given beside something else, pairs without sites, or a text has another form.
     """
 
     sites: tuple[str, ...] = ()
@@ -52,7 +58,10 @@ class Choice:
         cls, sites: str | Sequence[str], mutants: str | Sequence[str], *, alanine: bool, pairs: bool
     ) -> Choice:
         """Return the choice for one text or several of each kind."""
-        where, which = ((given,) if isinstance(given, str) else tuple(given) for given in (sites, mutants))
+        where, which = (
+            tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+            for given in (sites, mutants)
+        )
         return cls(where, alanine, pairs, which)
 
     def __post_init__(self) -> None:
@@ -60,11 +69,15 @@ class Choice:
             raise InputError("give either mutants, or sites, alanine and pairs")
         if self.pairs and not self.sites:
             raise InputError("pairs need sites, two or more: all pairs of a complex are too many")
+        for text in self.sites:
+            check_form_of_sites(text)
+        for text in self.mutants:
+            check_form_of_variant(text)
 
     def variants(self, wild: Complex, labels: Sequence[ChainLabels]) -> list[Variant]:
         """Return the mutants of a complex, each once.
 
-        Residues that are unknown (X) are left out, as are alanines where only alanine is asked for.
+        Residues that are unknown (X) are left out, as are alanines in a scan to alanine.
 
         Raises
         ------

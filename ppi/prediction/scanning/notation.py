@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ppi.complexes import Complex
-from ppi.effects.mutations import SIDES, Mutation, check_mutations, neighbours_of, parse_mutation
+from ppi.effects.mutations import SIDES, Mutation, check_mutations, is_mutation, neighbours_of, parse_mutation
 from ppi.errors import InputError
 from ppi.prediction.scanning.labels import ChainLabels
 
@@ -29,6 +29,31 @@ _FORMS = (
     "fits, H:Y100aA (name of a chain, wild type, number of a structure, mutant) or H:101:Y:A (name of a "
     "chain, position in it, wild type, mutant); several are joined by +"
 )
+
+
+def check_form_of_variant(text: object) -> None:
+    """Raise unless a text has the form of a variant; whether it fits a complex is not checked.
+
+    Raises
+    ------
+    InputError
+        If it is no text, or one of its mutations has another form; the message gives the forms.
+    """
+    for part in _text(text, "mutant", _FORMS).split("+"):
+        part = part.strip()
+        if not (is_mutation(part) or _BY_NUMBER.fullmatch(part) or _BY_PLACE.fullmatch(part)):
+            raise InputError(f"{part!r} is no mutation; {_FORMS}")
+
+
+def check_form_of_sites(text: object) -> None:
+    """Raise unless a text has the form of sites; whether a complex has them is not checked.
+
+    Raises
+    ------
+    InputError
+        If it is no text or has another form; the message gives the forms.
+    """
+    _match_of_sites(_text(text, "site", _SITE_FORMS))
 
 
 def parse_variant(text: str, wild: Complex, labels: Sequence[ChainLabels]) -> tuple[Mutation, ...]:
@@ -62,19 +87,15 @@ def parse_sites(text: str, wild: Complex, labels: Sequence[ChainLabels]) -> list
     InputError
         If the text has another form, or names a chain or residue that the complex does not have.
     """
-    found = _SITES.fullmatch(text.strip())
-    if found is None:
-        raise InputError(f"{text!r} names no site; {_SITE_FORMS}")
+    found, where = _match_of_sites(text), f"{text!r}, complex {wild.id!r}"
     if not found["side"]:
-        label = _named(found["name"], text, wild, labels)
-        ends = [_by_number(end, label, text) for end in (found["first"], found["last"]) if end]
+        label = _named(found["name"], where, wild, labels)
+        ends = [_by_number(end, label, where) for end in (found["first"], found["last"]) if end]
     elif not found["number"]:
-        if found["first"]:
-            raise InputError(f"{text!r} names a position but no chain; {_SITE_FORMS}")
         return [site for label in labels if label.side == found["side"] for site in _all_sites(label)]
     else:
-        label = _numbered(found["side"], int(found["number"]), text, wild, labels)
-        ends = [_by_place(end, label, text) for end in (found["first"], found["last"]) if end]
+        label = _numbered(found["side"], int(found["number"]), where, labels)
+        ends = [_by_place(end, label, where) for end in (found["first"], found["last"]) if end]
     if not ends:
         return _all_sites(label)
     first, last = ends[0], ends[-1]
@@ -83,42 +104,59 @@ def parse_sites(text: str, wild: Complex, labels: Sequence[ChainLabels]) -> list
     return [(label.side, label.chain, position) for position in range(first, last + 1)]
 
 
+def _match_of_sites(text: str) -> re.Match[str]:
+    found = _SITES.fullmatch(text.strip())
+    if found is None:
+        raise InputError(f"{text!r} names no site; {_SITE_FORMS}")
+    if found["side"] and found["first"] and not found["number"]:
+        raise InputError(f"{text!r} names a position but no chain; {_SITE_FORMS}")
+    return found
+
+
+def _text(given: object, kind: str, forms: str) -> str:
+    if isinstance(given, str):
+        return given
+    raise InputError(
+        f"the {kind} {given!r} is of type {type(given).__name__}, but it must be a text: {forms}"
+    )
+
+
 def _all_sites(label: ChainLabels) -> list[Site]:
     return [(label.side, label.chain, place) for place in range(1, len(label.residues) + 1)]
 
 
 def _mutation(text: str, wild: Complex, labels: Sequence[ChainLabels]) -> Mutation:
     by_number, by_place = _BY_NUMBER.fullmatch(text), _BY_PLACE.fullmatch(text)
+    where = f"{text!r}, complex {wild.id!r}"
     if by_place is not None and by_place["chain"] not in SIDES:
-        label = _named(by_place["chain"], text, wild, labels)
-        position = _by_place(by_place["position"], label, text)
-        return _fitting(text, label, position, by_place["wild"], by_place["mutant"], None)
+        label = _named(by_place["chain"], where, wild, labels)
+        position = _by_place(by_place["position"], label, where)
+        return _fitting(where, label, position, by_place["wild"], by_place["mutant"], None)
     if by_number is not None and by_number["chain"] not in SIDES:
-        label = _named(by_number["chain"], text, wild, labels)
-        position = _by_number(by_number["number"], label, text)
+        label = _named(by_number["chain"], where, wild, labels)
+        position = _by_number(by_number["number"], label, where)
         numbers = [each or "-" for each in label.numbers]
-        return _fitting(text, label, position, by_number["wild"], by_number["mutant"], numbers)
+        return _fitting(where, label, position, by_number["wild"], by_number["mutant"], numbers)
     return parse_mutation(text, wild, _FORMS)
 
 
 def _fitting(
-    text: str, label: ChainLabels, position: int, wild: str, mutant: str, numbers: Sequence[str] | None
+    where: str, label: ChainLabels, position: int, wild: str, mutant: str, numbers: Sequence[str] | None
 ) -> Mutation:
     """Return the mutation if it meets its wild type; `numbers` are what an error calls the residues."""
     there = label.residues[position - 1]
     if there != wild:
         raise InputError(
-            f"{text!r}: the residue there is {there}, not {wild} "
+            f"{where}: the residue there is {there}, not {wild} "
             f"(neighbours {neighbours_of(label.residues, position, numbers)})"
         )
     return Mutation(label.side, label.chain, position, wild, mutant)
 
 
-def _named(name: str, text: str, wild: Complex, labels: Sequence[ChainLabels]) -> ChainLabels:
+def _named(name: str, where: str, wild: Complex, labels: Sequence[ChainLabels]) -> ChainLabels:
     found = [label for label in labels if label.name == name]
     if len(found) == 1:
         return found[0]
-    where = f"{text!r}, complex {wild.id!r}"
     if found:
         raise InputError(
             f"{where}: chain {name} is {' and '.join(map(str, found))}; write side and number of the chain: "
@@ -133,19 +171,19 @@ def _named(name: str, text: str, wild: Complex, labels: Sequence[ChainLabels]) -
     )
 
 
-def _numbered(side: str, number: int, text: str, wild: Complex, labels: Sequence[ChainLabels]) -> ChainLabels:
+def _numbered(side: str, number: int, where: str, labels: Sequence[ChainLabels]) -> ChainLabels:
     own = [label for label in labels if label.side == side]
     if number > len(own):
-        raise InputError(f"{text!r}, complex {wild.id!r}: the {side} has {len(own)} chain(s)")
+        raise InputError(f"{where}: the {side} has {len(own)} chain(s)")
     return own[number - 1]
 
 
-def _by_number(number: str, label: ChainLabels, text: str) -> int:
+def _by_number(number: str, label: ChainLabels, where: str) -> int:
     """Return the position of an author's number."""
     if not label.numbers:
         raise InputError(
-            f"{text!r} has a residue number of a structure; give --structure, or write the position in the "
-            f"chain: {label.side}:{label.chain}:... or, of a mutation, {label.name}:101:Y:A"
+            f"{where}: {number} is a residue number of a structure; give --structure, or write the position "
+            f"in the chain: {label.side}:{label.chain}:... or, of a mutation, {label.name}:101:Y:A"
         )
     position = label.position(number)
     if position is None:
@@ -156,7 +194,7 @@ def _by_number(number: str, label: ChainLabels, text: str) -> int:
             f"{each}:{label.residues[place - 1]}" for each, place in sorted(near, key=lambda item: item[1])
         )
         raise InputError(
-            f"{text!r}: chain {label.name} has no residue {number}; it has {observed[0][0]} to "
+            f"{where}: chain {label.name} has no residue {number}; it has {observed[0][0]} to "
             f"{observed[-1][0]}, nearest {shown}"
         )
     return position
@@ -166,7 +204,7 @@ def _by_place(text: str, label: ChainLabels, where: str) -> int:
     position = int(text) if text.isdecimal() else 0
     if not 1 <= position <= len(label.residues):
         raise InputError(
-            f"{where!r}: {text} is no position of {label}; it has {len(label.residues)} residues, "
+            f"{where}: {text} is no position of {label}; it has {len(label.residues)} residues, "
             "counted from 1"
         )
     return position
