@@ -110,6 +110,7 @@ MIXERS = PartTable(
     {
         "convbert": "heads.mixers.convbert:ConvBertMixer",
         "attention": "heads.mixers.block:AttentionMixer",
+        "mixture": "heads.mixers.mixture:MixtureMixer",
         "none": "heads.mixers.identity:IdentityMixer",
     },
 )

@@ -28,6 +28,11 @@ class ColumnScaling(nn.Module):
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("deviation", torch.ones(dim))
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it changes anything."""
+        return bool((self.deviation != 1).any())
+
     def forward(self, values: Tensor) -> Tensor:
         """Return ``(T, D)`` scaled embeddings, in the data type of the embeddings."""
         return ((values - self.mean) / self.deviation).to(values.dtype)

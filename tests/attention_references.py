@@ -111,8 +111,12 @@ def moh(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def recalibrated(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     weights, length = scores(query, key).softmax(2), value.shape[1]
     changed = weights.clone()
+    sides = torch.tensor([side for side, rows in chains_of(length) for _ in range(rows)])
     for head, row in product(range(len(query)), range(length)):
         sinks = weights[head].mean(0) > attention.threshold / length
+        crossing = (weights[head] * ((sides.unsqueeze(1) != sides) & ~sinks)).sum() / length
+        if attention.crossing is not None and crossing <= attention.crossing:
+            continue
         if sinks.any() and not sinks.all():
             mine = weights[head, row]
             raised = mine * (1 + attention.share * mine[sinks].sum() / mine[~sinks].sum())

@@ -30,19 +30,23 @@ class AttentionMixer(Mixer):
     Parameters
     ----------
     dim
-        Width of the rows, ``D``, a multiple of `heads`.
+        Width of the rows, ``D``, a multiple of `heads` unless there is a `width`.
     make_attention
         Function that makes the attention of each block, chosen by the options ``attention`` (its name) and
         ``attention_options``.
     heads
         Number of heads.
+    width
+        Width of the blocks, a multiple of `heads`: rows are projected to it, and the result is projected back
+        and added to them (Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP"). Over a wide
+        language model this is much cheaper. By default the blocks are as wide as the rows.
     depth
         Number of blocks.
     gate
         Sigmoid gate of the attention's output, computed from the query's row (Qiu et al. 2025, "Gated
         Attention for Large Language Models"); none by default.
     hidden
-        Width of the feed-forward network; ``2 D`` by default.
+        Width of the feed-forward network; twice that of the blocks by default.
     dropout
         Dropout rate of the outputs of the attention and the feed-forward network in training.
     standard_layers
@@ -59,8 +63,9 @@ class AttentionMixer(Mixer):
     Raises
     ------
     ValueError
-        If `dim` is not a multiple of `heads`, the width of a head is odd with `rotary`, `standard_layers`
-        names a block that does not exist, or the attention selects nothing with `reuse_selection`.
+        If the width of the blocks is not a multiple of `heads`, the width of a head is odd with `rotary`,
+        `standard_layers` names a block that does not exist, or the attention selects nothing with
+        `reuse_selection`.
     """
 
     order_sensitive = True  # It is set to False below if no block's attention depends on the order.
@@ -76,6 +81,7 @@ class AttentionMixer(Mixer):
         *,
         make_attention: Annotated[MakeAttention, ChosenPart(ATTENTIONS, "softmax")],
         heads: AtLeastOne = 8,
+        width: AtLeastOne | None = None,
         depth: AtLeastOne = 1,
         gate: Gate = "none",
         hidden: AtLeastOne | None = None,
@@ -86,15 +92,16 @@ class AttentionMixer(Mixer):
         reuse_selection: bool = False,
     ) -> None:
         super().__init__()
-        if dim % heads:
+        inside = width or dim
+        if inside % heads:
             raise ValueError(
-                f"the width {dim} is not a multiple of {heads} heads; choose a number of heads that divides "
-                "it"
+                f"the width {inside} is not a multiple of {heads} heads; choose a number of heads that "
+                "divides it"
             )
-        width = dim // heads
-        if rotary and width % 2:
+        of_head = inside // heads
+        if rotary and of_head % 2:
             raise ValueError(
-                f"rotary turns pairs of columns, but the width of a head is {width}, which is odd; choose "
+                f"rotary turns pairs of columns, but the width of a head is {of_head}, which is odd; choose "
                 "another number of heads"
             )
         if reposition and not rotary:
@@ -104,10 +111,12 @@ class AttentionMixer(Mixer):
                 f"standard_layers names block {max(standard_layers)}, but the blocks are 0 to {depth - 1}"
             )
         makes = [SoftmaxAttention if layer in standard_layers else make_attention for layer in range(depth)]
+        self.narrow = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, inside)) if width else None
         self.blocks = nn.ModuleList(
-            AttentionBlock(make(heads, width), gate, hidden or 2 * dim, dropout, rotary, reposition)
+            AttentionBlock(make(heads, of_head), gate, hidden or 2 * inside, dropout, rotary, reposition)
             for make in makes
         )
+        self.widen = nn.Linear(inside, dim) if width else None
         self.order_sensitive = rotary or any(attention.order_sensitive for attention in self.attentions)
         self.reuse_selection = reuse_selection
         if reuse_selection and not any(isinstance(each, SelectiveAttention) for each in self.attentions):
@@ -122,6 +131,11 @@ class AttentionMixer(Mixer):
         return [cast(AttentionBlock, block).attention for block in self.blocks]
 
     def forward(self, values: Tensor, segments: Segments) -> Tensor:
+        if self.narrow is None or self.widen is None:
+            return self._through_blocks(values, segments)
+        return values + self.widen(self._through_blocks(self.narrow(values), segments))
+
+    def _through_blocks(self, values: Tensor, segments: Segments) -> Tensor:
         selection: Selection | None = None
         for block in self.blocks:
             if self.reuse_selection and selection is None:

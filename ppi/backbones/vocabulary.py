@@ -64,6 +64,10 @@ class Vocabulary:
         for symbol, token in ((_START, start), (_SEPARATOR, separator), (_END, end)):
             self._table[ord(symbol)] = _NO_TOKEN if token is None else token
 
+    def length(self, unit: Unit) -> int:
+        """Return the number of tokens of a unit, with special tokens."""
+        return len(self._start) + sum(map(len, unit)) + len(unit)
+
     def encode(self, units: Sequence[Unit]) -> Tokens:
         """Return the tokens of units.
 

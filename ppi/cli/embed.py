@@ -28,6 +28,7 @@ def embed(
     precision: Annotated[Precision, HARDWARE] = "auto",
     device: Annotated[str, HARDWARE] = "auto",
     token_budget: Annotated[int | None, HARDWARE] = None,
+    estimate: Annotated[bool, HARDWARE] = False,
     engine: Annotated[Literal["local", "ray"], HARDWARE] = "local",
     workers: Annotated[int | None, HARDWARE] = None,
     store: Annotated[Path | None, STORES] = None,
@@ -41,6 +42,7 @@ def embed(
     ppi embed antibody.fasta --backbone ./checkpoint --output out.npz --pool mean
     ppi embed ppb-affinity --backbone random-esm2-8m-seed0 --unit side
     ppi embed complexes.csv --backbone esm2-650m --engine ray --workers 16
+    ppi embed complexes.csv --backbone esm2-650m --estimate
     ppi embed --list
     ppi embed --prune NAME
     ```
@@ -71,6 +73,8 @@ def embed(
         auto, cpu, cuda, cuda:N, cuda:all, or several joined by commas, each with its own process.
     token_budget
         Maximum number of residues in a batch; the default depends on the device.
+    estimate
+        Print how much time and disk space the missing embeddings need, and stop.
     truncate
         Shorten units over the backbone's limit instead of stopping with an error.
     engine
@@ -95,6 +99,25 @@ def embed(
         return
     if data is None:
         raise InputError("nothing to do: give complexes to embed, --list or --prune")
+
+    if estimate:
+        from ppi.embedding.estimate import estimate_embedding
+
+        cost = estimate_embedding(
+            data,
+            backbone=backbone,
+            unit=unit,
+            layers=layers,
+            precision=precision,
+            store=store,
+            device=device,
+            token_budget=token_budget,
+            truncate=truncate,
+            engine=engine,
+            workers=workers,
+        )
+        print(cost.describe())
+        return
 
     from ppi.embedding.embed import embed as run
 

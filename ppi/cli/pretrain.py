@@ -35,6 +35,7 @@ def pretrain(
     ppi pretrain proteins.txt.xz --minutes 120 --output run --resume
     ppi pretrain proteins.txt.xz --decay-from run/stable.safetensors --steps 40000 --output longer
     ppi pretrain proteins.txt.xz --start-from ppi-mini --depth 12 --minutes 120 --output deeper
+    ppi pretrain proteins.txt.xz --select ppi-mini --select-share 0.2 --minutes 120 --output selected
     ppi train --recipe network --backbone run/model --head hp --output model
     ```
 

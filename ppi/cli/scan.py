@@ -25,6 +25,7 @@ def scan(
     pairs: Annotated[bool, MUTATIONS] = False,
     model: Annotated[str, MODEL] = "default",
     anchors: Annotated[bool, MODEL, CAN_BE_OFF] = True,
+    estimate: Annotated[bool, HARDWARE] = False,
     device: Annotated[str, HARDWARE] = "auto",
     store: Annotated[Path | None, HARDWARE] = None,
 ) -> None:
@@ -36,6 +37,7 @@ def scan(
     ppi scan examples/hyhel10_lysozyme.fasta --sites H:95-102 --sites L:91 --structure 3hfm.pdb
     ppi scan examples/barnase_barstar.fasta --sites ligand:1:57 --sites receptor:1:35-39 --pairs --alanine
     ppi scan examples/barnase_barstar.fasta --mutants ligand:1:H100A --mutants ligand:1:H100A+receptor:1:D39A
+    ppi scan examples/barnase_barstar.fasta --estimate
     ```
 
     By default every single mutant of every chain of both sides is scanned. A summary is printed.
@@ -71,6 +73,8 @@ def scan(
         Use measured complexes that resemble the wild type, where the training data have any.
     model
         Model folder, name on the Hugging Face hub, or `default`, the bundled model.
+    estimate
+        Print how much time the scan needs, and stop.
     device
         auto, cpu, cuda or cuda:N.
     store
@@ -89,18 +93,21 @@ def scan(
             raise InputError("--dms-viz shows mutants on a structure; give it with --structure")
         check_pdb(structure)
     sources = [*files_of(complexes), *filter(None, [structure])]
-    outputs = checked_outputs(output, (html, png, dms_viz), sources)
+    # An estimate writes nothing, so that outputs may exist.
+    outputs = [] if estimate else checked_outputs(output, (html, png, dms_viz), sources)
 
     from ppi.prediction.scanning.choice import Choice
 
     Choice.of(sites, mutants, alanine=alanine, pairs=pairs)  # refuses wrong notation before a model is loaded
 
     from ppi.prediction.predictor import Predictor
+    from ppi.prediction.scanning.estimate import ScanEstimate
     from ppi.prediction.scanning.files import write_scan
     from ppi.prediction.scanning.summary import summary_text
 
     with Predictor(model, device=device, store=store, novelty=novelty) as predictor:
-        found = predictor.scan(
+        compute = predictor.scan_estimate if estimate else predictor.scan
+        found = compute(
             complexes,
             sites=sites,
             alanine=alanine,
@@ -109,6 +116,9 @@ def scan(
             structure=structure,
             measured=anchors,
         )
+    if isinstance(found, ScanEstimate):
+        print(found.describe())
+        return
     write_scan(found, output=output, html=html, png=png, dms_viz_file=dms_viz, structure=structure)
     sys.stdout.write(summary_text(found))
     for path in outputs:

@@ -1,4 +1,4 @@
-"""`ppi study`."""
+"""`ppi study`, a verb with a command of its own beside it: `ppi study spans`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from ppi.cli.groups import DATA, HARDWARE, OUTPUT
+from cyclopts import App
+
+from ppi.cli.groups import DATA, FURTHER, HARDWARE, OUTPUT
+from ppi.cli.study_spans import spans
+
+study = App(name="study")
+study.command(spans, group=FURTHER)
 
 
-def study(
+@study.default
+def study_configurations(
     config: Annotated[Path, DATA],
     *,
     output: Annotated[Path, OUTPUT],
@@ -29,6 +36,8 @@ def study(
 
     Each training run is a cell, in a separate process. Finished cells are not run again, so the same command
     continues after a failure or Ctrl-C; if all cells are finished, it only writes the report again.
+
+    `ppi study spans` plans a window for each head of a trained attention mixer.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from ppi.cli.flags import flags_of
 from ppi.cli.groups import COMPLETED, DATA, HARDWARE, OUTPUT, RECIPE
 from ppi.cli.names import RecipeName
+from ppi.errors import SettingsError
 from ppi.setting_groups import SettingGroup
 from ppi.training.recipes import DEFAULT_RECIPE, chosen_settings, recipe_content
 from ppi.training.settings import TrainSettings
@@ -29,6 +30,7 @@ def train(
     resume: Annotated[bool, OUTPUT] = False,
     tensorboard: Annotated[Path | None, OUTPUT] = None,
     recipe: Annotated[RecipeName | None, RECIPE, COMPLETED] = None,
+    upcycle: Annotated[tuple[Path, ...], RECIPE] = (),
     config: Annotated[Path | None, RECIPE] = None,
     device: Annotated[str, HARDWARE] = "auto",
     devices: Annotated[int, HARDWARE] = 1,
@@ -46,6 +48,7 @@ def train(
     ppi train --data my_complexes.csv --config settings.yaml --seed 7 --output model
     ppi train --recipe finetune --backbone esm2-35m --output model
     ppi train --recipe network --head hp --losses.mse 1 --losses.listmle 0.5 --balance pdb --output model
+    ppi train --upcycle ensemble --output mixture
     ```
 
     By default the recipe is that of the bundled model. Each flag changes one setting of the recipe. While it
@@ -75,6 +78,12 @@ def train(
     config
         YAML file of settings, instead of a recipe; settings that it lacks are those of the recipe network.
         With --recipe, the file changes the recipe, as flags do.
+    upcycle
+        Model folders of one architecture, with a network as read-out. Each of their members, two or more in
+        all, becomes an expert of one mixture, which is trained on. The settings of the model are those of the
+        members, but for tuning and the options route, top-k and balance of the mixture, such as
+        --mixer-options.route residue; other settings are those of the recipe network. The flag may be given
+        several times.
     device
         auto, cpu, cuda or cuda:N.
     devices
@@ -89,7 +98,12 @@ def train(
     settings
         Settings of the run.
     """
-    chosen = chosen_settings(recipe, config, settings)
+    if upcycle and recipe is not None:
+        raise SettingsError(
+            f"--recipe {recipe} names an architecture, but --upcycle takes that of its models; leave out one "
+            "of the two"
+        )
+    chosen = chosen_settings(recipe, config, settings, base=None if upcycle else DEFAULT_RECIPE)
 
     from lightning.pytorch.utilities import rank_zero_only
 
@@ -100,6 +114,7 @@ def train(
         output=output,
         split=split,
         settings=chosen,
+        upcycle=upcycle,
         resume=resume,
         device=device,
         devices=devices,

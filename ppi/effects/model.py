@@ -114,6 +114,10 @@ class EffectModel:
         """Close the store of embeddings; the model can go on, with what it keeps in memory."""
         self._cache.close()
 
+    def backbone_seconds(self, complexes: Iterable[Complex]) -> float:
+        """Return the predicted seconds of the language model for complexes that it has not read yet."""
+        return self._cache.seconds((chain,) for item in complexes for chain in item.chains)
+
     def context(self, wild: Complex, located: tuple[np.ndarray, np.ndarray] | None = None) -> Context:
         """Return what is known of a complex before any mutation: embeddings and locations.
 

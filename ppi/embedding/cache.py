@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ppi.backbones.base import Backbone, Unit
 from ppi.embedding.engine import embed_units
+from ppi.embedding.rates import predict_seconds
 from ppi.embedding.sources import EmbeddedUnits
 from ppi.embedding.store import EmbeddingStore, disk_dtype
 from ppi.embedding.units import unit_length
@@ -71,6 +72,22 @@ class EmbeddingCache:
         if self._store is None or self._store.readonly:
             return 0
         return residues * self.backbone.dim * disk_dtype(self.backbone).itemsize
+
+    def missing(self, units: Iterable[Unit]) -> list[Unit]:
+        """Return the distinct units whose embeddings are neither in memory nor in the store."""
+        with self._lock:
+            absent = [unit for unit in dict.fromkeys(units) if unit not in self._kept]
+            if self._store is None or not absent:
+                return absent
+            try:
+                return self._store.missing(absent)
+            except StoreError as error:
+                self._give_up(error)
+                return absent
+
+    def seconds(self, units: Iterable[Unit]) -> float:
+        """Return the predicted seconds to embed the units that are missing; see `ppi.embedding.rates`."""
+        return predict_seconds(self.backbone, self.missing(units), self.device)
 
     def units(self, units: Iterable[Unit]) -> EmbeddedUnits:
         """Return the embeddings of units; the result keeps them even if the cache drops them.
@@ -142,6 +159,23 @@ class EmbeddingCache:
         while self._bytes > self.memory_bytes:
             _, forgotten = self._kept.popitem(last=False)
             self._bytes -= forgotten.nbytes
+
+
+class RandomEmbeddings(EmbeddingCache):
+    """Returns random numbers instead of embeddings, to measure what follows the backbone without running it.
+
+    Parameters
+    ----------
+    like
+        Cache of a backbone; it is neither read nor written.
+    """
+
+    def __init__(self, like: EmbeddingCache) -> None:
+        super().__init__(like.backbone, like.device, on_disk=False, memory_bytes=like.memory_bytes)
+
+    def _compute(self, units: Sequence[Unit]) -> dict[Unit, Tensor]:
+        dim = self.backbone.dim
+        return {unit: self._rounded(torch.randn(unit_length(unit), dim)) for unit in units}
 
 
 def _open_store(root: str | os.PathLike[str] | None, backbone: Backbone) -> EmbeddingStore | None:

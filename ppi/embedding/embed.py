@@ -10,7 +10,7 @@ from typing import NamedTuple, get_args
 from data_curation.files import check_writable_file, refuse_overwriting
 from heads.names import EncodingUnit
 from heads.ragged import LIGAND
-from ppi.backbones.base import Unit
+from ppi.backbones.base import Backbone, Unit
 from ppi.backbones.registry import build_backbone
 from ppi.complexes import Complex
 from ppi.datasets import open_dataset
@@ -85,18 +85,16 @@ def embed(
     ppi.errors.PpiError
         If the data, an option, the backbone or the store is wrong.
     """
-    for value, choices in ((unit, EncodingUnit), (pool, Pool), (precision, Precision)):
-        if value not in get_args(choices):
-            raise InputError(f"{value!r} is none of {', '.join(get_args(choices))}")
+    if pool not in get_args(Pool):
+        raise InputError(f"{pool!r} is none of {', '.join(get_args(Pool))}")
     if output is not None:
         check_writable_file(check_suffix(output))
         if not isinstance(data, ComplexTable):
             refuse_overwriting(output, [data])
     devices = () if build_engine(engine).remote else choose_devices(device)
-    complexes = open_dataset(data).complexes
-    model = build_backbone(backbone, layers=layers, precision=precision)
-    encoded, truncated = encode_complexes(complexes, unit, model.max_residues, truncate=truncate)
-    warn_truncated(complexes, truncated)
+    complexes, encoded, truncated, model = encoded_data(
+        data, backbone=backbone, unit=unit, layers=layers, precision=precision, truncate=truncate
+    )
     units = [part for item in encoded for part in item.units]
     with EmbeddingStore(store, model) as kept:
         with open_workers(engine, device, workers) as opened:
@@ -104,6 +102,41 @@ def embed(
         if output is not None:
             export(output, _keyed(complexes, encoded, unit), kept, pool)
         return EmbeddingSummary(len(set(units)), done, sum(truncated), str(kept.folder))
+
+
+class EncodedData(NamedTuple):
+    """Complexes, their units and which were shortened, and the backbone that embeds them."""
+
+    complexes: Sequence[Complex]
+    encoded: Sequence[EncodedComplex]
+    truncated: Sequence[bool]
+    backbone: Backbone
+
+
+def encoded_data(
+    data: str | os.PathLike[str] | ComplexTable,
+    *,
+    backbone: str,
+    unit: EncodingUnit,
+    layers: Sequence[int],
+    precision: Precision,
+    truncate: bool,
+) -> EncodedData:
+    """Read complexes, load a backbone and divide the complexes into units; see `embed`.
+
+    Raises
+    ------
+    ppi.errors.PpiError
+        If the data, an option or the backbone is wrong.
+    """
+    for value, choices in ((unit, EncodingUnit), (precision, Precision)):
+        if value not in get_args(choices):
+            raise InputError(f"{value!r} is none of {', '.join(get_args(choices))}")
+    complexes = open_dataset(data).complexes
+    model = build_backbone(backbone, layers=layers, precision=precision)
+    encoded, truncated = encode_complexes(complexes, unit, model.max_residues, truncate=truncate)
+    warn_truncated(complexes, truncated)
+    return EncodedData(complexes, encoded, truncated, model)
 
 
 def _keyed(

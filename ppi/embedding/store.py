@@ -73,6 +73,16 @@ def disk_dtype(backbone: Backbone) -> torch.dtype:
     return _ON_DISK[backbone.dtype]
 
 
+def store_folder(root: str | os.PathLike[str] | None, backbone: Backbone) -> Path:
+    """Return the absolute path of the store of a backbone, which need not exist yet."""
+    return (Path(root or default_root()) / _header(backbone).folder).absolute()
+
+
+def _header(backbone: Backbone) -> Header:
+    dtype = str(disk_dtype(backbone)).removeprefix("torch.")
+    return Header(FORMAT_VERSION, backbone.identity, backbone.dim, dtype)
+
+
 def default_root() -> Path:
     """Return the folder of all stores: inside ``PPI_CACHE`` if it is set, else in the user's cache.
 
@@ -146,10 +156,8 @@ class EmbeddingStore(UnitEmbeddings):
     def __init__(
         self, root: str | os.PathLike[str] | None, backbone: Backbone, *, readonly: bool = False
     ) -> None:
-        dtype = str(disk_dtype(backbone)).removeprefix("torch.")
-        self.header = Header(FORMAT_VERSION, backbone.identity, backbone.dim, dtype)
-        # The path is absolute, so that it does not depend on the working directory.
-        self.folder = (Path(root or default_root()) / self.header.folder).absolute()
+        self.header = _header(backbone)
+        self.folder = store_folder(root, backbone)
         self._dtype: torch.dtype = getattr(torch, self.header.dtype)
         self._row_bytes = self.header.dim * self._dtype.itemsize
         self.readonly = readonly

@@ -70,6 +70,14 @@ def format_bytes(count: float) -> str:
     return f"{count:.0f} B"
 
 
+def format_duration(seconds: float) -> str:
+    """Return a time for people: ``45 seconds``, ``2.5 minutes``, ``3.0 hours``, ``2.1 days``."""
+    for name, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {name}"
+    return "1 second" if seconds < 1.5 else f"{seconds:.0f} seconds"
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file, unpacked if it is gzip.
 

@@ -24,7 +24,7 @@ from ppi.errors import ModelError
 from ppi.models.config import ModelConfig
 from ppi.models.files import CONFIG_FILE, WEIGHTS_FILE, check_members, hub_folder
 from ppi.models.readouts.descriptors import described_sides
-from ppi.models.tuning import prepare_tuning
+from ppi.models.tuning import prepare_tuning, tuned_names
 
 #: Prefix of the names of a read-out's arrays among the weights.
 _READOUT = "readout."
@@ -247,7 +247,7 @@ class AffinityModel(nn.Module, PyTorchModelHubMixin):
         self.eval()
 
     def _network_state(self) -> dict[str, Tensor]:
-        tuned = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        tuned = tuned_names(self)
         state = {
             name: tensor.detach().contiguous()
             for name, tensor in self.state_dict().items()

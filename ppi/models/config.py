@@ -39,7 +39,7 @@ class ModelConfig(BaseModel):
     head
         Architecture: ec, sc, hp or pad.
     mixer
-        Module between backbone and pooling: convbert, attention or none.
+        Module between backbone and pooling: convbert, attention, mixture (of several of one kind) or none.
     pooling
         Pooling of the residue embeddings to one vector.
     head_options

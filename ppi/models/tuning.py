@@ -12,6 +12,7 @@ from torch.nn.utils.parametrize import register_parametrization
 from ppi.backbones.base import Backbone
 from ppi.backbones.encoder import PackedEncoder
 from ppi.errors import BackboneError, SettingsError
+from ppi.models.head_mix import add_head_mixes, means_of
 from ppi.models.tuning_settings import TuningSettings
 
 
@@ -21,7 +22,8 @@ def prepare_tuning(backbone: Backbone, tuning: TuningSettings) -> None:
     All of them affect the embeddings. With lora, low-rank matrices are added to the linear layers: one of
     each pair is drawn by torch's global random generator, the other is zero. With attention-heads, slices of
     the chosen heads become separate parameters, so that neither gradients nor weight decay change the other
-    heads. In both cases the embeddings are initially unchanged.
+    heads. With head-mix, each layer gets a `ppi.models.head_mix.HeadMix`. In all three cases the embeddings
+    are initially unchanged.
 
     Parameters
     ----------
@@ -33,29 +35,43 @@ def prepare_tuning(backbone: Backbone, tuning: TuningSettings) -> None:
     Raises
     ------
     SettingsError
-        If the backbone has no weights, or no such layers, heads or targets.
+        If the backbone has no weights, or no such layers, heads, targets or output projections.
     BackboneError
         If the method is lora and peft is not installed.
     """
     if tuning.frozen:
         backbone.requires_grad_(False)
         return
+    encoder = tuned_encoder(backbone, tuning)
+    used = _parameters_used(encoder)
+    encoder.requires_grad_(False)
+    encoder.gradient_checkpointing = tuning.gradient_checkpointing
+    if tuning.method == "full":
+        _train(used)
+    elif tuning.method == "last-layers":
+        _train_last_layers(encoder, tuning.last_layers, used)
+    elif tuning.method == "lora":
+        _add_lora(encoder, tuning)
+    elif tuning.method == "attention-heads":
+        _train_heads(encoder, tuning)
+    else:
+        add_head_mixes(encoder)
+
+
+def tuned_encoder(backbone: Backbone, tuning: TuningSettings) -> PackedEncoder:
+    """Return a backbone if it has weights to train.
+
+    Raises
+    ------
+    SettingsError
+        If it has none.
+    """
     if not isinstance(backbone, PackedEncoder):
         raise SettingsError(
             f"tuning.method {tuning.method}: the backbone {backbone.spec} has nothing to train; choose a "
             "language model, such as esm2-8m"
         )
-    used = _parameters_used(backbone)
-    backbone.requires_grad_(False)
-    backbone.gradient_checkpointing = tuning.gradient_checkpointing
-    if tuning.method == "full":
-        _train(used)
-    elif tuning.method == "last-layers":
-        _train_last_layers(backbone, tuning.last_layers, used)
-    elif tuning.method == "lora":
-        _add_lora(backbone, tuning)
-    else:
-        _train_heads(backbone, tuning.attention_heads)
+    return backbone
 
 
 def parameter_groups(backbone: Backbone, tuning: TuningSettings, weight_decay: float) -> list[dict[str, Any]]:
@@ -87,6 +103,14 @@ def parameter_groups(backbone: Backbone, tuning: TuningSettings, weight_decay: f
         for parameters, decay in groups
         if parameters
     ]
+
+
+def tuned_names(module: nn.Module) -> set[str]:
+    """Return the names of what is saved of a module with a prepared backbone: trained parameters and means of
+    heads.
+    """
+    trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    return trained | means_of(module)
 
 
 def _train(parameters: Iterable[nn.Parameter]) -> None:
@@ -148,9 +172,14 @@ def _ends_with(name: str, target: str) -> bool:
     return name == target or name.endswith(f".{target}")
 
 
-def _train_heads(encoder: PackedEncoder, chosen: Sequence[str]) -> None:
+def _train_heads(encoder: PackedEncoder, tuning: TuningSettings) -> None:
+    if tuning.share is not None:
+        raise SettingsError(
+            f"tuning.attention_heads is {tuning.attention_heads[0]}, but only ppi train can choose the "
+            "heads; name them as LAYER:HEAD"
+        )
     heads_of: dict[int, set[int]] = {}
-    for choice in chosen:
+    for choice in tuning.attention_heads:
         layer, heads = _layer_and_heads(encoder, choice)
         heads_of.setdefault(layer, set()).update(heads)
     for layer, of_layer in heads_of.items():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-TuningMethod = Literal["frozen", "full", "lora", "last-layers", "attention-heads"]
+TuningMethod = Literal["frozen", "full", "lora", "last-layers", "attention-heads", "head-mix"]
 
 #: The only method that takes a setting.
 _ONLY_FOR: dict[str, TuningMethod] = {
@@ -19,6 +20,10 @@ _ONLY_FOR: dict[str, TuningMethod] = {
     "targets": "lora",
 }
 _HEAD = re.compile(r"[0-9]+(:[0-9]+)?")
+#: Prefix of the share of heads that training chooses.
+_AUTO = "auto:"
+#: Default learning rate of head-mix, whose numbers are about 1, not as small as weights.
+_RATE_OF_MIXES = 0.01
 
 
 class TuningSettings(BaseModel):
@@ -29,15 +34,17 @@ class TuningSettings(BaseModel):
     method
         frozen: nothing. full: everything. lora: low-rank updates (Hu et al. 2022) of the projections.
         last-layers: the last layers. attention-heads: chosen attention heads (their rows of the query, key
-        and value projections and their columns of the output projection). All methods except frozen need a
-        language model, and apply only to the layers that the embeddings depend on.
+        and value projections and their columns of the output projection). head-mix: one number per head, the
+        fraction of its output that its mean over training complexes replaces; it starts at 0. All methods
+        except frozen need a language model, and apply only to the layers that the embeddings depend on.
     learning_rate
-        Peak learning rate of AdamW for the backbone.
+        Peak learning rate of AdamW for the backbone; 0.01 by default for head-mix.
     last_layers
         Number of layers to train, for last-layers.
     attention_heads
         Heads to train, for attention-heads: LAYER:HEAD, both counted from 0, or LAYER for all heads of one
-        layer.
+        layer; or auto:SHARE, such as auto:0.05, for this share of all heads, at least one: those without
+        which the masked-language-model loss on training complexes rises most.
     rank
         Rank of the low-rank updates of lora.
     alpha
@@ -68,6 +75,13 @@ class TuningSettings(BaseModel):
     targets: tuple[str, ...] = ()
     gradient_checkpointing: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rate_of_the_method(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("method") == "head-mix":
+            return {"learning_rate": _RATE_OF_MIXES, **given}
+        return given
+
     @model_validator(mode="after")
     def _settings_of_the_method(self) -> TuningSettings:
         fields = type(self).model_fields
@@ -81,14 +95,35 @@ class TuningSettings(BaseModel):
 
     @model_validator(mode="after")
     def _names_heads(self) -> TuningSettings:
+        if len(self.attention_heads) == 1 and self.attention_heads[0].startswith(_AUTO):
+            if self.share is None:
+                raise ValueError(
+                    f"attention_heads is {self.attention_heads[0]!r}; after {_AUTO} give the share of heads "
+                    f"to train, above 0 and at most 1, such as {_AUTO}0.05"
+                )
+            return self
         unreadable = [name for name in self.attention_heads if not _HEAD.fullmatch(name)]
         if unreadable or (self.method == "attention-heads" and not self.attention_heads):
             found = f"{unreadable[0]!r}" if unreadable else "empty"
             raise ValueError(
                 f"attention_heads is {found}; give the heads to train as LAYER:HEAD, such as 5:0, or LAYER "
-                "for all heads of a layer"
+                f"for all heads of a layer, or only {_AUTO}SHARE, such as {_AUTO}0.05"
             )
         return self
+
+    @property
+    def share(self) -> float | None:
+        """Share of the attention heads that training chooses by their importance; None if they are named."""
+        first = self.attention_heads[0] if self.attention_heads else ""
+        try:
+            share = float(first.removeprefix(_AUTO)) if first.startswith(_AUTO) else 0.0
+        except ValueError:
+            return None
+        return share if 0 < share <= 1 else None
+
+    def with_heads(self, heads: Sequence[str]) -> TuningSettings:
+        """Return the settings with named heads instead of a share."""
+        return self.model_copy(update={"attention_heads": tuple(heads)})
 
     @property
     def frozen(self) -> bool:

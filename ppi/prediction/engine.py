@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from heads.ragged import RaggedBatch
+from ppi.backbones.base import Unit
 from ppi.complexes import Complex
 from ppi.embedding.batching import budget_batches
 from ppi.embedding.cache import EmbeddingCache
@@ -150,6 +151,14 @@ def pooled_vectors(
         found[rows] = vectors
     assert found is not None, "there is nothing to pool"
     return found
+
+
+def units_of_complexes(
+    model: AffinityModel, complexes: Sequence[Complex], *, truncate: bool = False
+) -> list[Unit]:
+    """Return the distinct units that the backbone of a model reads of complexes; see `predict_with`."""
+    encoded, _ = _encoded(model, complexes, truncate)
+    return list(dict.fromkeys(unit for item in encoded for unit in item.units))
 
 
 def _encoded(

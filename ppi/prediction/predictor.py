@@ -18,7 +18,7 @@ from data_curation.structures.chains import read_structure
 from ppi.complexes import Complex
 from ppi.devices import choose_device
 from ppi.effects.model import EffectModel
-from ppi.embedding.cache import EmbeddingCache
+from ppi.embedding.cache import EmbeddingCache, RandomEmbeddings
 from ppi.engines.base import Resources
 from ppi.engines.build import EngineName, build_engine
 from ppi.errors import InputError, PpiWarning, SettingsError
@@ -30,11 +30,12 @@ from ppi.io.tables import ComplexTable
 from ppi.io.text import is_standard_input
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel, load_model
 from ppi.prediction.anchoring import AnchoredDifferences, Anchors
-from ppi.prediction.engine import MemberPredictions, predict_with
+from ppi.prediction.engine import MemberPredictions, predict_with, units_of_complexes
 from ppi.prediction.neighbours import MIN_PLACED_IDENTITY
 from ppi.prediction.novelty import MIN_IDENTITY, NoveltyIndex, pair_identities
 from ppi.prediction.predicted_effects import PredictedEffects
-from ppi.prediction.scanning.choice import Choice, Variant
+from ppi.prediction.scanning.choice import AskedMutants, Choice, Variant
+from ppi.prediction.scanning.estimate import ScanEstimate, scan_seconds
 from ppi.prediction.scanning.labels import label_table
 from ppi.prediction.scanning.located import locations_in
 from ppi.prediction.scanning.scan import Scan, scan_complex
@@ -191,11 +192,75 @@ class Predictor:
         data_curation.errors.StructureError
             If the structure cannot be read.
         """
+        asked = self._asked(complexes, sites, mutants, structure, alanine=alanine, pairs=pairs)
+        predicted = predict_with(self.model, asked.table.complexes, self.cache)
+        return self._scanned(asked, predicted, structure, measured=measured)
+
+    def scan_estimate(
+        self,
+        complexes: Inputs,
+        *,
+        sites: str | Sequence[str] = (),
+        alanine: bool = False,
+        pairs: bool = False,
+        mutants: str | Sequence[str] = (),
+        structure: str | os.PathLike[str] | None = None,
+        measured: bool = True,
+    ) -> ScanEstimate:
+        """Predict how long `scan` takes, from a few of the mutants and without the backbone.
+
+        Parameters
+        ----------
+        complexes, sites, alanine, pairs, mutants, structure, measured
+            See `scan`.
+
+        Raises
+        ------
+        ppi.errors.PpiError, data_curation.errors.StructureError
+            As `scan` raises them.
+        """
+        asked = self._asked(complexes, sites, mutants, structure, alanine=alanine, pairs=pairs)
+        items = asked.table.complexes
+        embeddings = RandomEmbeddings(self.cache)
+
+        def some(number: int, variants: Sequence[Variant]) -> None:
+            one = asked.part(number, variants)
+            predicted = predict_with(self.model, one.table.complexes, embeddings)
+            self._scanned(one, predicted, structure, measured=measured)
+
+        other = scan_seconds(asked.variants, some)
+        # The model of effects has now read the complex that was measured, and only that one.
+        backbones = self.cache.seconds(units_of_complexes(self.model, items))
+        backbones += self.effects.backbone_seconds(items)
+        return ScanEstimate(len(items), sum(map(len, asked.variants)), backbones + other)
+
+    def _asked(
+        self,
+        complexes: Inputs,
+        sites: str | Sequence[str],
+        mutants: str | Sequence[str],
+        structure: str | os.PathLike[str] | None,
+        *,
+        alanine: bool,
+        pairs: bool,
+    ) -> AskedMutants:
+        """Read complexes and choose their mutants; see `scan`."""
         table = read_inputs(complexes)
         labels = label_table(table, None if structure is None else read_structure(structure))
         choice = Choice.of(sites, mutants, alanine=alanine, pairs=pairs)
         variants = [choice.variants(item, label) for item, label in zip(table.complexes, labels, strict=True)]
-        predicted = predict_with(self.model, table.complexes, self.cache)
+        return AskedMutants(table, labels, variants)
+
+    def _scanned(
+        self,
+        asked: AskedMutants,
+        predicted: MemberPredictions,
+        structure: str | os.PathLike[str] | None,
+        *,
+        measured: bool,
+    ) -> Scan:
+        """Return the scan of complexes whose wild types are predicted."""
+        table, labels, variants = asked
         wild = self._table(table, predicted, STANDARD_TEMPERATURE, measured=measured)
         familiar = pair_identities(self.effects.parts.complexes, table.complexes) >= MIN_IDENTITY
         scanned = []

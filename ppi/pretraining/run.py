@@ -63,8 +63,8 @@ def pretrain(
     output
         Folder for ``model`` (for `ppi.backbones.registry.build_backbone` and the transformers
         library), ``log.csv``, ``curve.png``, ``checkpoint.safetensors`` (the last one),
-        ``stable.safetensors`` (the last one before the rate fell) and, unless `options` say otherwise,
-        ``corpus``.
+        ``stable.safetensors`` (the last one before the rate fell), with ``settings.select`` ``selection``
+        and, unless `options` say otherwise, ``corpus``.
     settings
         Settings that determine the result.
     options
@@ -102,6 +102,10 @@ def pretrain(
         held_out=options.held_out,
         compare_with=options.compare_with,
     )
+    if settings.select is not None:
+        from ppi.pretraining.selection import selected  # It needs more packages than a run without it.
+
+        prepared = selected(prepared, output, settings, device, resume=options.resume)
     loop = Loop(prepared, output, settings, options, device)
     _log_start(loop)
     _restore(loop)

@@ -64,6 +64,11 @@ class PretrainSettings:
     start_from
         Start from the weights of a trained model instead of random ones: ppi-mini, or the folder of an ESM-2
         of this width. Missing layers are added between its own and initially change nothing.
+    select
+        Train only on sequences that a trained model reads by retrieval: those whose loss rises most when the
+        heads that attend to copies are switched off. ppi-mini, or the folder of an ESM-2.
+    select_share
+        With select: fraction of the training sequences to keep, those whose loss rises most.
 
     Raises
     ------
@@ -91,6 +96,8 @@ class PretrainSettings:
     seed: int = 0
     validation_fraction: Annotated[float, SettingGroup.DATA] = 0.005
     start_from: Annotated[str | None, SettingGroup.MODEL] = None
+    select: Annotated[str | None, SettingGroup.DATA] = None
+    select_share: Annotated[float, SettingGroup.DATA] = 0.2
 
     def __post_init__(self) -> None:
         _at_least(
@@ -105,10 +112,12 @@ class PretrainSettings:
             "tokens",
             "warmup_steps",
         )
-        _above_zero(self, "learning_rate", "clip", "minutes", "decay_fraction", "validation_fraction")
+        _above_zero(
+            self, "learning_rate", "clip", "minutes", "decay_fraction", "validation_fraction", "select_share"
+        )
         _at_least(self, 8, "context")
         _at_least(self, 0, "weight_decay", "seed")
-        _below_one(self, "decay_fraction", "validation_fraction")
+        _below_one(self, "decay_fraction", "validation_fraction", "select_share")
         if self.width % self.heads or self.width // self.heads % 2:
             raise SettingsError(
                 f"--width {self.width} is not a multiple of twice --heads {self.heads}; give one that is"

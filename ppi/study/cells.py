@@ -85,8 +85,8 @@ def make_configurations(study: StudySettings, where: str) -> list[Configuration]
     Raises
     ------
     SettingsError
-        If a configuration has an unknown key or an impossible value, two are the same, none is left, or
-        an exclusion leaves nothing out.
+        If a configuration has an unknown key or an impossible value, two are the same, none is left, an
+        exclusion leaves nothing out, or a reference is none of them.
     """
     made = [_configuration(given, study, where) for given in (*_combinations(study, where), *study.include)]
     if not made:
@@ -100,6 +100,12 @@ def make_configurations(study: StudySettings, where: str) -> list[Configuration]
                     f"{where}: {_as_text(other.given)} and {_as_text(item.given)} are the same configuration"
                 )
             seen[key] = item
+    names = [item.name for item in made]
+    for reference in study.references:
+        if reference not in names:
+            raise SettingsError(
+                f"{where}: references: there is no configuration {reference}{nearest(reference, names)}"
+            )
     return made
 
 

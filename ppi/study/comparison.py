@@ -12,8 +12,10 @@ from ppi.study.scores import SplitResults
 from ppi.study.statistics import RANK_RESAMPLES, mean_ranks, paired_tests, resampled_scores
 
 
-def pair_table(results: Sequence[SplitResults], order: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """Test all pairs of configurations on each split, by the mean prediction of their seeds on test.
+def pair_table(
+    results: Sequence[SplitResults], order: Mapping[str, Sequence[str]], references: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Test pairs of configurations on each split, by the mean prediction of their seeds on test.
 
     Parameters
     ----------
@@ -21,6 +23,8 @@ def pair_table(results: Sequence[SplitResults], order: Mapping[str, Sequence[str
         Results of each split.
     order
         Order of the configurations of each split, which is also the order in a pair.
+    references
+        Configurations of which one must be in a pair; by default all pairs are tested.
 
     Returns
     -------
@@ -33,7 +37,7 @@ def pair_table(results: Sequence[SplitResults], order: Mapping[str, Sequence[str
         test = result.test
         means = {name: result.predicted[name].mean(axis=0)[test] for name in order[result.name]}
         measured, groups = result.rows["measured"].to_numpy()[test], result.rows["group"].to_numpy()[test]
-        found = paired_tests(measured, means, groups)
+        found = paired_tests(measured, means, groups, references=references)
         found.insert(0, "split", result.name)
         tables.append(found)
     return pd.concat(tables, ignore_index=True)

@@ -15,6 +15,7 @@ from ppi.provenance import code_provenance
 from ppi.study.plan import StudyPlan
 from ppi.study.processes import Failure
 from ppi.study.scores import CHOICE
+from ppi.study.splits import DEVELOPMENT
 from ppi.study.statistics import RANK_RESAMPLES, TEST_RESAMPLES
 
 _SIGNIFICANT = 0.05
@@ -41,6 +42,12 @@ def study_page(
     lines = ["# Study", "", *_what_was_run(plan, failures), *_how_to_read()]
     for name, of_split in table.groupby("split", sort=False):
         lines += [f"## {name}", "", _choice(of_split), ""]
+        if name == DEVELOPMENT:
+            lines += [
+                "Test stands for the predicted rows of all five folds, each by a model that was trained "
+                "without its fold; validation stands for the rows that stopped their training.",
+                "",
+            ]
         lines += [*_scores(of_split), *_novelty_and_ensemble(of_split), *_capped(of_split)]
         lines += _pairs(pairs[pairs["split"] == name])
     lines += [*_ranks(plan, ranks), *_commands(plan)]

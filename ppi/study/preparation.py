@@ -16,6 +16,7 @@ from ppi.embedding.store import EmbeddingStore
 from ppi.embedding.units import encode_complexes
 from ppi.errors import PpiError
 from ppi.models.affinity import AffinityModel
+from ppi.models.config import ModelConfig
 from ppi.study.cells import Configuration
 
 
@@ -55,9 +56,15 @@ def prepare_models(
             frozen[config.backbone, config.layers, config.precision].append(item)
         else:
             with _named(item):
-                AffinityModel(config)
+                AffinityModel(_with_named_heads(config))
     for items in frozen.values():
         _fill(items, complexes, devices, store, workers)
+
+
+def _with_named_heads(config: ModelConfig) -> ModelConfig:
+    """Return a configuration that can be built: training replaces a share of heads by their names."""
+    tuning = config.tuning
+    return config if tuning.share is None else config.model_copy(update={"tuning": tuning.with_heads(["0"])})
 
 
 def _fill(

@@ -41,7 +41,7 @@ def write_study_report(plan: StudyPlan, failures: Sequence[Failure]) -> pd.DataF
     table = score_table(results, {item.name: item.given for item in plan.configurations})
     own = table[table["kind"] == "configuration"]
     order = {str(split): rows["predictor"].tolist() for split, rows in own.groupby("split")}
-    pairs, ranks = pair_table(results, order), rank_table(results)
+    pairs, ranks = pair_table(results, order, plan.settings.references), rank_table(results)
     for name, frame in (("table", table), ("pairs", pairs), ("ranks", ranks)):
         with atomic_file(plan.folder / f"{name}.csv") as temporary:
             frame.to_csv(temporary, index=False)

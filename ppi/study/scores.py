@@ -13,6 +13,7 @@ from ppi.errors import InputError
 from ppi.evaluation.strata import NOVELTY_IDENTITY, SMALLEST_STRATUM
 from ppi.metrics import METRICS, cap_labels
 from ppi.study.cell import PREDICTIONS_FILE, RESULT_FILE, read_json
+from ppi.study.cells import Cell
 from ppi.study.plan import StudyPlan
 from ppi.study.splits import PARTS, ROW_COLUMNS, SPLITS_FOLDER, read_rows, reference_rows
 
@@ -56,34 +57,67 @@ class SplitResults:
 def read_results(plan: StudyPlan) -> list[SplitResults]:
     """Read the predictions of the finished cells; a split without predictions is skipped.
 
+    Splits that are scored together, the folds of a cross-validation, give one result of their concatenated
+    rows. A configuration and seed enters it only if all of them are finished.
+
     Raises
     ------
     InputError
         If predictions belong to other complexes than those of their split.
     """
-    results = []
+    parts: dict[str, list[_CellResults]] = {}
     finished = plan.finished()
     for name, split in plan.splits.items():
         cells = [cell for cell in finished if cell.split == name]
-        if not cells:
-            continue
-        rows = reference_rows(split, plan.folder / SPLITS_FOLDER / name)
-        predicted: dict[str, list[np.ndarray]] = {}
-        seconds: dict[str, list[float]] = {}
-        for cell in cells:
-            path = plan.cell_folder(cell) / PREDICTIONS_FILE
-            found = read_rows(path)
-            if not found["id"].equals(rows["id"]):
-                raise InputError(
-                    f"{path}: other complexes than those of the split; delete the folder of this cell"
-                )
-            predicted.setdefault(cell.configuration, []).append(found["predicted"].to_numpy())
-            result = read_json(plan.cell_folder(cell) / RESULT_FILE)
-            seconds.setdefault(cell.configuration, []).append(result["training_seconds"])
-        stacked = {item: np.stack(values) for item, values in predicted.items()}
-        means = {item: float(np.mean(values)) for item, values in seconds.items()}
-        results.append(SplitResults(name, rows, stacked, means))
-    return results
+        parts.setdefault(split.scored_as, []).append(_read_split(plan, name, cells))
+    found = (_joined(name, of_name) for name, of_name in parts.items())
+    return [result for result in found if result.predicted]
+
+
+@dataclass(frozen=True)
+class _CellResults:
+    """Rows of one split; pKd and training time of its finished cells, by configuration and seed."""
+
+    rows: pd.DataFrame
+    predicted: dict[tuple[str, int], np.ndarray]
+    seconds: dict[tuple[str, int], float]
+
+
+def _read_split(plan: StudyPlan, name: str, cells: Sequence[Cell]) -> _CellResults:
+    if not cells:
+        return _CellResults(pd.DataFrame(), {}, {})
+    rows = reference_rows(plan.splits[name], plan.folder / SPLITS_FOLDER / name)
+    predicted: dict[tuple[str, int], np.ndarray] = {}
+    seconds: dict[tuple[str, int], float] = {}
+    for cell in cells:
+        path = plan.cell_folder(cell) / PREDICTIONS_FILE
+        found = read_rows(path)
+        if not found["id"].equals(rows["id"]):
+            raise InputError(
+                f"{path}: other complexes than those of the split; delete the folder of this cell"
+            )
+        key = (cell.configuration, cell.seed)
+        predicted[key] = found["predicted"].to_numpy()
+        seconds[key] = read_json(plan.cell_folder(cell) / RESULT_FILE)["training_seconds"]
+    return _CellResults(rows, predicted, seconds)
+
+
+def _joined(name: str, parts: Sequence[_CellResults]) -> SplitResults:
+    """Return the results of splits that are scored together, of the cells that all of them have."""
+    common = [key for key in parts[0].predicted if all(key in part.predicted for part in parts)]
+    predicted: dict[str, list[np.ndarray]] = {}
+    seconds: dict[str, list[float]] = {}
+    for configuration, seed in common:
+        key = (configuration, seed)
+        joined = np.concatenate([part.predicted[key] for part in parts])
+        predicted.setdefault(configuration, []).append(joined)
+        seconds.setdefault(configuration, []).extend(part.seconds[key] for part in parts)
+    return SplitResults(
+        name,
+        pd.concat([part.rows for part in parts], ignore_index=True),
+        {item: np.stack(values) for item, values in predicted.items()},
+        {item: float(np.mean(values)) for item, values in seconds.items()},
+    )
 
 
 def score_table(results: Sequence[SplitResults], given: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

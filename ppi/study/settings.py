@@ -35,7 +35,9 @@ class StudySettings(BaseModel):
     data
         Table with pKd, or ``ppb-affinity``, the data set that ships in the package.
     splits
-        Columns of the table, or CSV files, with the parts; ``fold:0`` for a fold.
+        Columns of the table, or CSV files, with the parts; ``fold:0`` for a fold. ``development`` for the
+        five folds of the development cross-validation (`ppi.study.development.cross_validate`), whose
+        predicted rows are scored together.
     seeds
         Seeds; each configuration and split is run once per seed.
     fixed
@@ -46,6 +48,8 @@ class StudySettings(BaseModel):
         Combinations that have all values of one of these are excluded.
     include
         Additional configurations.
+    references
+        Names of configurations with which all others are compared; by default all pairs are compared.
     jobs
         Cells that run at the same time.
     threads
@@ -61,6 +65,7 @@ class StudySettings(BaseModel):
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
     exclude: tuple[Annotated[Values, Field(min_length=1)], ...] = ()
     include: tuple[Annotated[Values, Field(min_length=1)], ...] = ()
+    references: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     jobs: int = Field(default=1, ge=1)
     threads: int = Field(default=1, ge=1)
 

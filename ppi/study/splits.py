@@ -23,10 +23,14 @@ from ppi.io.tables import ComplexTable
 from ppi.prediction.novelty import pair_identities
 from ppi.provenance import table_sha256
 from ppi.study.cells import slug
+from ppi.study.folds import development_rows, make_folds
 
 #: Parts that are predicted, in this order.
 PARTS = ("validation", "test")
 SPLITS_FOLDER, ROWS_FILE, _FACTS = "splits", "rows.csv", "split.json"
+#: The split that stands for the five folds of the development cross-validation.
+DEVELOPMENT = "development"
+_ASSIGNMENT_FILE = "assignment.csv"
 #: Columns of `reference_rows` that are not a baseline.
 ROW_COLUMNS = ("id", "part", "measured", "group", "identity", "pair_identity")
 
@@ -47,6 +51,8 @@ class StudySplit:
         Complexes with their part in column ``split``.
     sha256
         SHA-256 of the table.
+    scored_as
+        Name under which it is scored; splits of one name are scored together.
     """
 
     name: str
@@ -54,6 +60,7 @@ class StudySplit:
     data: str
     table: ComplexTable
     sha256: str
+    scored_as: str
 
     def counts(self) -> dict[str, int]:
         """Return the complexes of each part."""
@@ -79,16 +86,32 @@ def open_splits(data: str, splits: Sequence[str], folder: Path) -> list[StudySpl
     place = data if data == SHIPPED_DATASET else os.path.relpath(data, folder)
     found: dict[str, StudySplit] = {}
     for given in splits:
-        table = split_dataset(whole, given)
-        for part in ("train", *PARTS):
-            table.part(part).measured_pkd(f"{part} ({given})")
-        name = slug(given.removesuffix(".csv"))
-        if name in found:
-            raise SettingsError(
-                f"the splits {found[name].argument} and {given} would have the same name {name}"
-            )
-        found[name] = StudySplit(name, _argument(given, whole, folder), place, table, table_sha256(table))
+        for split in _folds(whole, place) if given == DEVELOPMENT else [_split(given, whole, place, folder)]:
+            if split.name in found:
+                raise SettingsError(
+                    f"the splits {found[split.name].argument} and {split.argument} would have the same name "
+                    f"{split.name}"
+                )
+            found[split.name] = split
     return list(found.values())
+
+
+def _split(given: str, whole: ComplexTable, data: str, folder: Path) -> StudySplit:
+    table = split_dataset(whole, given)
+    for part in ("train", *PARTS):
+        table.part(part).measured_pkd(f"{part} ({given})")
+    name = slug(given.removesuffix(".csv"))
+    return StudySplit(name, _argument(given, whole, folder), data, table, table_sha256(table), name)
+
+
+def _folds(whole: ComplexTable, data: str) -> list[StudySplit]:
+    """Return the folds of the development cross-validation, whose parts `reference_rows` writes."""
+    splits = []
+    for fold in make_folds(development_rows(whole)):
+        name = f"{DEVELOPMENT}-{fold.number}"
+        argument = f"{SPLITS_FOLDER}/{name}/{_ASSIGNMENT_FILE}"
+        splits.append(StudySplit(name, argument, data, fold.table, fold.sha256, DEVELOPMENT))
+    return splits
 
 
 def reference_rows(split: StudySplit, folder: Path) -> pd.DataFrame:
@@ -121,6 +144,7 @@ def reference_rows(split: StudySplit, folder: Path) -> pd.DataFrame:
     rows = rows.assign(**sequence_baselines(train, complexes, hits))
     with atomic_folder(folder) as temporary:
         rows.to_csv(temporary / ROWS_FILE, index=False)
+        split.table.frame()[["id", "split"]].to_csv(temporary / _ASSIGNMENT_FILE, index=False)
         write_json(temporary / _FACTS, {"sha256": split.sha256, **split.counts()})
     return read_rows(path)
 

@@ -65,6 +65,7 @@ def paired_tests(
     predictions: Mapping[str, np.ndarray],
     groups: np.ndarray,
     *,
+    references: Sequence[str] = (),
     resamples: int = TEST_RESAMPLES,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -83,6 +84,8 @@ def paired_tests(
         ``(N,)`` pKd by name.
     groups
         ``(N,)`` groups that the bootstrap draws.
+    references
+        Predictors of which one must be in a pair; by default all pairs are tested.
     resamples, seed
         Number of resamples, and seed of the draws.
 
@@ -97,6 +100,8 @@ def paired_tests(
     scores = {name: resampled_scores(measured, values, draws) for name, values in predictions.items()}
     rows = []
     for first, second in itertools.combinations(scores, 2):
+        if references and not {first, second} & set(references):
+            continue
         difference, *samples = scores[first] - scores[second]
         rows.append((first, second, difference, *_interval_and_p(np.array(samples))))
     columns = ["first", "second", "difference", "lower", "upper", "p"]

@@ -6,7 +6,7 @@ The unit of scores and targets is the standard deviation of the training labels.
 
 The losses in `RANKING` need all complexes at once; for a batch of one they are 0, because there is nothing to
 rank. The others may be computed in pieces: the loss of a batch is the mean over its pieces, weighted by the
-sum of their weights.
+sum of their weights. The loss of the mixers' attention is in `ppi.training.diversification`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss, relu
 
 from heads.base import LOG_VARIANCES
-from ppi.training.loss_names import LossMix, LossName
+from ppi.training.loss_names import LabelLoss, LossMix
 
 HUBER_DELTA = 1.0
 #: Beta of the beta-NLL: 0 is the plain likelihood, 1 gives the score the gradients of the squared error.
@@ -118,7 +118,7 @@ def margin(outputs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return _mean(relu(MARGIN - (score[stronger] - score[weaker])), weight[stronger] * weight[weaker])
 
 
-LOSSES: dict[LossName, Loss] = {
+LOSSES: dict[LabelLoss, Loss] = {
     "mse": mse,
     "huber": huber,
     "gaussian": gaussian,
@@ -126,7 +126,7 @@ LOSSES: dict[LossName, Loss] = {
     "margin": margin,
 }
 #: Losses that depend on the order of the complexes of a batch.
-RANKING: frozenset[LossName] = frozenset({"listmle", "margin"})
+RANKING: frozenset[LabelLoss] = frozenset({"listmle", "margin"})
 
 
 def total_loss(losses: LossMix, outputs: Tensor, target: Tensor, weight: Tensor) -> Tensor:

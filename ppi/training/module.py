@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import Any
 
 import lightning
 import numpy as np
@@ -19,9 +19,10 @@ from ppi.backbones.encoder import PackedEncoder
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
 from ppi.errors import TrainingError
 from ppi.metrics import spearman
-from ppi.models.tuning import parameter_groups
+from ppi.models.tuning import parameter_groups, tuned_names
 from ppi.training.data import Examples
-from ppi.training.loss_names import LossMix
+from ppi.training.diversification import diversified, row_similarities
+from ppi.training.loss_names import DIVERSIFICATION
 from ppi.training.losses import RANKING, total_loss
 from ppi.training.sampling import micro_batches
 from ppi.training.settings import Schedule, TrainSettings
@@ -73,6 +74,8 @@ class AffinityModule(lightning.LightningModule):
         self.head, self.embeddings = head, embeddings
         self.examples, self.validation = train, validation
         self.settings, self.steps, self.seed = settings, steps, seed
+        self._diversification = settings.losses.get(DIVERSIFICATION, 0.0)
+        self._diversified = diversified(head, settings.model) if self._diversification else {}
         self.backbone = embeddings.backbone if isinstance(embeddings, LiveUnits) else None
         if self.backbone is not None:
             self.backbone.train()  # This enables the dropout of adapters.
@@ -80,7 +83,7 @@ class AffinityModule(lightning.LightningModule):
         self.automatic_optimization = False
         # A checkpoint contains what is trained, not a frozen backbone.
         self.strict_loading = False
-        self._trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        self._trained = tuned_names(self)
         self._predicted: list[tuple[np.ndarray, np.ndarray]] = []
 
     def forward(self, examples: Examples, rows: list[int]) -> Tensor:
@@ -180,9 +183,16 @@ class AffinityModule(lightning.LightningModule):
         return loss
 
     def _scored(self, rows: list[int]) -> tuple[Tensor, Tensor]:
-        """Return the ``(B, O)`` outputs for some training rows, and the auxiliary loss of the mixers."""
-        outputs = self(self.examples, rows)
-        return outputs, auxiliary_loss(self.head, outputs)
+        """Return the ``(B, O)`` outputs for some training rows, and the auxiliary loss of the mixers.
+
+        The latter includes the diversification loss, which is the mean over all calls of their attentions.
+        """
+        with row_similarities(self._diversified) as similarities:
+            outputs = self(self.examples, rows)
+        auxiliary = auxiliary_loss(self.head, outputs)
+        if similarities:
+            auxiliary = auxiliary + self._diversification * torch.stack(similarities).mean()
+        return outputs, auxiliary
 
     def _share(self, piece: list[int], rows: list[int]) -> float:
         """Return the share of a piece in the loss of its batch."""
@@ -212,8 +222,7 @@ class AffinityModule(lightning.LightningModule):
             torch.tensor(values[rows], dtype=torch.float32, device=self.device)
             for values in (self.examples.target, self.examples.weight)
         )
-        losses = cast(LossMix, self.settings.losses)
-        loss = share * (total_loss(losses, outputs, target, weight) + auxiliary)
+        loss = share * (total_loss(self.settings.label_losses, outputs, target, weight) + auxiliary)
         self.manual_backward(loss)
         return float(loss.detach())
 

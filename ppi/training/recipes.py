@@ -88,17 +88,21 @@ def chosen_settings(
     recipe: str | None = None,
     config: str | os.PathLike[str] | None = None,
     flags: Mapping[str, Any] | None = None,
+    *,
+    base: str | None = DEFAULT_RECIPE,
 ) -> TrainSettings:
     """Return the settings of a recipe, a file and flags; a flag wins over the file, and that over the recipe.
 
     Parameters
     ----------
     recipe
-        Name of a recipe; by default ``default``, or none if there is a file.
+        Name of a recipe; by default `base`, or none if there is a file.
     config
         YAML file of settings.
     flags
         Settings given as flags.
+    base
+        Name of the recipe that is used if neither a recipe nor a file is given; None for none.
 
     Raises
     ------
@@ -106,8 +110,7 @@ def chosen_settings(
         If there is no such recipe, the file cannot be read, or a setting is unknown or has an invalid value.
     """
     sources: list[tuple[str, Mapping[str, Any]]] = []
-    if recipe is not None or config is None:
-        name = recipe or DEFAULT_RECIPE
+    if (name := recipe or (base if config is None else None)) is not None:
         sources.append((f"recipe {name}", recipe_content(name)))
     if config is not None:
         sources.append((str(config), read_settings(config)))

@@ -23,6 +23,7 @@ from ppi.backbones.base import Unit
 from ppi.datasets import SHIPPED_DATASET, data_labels, open_dataset, split_dataset
 from ppi.datasets.ratios import ratios_for
 from ppi.devices import choose_device, native_dtype
+from ppi.embedding.here import moved
 from ppi.embedding.run import open_embeddings
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
 from ppi.errors import InputError, SettingsError, TrainingError
@@ -32,25 +33,34 @@ from ppi.models.affinity import AffinityModel
 from ppi.models.calibration import check_groups, fit_calibration, needed_groups
 from ppi.models.config import ModelConfig
 from ppi.models.folder import TrainedModel, load_model, save_model
+from ppi.models.head_mix import measure_means
 from ppi.models.readouts.names import NETWORK
+from ppi.models.tuning import tuned_encoder
 from ppi.prediction.anchoring import anchored_quantile
 from ppi.prediction.engine import MemberPredictions, predict_members
 from ppi.prediction.novelty import pair_identities
 from ppi.provenance import code_provenance, table_sha256
 from ppi.training.card import model_card
 from ppi.training.data import AffinityData, Examples, make_examples, row_groups, row_weights
+from ppi.training.diversification import diversified
+from ppi.training.head_ranking import RANKED, Importance, rank_heads, with_best_heads
+from ppi.training.loss_names import DIVERSIFICATION
 from ppi.training.losses import RANKING
 from ppi.training.member import Hardware, Member, Strategy, restore_best, train_member
 from ppi.training.module import MONITOR, AffinityModule
 from ppi.training.readout import fit_readout, partner_pairs
 from ppi.training.recipes import recipe_settings
+from ppi.training.sampling import drawn_rows
 from ppi.training.scaling import fit_scaling
 from ppi.training.settings import TrainSettings
+from ppi.training.upcycling import Upcycling
 from ppi.training.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
 
 FolderPath = str | os.PathLike[str] | None
+#: Number of residues of the training complexes from which head-mix has its means.
+MEAN_RESIDUES = 32_768
 
 
 def train(
@@ -59,6 +69,7 @@ def train(
     output: str | os.PathLike[str],
     split: str | os.PathLike[str] | None = None,
     settings: TrainSettings | None = None,
+    upcycle: Sequence[str | os.PathLike[str]] = (),
     resume: bool = False,
     validation_identity: np.ndarray | None = None,
     device: str = "auto",
@@ -83,6 +94,9 @@ def train(
         which also excludes pKd values that are only bounds.
     settings
         Settings of the run; by default those of the recipe ``default``, the bundled model's.
+    upcycle
+        Model folders, whose members become the experts of the mixture that is trained, instead of random
+        weights; the model settings are then theirs (`ppi.training.upcycling.Upcycling`).
     resume
         Resume an unfinished run of the same settings and data from its last epoch; the result is the same as
         without the interruption.
@@ -111,6 +125,9 @@ def train(
     data_curation.errors.OutputError, data_curation.errors.MMseqsError
         If the folder cannot be written, or MMseqs2 is absent; both are checked before the training starts.
     """
+    upcycling = Upcycling.read(upcycle) if upcycle else None
+    if upcycling is not None:
+        settings = upcycling.settings(settings or TrainSettings())
     settings = settings or recipe_settings()
     target = _new_folder(output)
     hardware = Hardware(choose_device(device), devices, nodes, strategy)
@@ -132,20 +149,32 @@ def train(
     if settings.model.partner_score:
         partner_pairs(train_part, seed=settings.seed)  # This raises before the training.
     weights = row_weights(train_part)
-    config = _scaled(settings, labels, draws)
     trained: TrainedModel | None = None
+    upcycled = [] if upcycling is None else upcycling.sources
     with Workspace(target, resume=resume) as workspace:
         _new_folder(output)  # Another run may have written the folder in the meantime.
+        request = {"settings": settings.flat(), "data_sha256": table_sha256(table)}
+        settings, ranking = _with_heads(settings, train_part, workspace, hardware.device)
+        config = _scaled(settings, labels, draws)
+        if upcycling is not None:
+            config = config.model_copy(update={"standardised": upcycling.config.standardised})
         model = AffinityModel(config, seed=settings.seed, trainable=True)
+        if upcycling is not None:
+            upcycling.fill(model)
+        if DIVERSIFICATION in settings.losses:
+            diversified(model.head, config)  # This raises before the training.
         examples = make_examples(model, train_part, labels, truncate=settings.truncate)
         examples = examples._replace(weight=weights, group=groups)
+        if config.tuning.method == "head-mix":
+            _measure_means(model, examples, settings.seed, hardware.device)
         checked = make_examples(model, validation_part, measured, truncate=settings.truncate)
         workspace.begin(
             {
-                "settings": settings.flat(),
-                "data_sha256": table_sha256(table),
+                **request,
+                **ranking,
                 "backbone_identity": model.backbone.identity,
                 "processes": hardware.processes,
+                "upcycled": upcycled,
             }
         )
         task = _Task(settings, examples, checked, hardware, workspace, tensorboard)
@@ -154,16 +183,39 @@ def train(
             model = _finished(model, task)
             if model.readout is not None:
                 fit_readout(model, train_part, labels, settings, device=hardware.device, store=store)
-            elif settings.losses.keys() <= RANKING:
+            elif settings.label_losses.keys() <= RANKING:
                 predicted = _predictions(model, train_part, settings, hardware, store)
                 scale_to_labels(model, predicted.pkd, labels)
             predicted = _predictions(model, validation_part, settings, hardware, store)
-            named = data_labels(data, full_table, split)
-            trained = _save(target, model, predicted, members, table, named, settings, validation_identity)
+            recorded = {"data": data_labels(data, full_table, split), **ranking}
+            if upcycled:
+                recorded["upcycled"] = upcycled
+            trained = _save(target, model, predicted, members, table, recorded, settings, validation_identity)
             workspace.remove()
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return trained or load_model(target)
+
+
+def _with_heads(
+    settings: TrainSettings, part: ComplexTable, workspace: Workspace, device: str
+) -> tuple[TrainSettings, dict[str, Importance]]:
+    """Return the settings with the names of the attention heads to train, and the ranking to record if the
+    heads were given as a share; a run that continues has that of its beginning.
+    """
+    if settings.model.tuning.share is None:
+        return settings, {}
+    importance = workspace.recorded.get(RANKED) or rank_heads(settings, part.complexes, device)
+    return with_best_heads(settings, importance), {RANKED: importance}
+
+
+def _measure_means(model: AffinityModel, train: Examples, seed: int, device: str) -> None:
+    """Set the means of head-mix to those over training complexes that are drawn with the seed."""
+    rows = drawn_rows(train.lengths, MEAN_RESIDUES, seed)
+    units = {unit: None for row in rows for unit in train.encoded[row].units}
+    encoder = tuned_encoder(moved(model.backbone, device), model.config.tuning)
+    measure_means(encoder, list(units), native_dtype(model.config.precision))
+    encoder.cpu()
 
 
 def _new_folder(output: str | os.PathLike[str]) -> Path:
@@ -329,7 +381,7 @@ def _save(
     predicted: MemberPredictions,
     members: Sequence[Member],
     table: ComplexTable,
-    named: dict[str, str],
+    recorded: dict[str, Any],
     settings: TrainSettings,
     identity: np.ndarray | None,
 ) -> TrainedModel:
@@ -347,7 +399,7 @@ def _save(
         "name": _name(chosen),
         "settings": settings.flat(),
         "backbone_identity": model.backbone.identity,
-        "data": named,
+        **recorded,
         "data_sha256": table_sha256(table),
         "training_complexes": len(train_part),
         "validation_complexes": len(validation_part),

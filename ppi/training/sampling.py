@@ -81,6 +81,24 @@ class BalancedBatches(Sampler[list[int]]):
         return random.permutation(by_group[place < self.per_group])
 
 
+def drawn_rows(lengths: Sequence[int], residues: int, seed: int) -> list[int]:
+    """Draw rows, without repetition, until they have a number of residues or there are none left.
+
+    Parameters
+    ----------
+    lengths
+        Number of residues of each row.
+    residues
+        Number of residues; the last row drawn may exceed it.
+    seed
+        Seed of the draw.
+    """
+    order = np.random.default_rng(seed).permutation(len(lengths))
+    before = np.cumsum(np.asarray(lengths)[order]) - np.asarray(lengths)[order]
+    drawn: list[int] = order[before < residues].tolist()
+    return drawn
+
+
 def micro_batches(lengths: Sequence[int], rows: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Divide the rows of an effective batch, in order, into pieces that are computed one by one.
 

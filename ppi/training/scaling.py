@@ -19,6 +19,8 @@ _COMPLEXES = 256
 def fit_scaling(model: AffinityModel, embeddings: UnitEmbeddings, encoded: Sequence[EncodedComplex]) -> None:
     """Fit the column scaling of all heads to the embeddings of training complexes.
 
+    A scaling that comes from the members of an upcycled ensemble is kept.
+
     Parameters
     ----------
     model
@@ -30,6 +32,8 @@ def fit_scaling(model: AffinityModel, embeddings: UnitEmbeddings, encoded: Seque
     """
     rows = np.unique(np.linspace(0, len(encoded) - 1, _COMPLEXES).round().astype(int))
     scalings = [scaling for head in model.heads if (scaling := cast(Head, head).scaling) is not None]
+    if scalings[0].fitted:
+        return
     scalings[0].fit(embeddings.gather([encoded[row]]).values for row in rows)
     for scaling in scalings[1:]:
         scaling.load_state_dict(scalings[0].state_dict())

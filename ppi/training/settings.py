@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 import yaml
 from pydantic import (
@@ -23,7 +23,7 @@ from ppi.errors import SettingsError
 from ppi.models.config import ModelConfig
 from ppi.models.tuning_settings import TuningSettings
 from ppi.setting_groups import SettingGroup
-from ppi.training.loss_names import LossName
+from ppi.training.loss_names import DIVERSIFICATION, LossMix, LossName
 
 Schedule = Literal["cosine", "constant"]
 Balance = Literal["none", "auto", "pdb", "cluster"]
@@ -33,11 +33,15 @@ _TUNED_MICRO_RESIDUES = 4096
 
 
 def check_losses(losses: dict[str, float]) -> dict[str, float]:
-    """Return the losses if all names are known."""
+    """Return the losses if all names are known and one of them is a loss of the predictions."""
     known = get_args(LossName)
     for name in losses:
         if name not in known:
             raise ValueError(f"unknown loss {name!r}; there are {', '.join(known)}")
+    if losses.keys() == {DIVERSIFICATION}:
+        raise ValueError(
+            f"{DIVERSIFICATION} alone does not learn pKd; add another loss, such as --losses.mse 1"
+        )
     return losses
 
 
@@ -60,7 +64,9 @@ class TrainSettings(BaseModel):
         Shorten complexes over the backbone's limit, with a warning, instead of raising an error.
     losses
         Loss to minimise: a weighted sum of mse, huber, gaussian (which also predicts the noise), listmle and
-        margin (which rank), such as --losses.mse 1 --losses.listmle 0.5.
+        margin (which rank), such as --losses.mse 1 --losses.listmle 0.5. With a mixer whose attention forms
+        weights, diversification may be added: the mean cosine similarity, 0 to 1, between the attention of
+        different residues.
     seed
         Seed of the first member.
     balance
@@ -136,6 +142,12 @@ class TrainSettings(BaseModel):
         frozen = self.model.tuning.frozen
         largest = self.batch_residues if frozen else min(self.batch_residues, _TUNED_MICRO_RESIDUES)
         return self.micro_residues or largest
+
+    @property
+    def label_losses(self) -> LossMix:
+        """Losses of the predicted pKd, with the factor of each."""
+        found = {name: factor for name, factor in self.losses.items() if name != DIVERSIFICATION}
+        return cast(LossMix, found)
 
     def flat(self) -> dict[str, Any]:
         """Return all settings as in YAML files, with those of the model on the top level."""

@@ -82,7 +82,7 @@ class Workspace:
             If there are checkpoints of another run, or of this one and `resume` is off.
         """
         requested: dict[str, Any] = json.loads(json.dumps(request))
-        if any(self.folder.glob(f"*/{LAST}")):
+        if self._started:
             if not self.resume:
                 raise TrainingError(
                     f"{self.folder}: there is an unfinished run; continue it with --resume, or delete the "
@@ -93,6 +93,17 @@ class Workspace:
             _LOG.info("there is no unfinished run at %s; starting a new one", self.folder)
         if self._first:
             write_json(self.folder / _REQUEST, requested)
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The request of an unfinished run that has checkpoints; empty if there is none.
+
+        Raises
+        ------
+        TrainingError
+            If it is damaged.
+        """
+        return read_json(self.folder / _REQUEST, "delete the folder", TrainingError) if self._started else {}
 
     def member(self, number: int) -> Path:
         """Return the folder of a member; it is created if it does not exist."""
@@ -110,9 +121,12 @@ class Workspace:
         self._lock.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def _started(self) -> bool:
+        return any(self.folder.glob(f"*/{LAST}"))
+
     def _check(self, request: dict[str, Any]) -> None:
-        found = read_json(self.folder / _REQUEST, "delete the folder", TrainingError)
-        for name, there, here in differences(_flat(found), _flat(request)):
+        for name, there, here in differences(_flat(self.recorded), _flat(request)):
             raise TrainingError(
                 f"{self.folder}: the unfinished run has {name} {there!r}, but this one has {here!r}; use the "
                 "same settings and data, or delete the folder"

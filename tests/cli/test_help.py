@@ -23,7 +23,7 @@ VERBS = [name for names in _VERBS.values() for name in names]
 PUBLIC = {
     "adapt": {"output"},
     "evaluate": {"protocol", "recipe", "config", "work"},
-    "embed": {"list_stores", "prune"},
+    "embed": {"estimate", "list_stores", "prune"},
     "predict": {"ligand", "receptor", "output"},
     "study": set(),
     "suggest": {"output"},
@@ -133,7 +133,7 @@ def test_a_verb_takes_what_the_function_of_the_package_takes(verb: str) -> None:
     (function,) = (
         item
         for item in ast.parse(module.read_text()).body
-        if isinstance(item, ast.FunctionDef) and item.name == verb
+        if isinstance(item, ast.FunctionDef) and item.name in (verb, f"{verb}_configurations")
     )
     arguments = function.args
     flags = {

@@ -14,6 +14,7 @@ from conftest import random_complex
 
 import ppi.study.development
 import ppi.study.fold_run
+import ppi.study.run
 from data_curation.errors import OutputError
 from data_curation.splits.clustering import search
 from ppi.cli import main
@@ -22,10 +23,16 @@ from ppi.errors import InputError, TrainingError
 from ppi.evaluation.baselines import SEQUENCE_BASELINES
 from ppi.evaluation.partners import PARTNERS, draw_partners
 from ppi.io.tables import ComplexTable
+from ppi.metrics import spearman
 from ppi.models.folder import load_model
 from ppi.prediction.predictor import Predictor
+from ppi.study.cell import run_cell
 from ppi.study.development import cross_validate
 from ppi.study.folds import development_rows, make_folds
+from ppi.study.plan import plan_study
+from ppi.study.processes import Failure
+from ppi.study.run import run_study
+from ppi.study.scores import read_results
 from ppi.training.run import train
 from ppi.training.settings import TrainSettings
 
@@ -296,3 +303,47 @@ def test_options_of_the_other_protocol_are_refused(
 ) -> None:
     assert run("evaluate", *words) == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_study_scores_the_rows_of_all_folds_together(
+    path: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_cells_here(names: list[str], folder: Path, *, store: Path, **_: object) -> list[Failure]:
+        monkeypatch.chdir(folder)
+        for name in names:
+            run_cell(Path("cells", name), device="cpu", store=store)
+        return []
+
+    monkeypatch.setattr(ppi.study.run, "run_cells", run_cells_here)
+    config, output = tmp_path / "study.yaml", tmp_path / "study"
+    settings = {"mixer": "none", "pooling": "mean", "max_epochs": 2}
+    content = {"data": str(path), "splits": "development", "fixed": settings, "grid": {"head": ["hp"]}}
+    config.write_text(json.dumps({**content, "seeds": [0, 1]}))
+    table = run_study(config, output=output, device="cpu", store=tmp_path / "store")
+    assert set(table["split"]) == {"development"}
+    # The rows, the parts and so the predictions of a seed are those of the cross-validation.
+    cells = [output / "cells" / f"development-{fold}--hp--seed0" for fold in range(5)]
+    frames = [pd.read_csv(cell / "predictions.csv").query("part == 'test'") for cell in cells]
+    rows = pd.concat(frames).set_index("id")
+    expected = pd.read_csv(finished / "report" / "predictions.csv").set_index("id").loc[rows.index]
+    np.testing.assert_allclose(rows["predicted"], expected["pkd"], atol=1e-5)
+    seeds = [
+        pd.concat(
+            [
+                pd.read_csv(
+                    output / "cells" / cell.name.replace("seed0", f"seed{seed}") / "predictions.csv"
+                ).query("part == 'test'")
+                for cell in cells
+            ]
+        )
+        for seed in (0, 1)
+    ]
+    scores = [spearman(each["measured"], each["predicted"]) for each in seeds]
+    row = table.set_index("predictor").loc["hp"]
+    assert row["test_spearman_mean"] == pytest.approx(np.mean(scores))
+    # A seed that lacks a fold has no score; the others keep theirs.
+    (output / "cells" / "development-3--hp--seed1" / "result.json").unlink()
+    (only,) = read_results(plan_study(config, output))
+    assert only.predicted["hp"].shape == (1, len(only.rows))
+    assert int(only.test.sum()) == len(rows)
+    assert "of all five folds" in (output / "report.md").read_text()

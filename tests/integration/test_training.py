@@ -243,6 +243,8 @@ def test_ranked_scores_get_the_line_of_the_labels(random: np.random.Generator) -
         ("lora", "bfloat16"),
         ("last-layers", "auto"),
         ("attention-heads", "bfloat16"),
+        ("head-mix", "auto"),
+        ("head-mix", "bfloat16"),
     ],
 )
 def test_tuned_model_is_saved_and_predicts_the_same(
@@ -272,10 +274,11 @@ def test_tuned_model_is_saved_and_predicts_the_same(
     assert np.abs(first - (moved * config.label_std + config.label_mean)).max() > 1e-4
 
 
+@pytest.mark.parametrize("method", ["lora", "head-mix"])
 def test_tuned_runs_resume_too(
-    tmp_path: Path, table_path: Path, tiny_backbone: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, table_path: Path, tiny_backbone: str, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = TrainSettings(backbone=tiny_backbone, tuning={"method": "lora"}, **SMALL, max_epochs=3)
+    settings = TrainSettings(backbone=tiny_backbone, tuning={"method": method}, **SMALL, max_epochs=3)
     ppi.train(table_path, output=tmp_path / "whole", settings=settings)
     with monkeypatch.context() as patch:
         kill_at(patch, 15)
@@ -326,10 +329,17 @@ def lonely_process(tmp_path: Path) -> Iterator[DeviceMesh]:
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("method", ["full", "head-mix"])
 def test_a_model_in_pieces_computes_the_same(
-    lonely_process: DeviceMesh, tiny_backbone: str, random: np.random.Generator, checkpointing: bool
+    lonely_process: DeviceMesh,
+    tiny_backbone: str,
+    random: np.random.Generator,
+    method: str,
+    checkpointing: bool,
 ) -> None:
-    config = ModelConfig(backbone=tiny_backbone, precision="float32", head="ec", mixer="convbert")
+    config = ModelConfig(
+        backbone=tiny_backbone, precision="float32", head="ec", mixer="convbert", tuning={"method": method}
+    )
     model = AffinityModel(config).eval().requires_grad_(True)
     backbone, head = model.backbone, model.heads[0]
     assert isinstance(backbone, PackedEncoder)

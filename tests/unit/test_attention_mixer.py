@@ -65,6 +65,18 @@ def test_blocks_equal_dense_attention(gate: str, depth: int) -> None:
     torch.testing.assert_close(mixer(values, SEGMENTS), expected)
 
 
+def test_narrow_blocks_are_added_to_the_rows() -> None:
+    mixer, values = make(width=16, depth=2), rows()
+    assert mixer.narrow is not None
+    assert mixer.widen is not None
+    inside = mixer.narrow(values)
+    assert inside.shape == (SEGMENTS.rows, 16)
+    for block in mixer.blocks:
+        assert isinstance(block, AttentionBlock)
+        inside = dense_block(block, inside)
+    torch.testing.assert_close(mixer(values, SEGMENTS), values + mixer.widen(inside))
+
+
 def test_softmax_weights_are_those_of_each_segment() -> None:
     attention = SoftmaxAttention(HEADS, 6).double()
     query, key, value = (rows().unflatten(1, (HEADS, -1)).roll(shift, 0)[..., :6] for shift in range(3))
@@ -110,6 +122,8 @@ def test_dropout_works_in_training_only() -> None:
     ("options", "message"),
     [
         ({"heads": 5}, "the width 48 is not a multiple of 5 heads"),
+        ({"width": 10}, "the width 10 is not a multiple of 4 heads"),
+        ({"width": 0}, "it must be a whole number of at least 1 or none"),
         ({"depth": 0}, "depth of mixer attention is 0; it must be a whole number of at least 1"),
         ({"gate": "row"}, "gate of mixer attention is 'row'; it must be one of none, head, element"),
         ({"dropout": 1}, "it must be a number of at least 0 and below 1"),

@@ -35,7 +35,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "power": [{"window": 1}, {"window": 100}],
     "moh": [{"shared": 0, "top_k": 3}, {"shared": 3, "top_k": 1}],
     "gated": [{"gate": "element"}],
-    "recalibrated": [{"threshold": 1.1, "share": 1.0}],
+    "recalibrated": [
+        {"threshold": 1.1, "share": 1.0},
+        {"threshold": 1.1, "share": 1.0, "crossing": 0.24},
+    ],
     "block-sparse": [{"block": 8, "top_k": 3}, {"block": 16, "top_k": 2, "rectified": False}],
     "flex": [{"block": 8, "least": 2, "most": 6}, {"block": 8, "least": 1, "divergence": 0.9, "gamma": 0.5}],
     "hierarchical": [{"chunk": 8, "top_k": 3}],
@@ -321,6 +324,27 @@ def test_recalibration_leaves_training_and_flat_attention_alone() -> None:
     sunk = (query.abs(), key.abs(), value)
     assert not torch.allclose(attention(*sunk, SEGMENTS), plain(*sunk, SEGMENTS))
     torch.testing.assert_close(attention.train()(*sunk, SEGMENTS), plain(*sunk, SEGMENTS))
+
+
+def test_only_partner_centric_heads_are_recalibrated() -> None:
+    segments = Segments.from_lengths([60, 60], chains=[((0, 30), (1, 30)), ((0, 60),)])
+    query, key, _ = inputs(segments)
+    sides = torch.tensor([0.0] * 30 + [1.0] * 30 + [0.0] * 60, dtype=torch.float64)
+    signs = (2 * sides - 1).unsqueeze(1).expand(-1, WIDTH)
+    query[:, 0], key[:, 0] = 2 * signs, -2 * signs  # The first head looks at the other side.
+    query[:, 1], key[:, 1] = 2 * signs, 2 * signs  # The second one looks at its own.
+    key[[3, 63]] = key[[3, 63]] + 3 * query.sign()[[50, 110]]
+    changes = {}
+    for crossing in (None, 0.5):
+        wrapped = make("recalibrated", {"threshold": 2.0, "crossing": crossing}).double()
+        plain = make("softmax").weights(query, key, segments)
+        pairs = zip(wrapped.weights(query, key, segments), plain, strict=True)
+        changes[crossing] = torch.stack([(new - old).abs().amax((1, 2)) > 1e-6 for new, old in pairs])
+    assert changes[0.5][0].tolist() == [bool(changes[None][0, 0]), False, False, False]
+    assert not changes[0.5][1].any()  # This segment has one side.
+    assert changes[None].any(1).all()
+    with pytest.raises(ValueError, match="with a crossing needs the chains of each segment"):
+        make("recalibrated", {"crossing": 0.5})(*inputs(dtype=torch.float32), Segments.from_lengths(LENGTHS))
 
 
 def test_flex_trusts_the_means_or_the_stripes() -> None:

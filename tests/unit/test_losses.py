@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from heads.base import LOG_VARIANCES
-from ppi.training.loss_names import LossName
+from ppi.training.loss_names import LabelLoss
 from ppi.training.losses import (
     BETA,
     LOSSES,
@@ -40,7 +40,7 @@ def case(complexes: int = len(TARGET)) -> tuple[Tensor, Tensor, Tensor]:
     return outputs.requires_grad_(), TARGET[:complexes], weight
 
 
-def gradient(name: LossName, outputs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def gradient(name: LabelLoss, outputs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     (found,) = torch.autograd.grad(LOSSES[name](outputs, target, weight), outputs)
     return found
 
@@ -55,7 +55,7 @@ def order_loss(score: list[float], order: tuple[int, ...], weight: list[float]) 
 
 
 def test_the_registry_has_every_name() -> None:
-    assert tuple(LOSSES) == get_args(LossName)
+    assert tuple(LOSSES) == get_args(LabelLoss)
     assert frozenset({"listmle", "margin"}) == RANKING
 
 
@@ -163,14 +163,14 @@ def test_margin_is_zero_where_pairs_are_far_enough_apart() -> None:
 
 
 @EVERY_LOSS
-def test_gradients_are_those_of_finite_differences(name: LossName) -> None:
+def test_gradients_are_those_of_finite_differences(name: LabelLoss) -> None:
     outputs, target, weight = case()
     options = {"beta": 0.0} if name == "gaussian" else {}  # its factor has no gradient on purpose
     assert gradcheck(lambda given: LOSSES[name](given, target, weight, **options), (outputs,))
 
 
 @EVERY_LOSS
-def test_order_and_scale_of_the_weights_do_not_matter(name: LossName) -> None:
+def test_order_and_scale_of_the_weights_do_not_matter(name: LabelLoss) -> None:
     outputs, target, weight = case()
     loss = LOSSES[name](outputs, target, weight)
     order = torch.randperm(len(target), generator=torch.Generator().manual_seed(1))
@@ -180,7 +180,7 @@ def test_order_and_scale_of_the_weights_do_not_matter(name: LossName) -> None:
 
 
 @pytest.mark.parametrize("name", POINTWISE)
-def test_a_weight_is_a_number_of_copies_and_pieces_add_up(name: LossName) -> None:
+def test_a_weight_is_a_number_of_copies_and_pieces_add_up(name: LabelLoss) -> None:
     outputs, target, _ = case()
     copies = torch.tensor([1, 2, 1, 3, 1, 1, 2])
     rows = torch.repeat_interleave(copies)
@@ -194,7 +194,7 @@ def test_a_weight_is_a_number_of_copies_and_pieces_add_up(name: LossName) -> Non
 
 
 @EVERY_LOSS
-def test_one_complex_and_equal_labels(name: LossName) -> None:
+def test_one_complex_and_equal_labels(name: LabelLoss) -> None:
     for complexes, label in ((1, 0.3), (4, 0.3)):
         outputs = torch.full((complexes, 2), 0.7, requires_grad=True)
         loss = LOSSES[name](outputs, torch.full((complexes,), label), torch.full((complexes,), 0.3))
@@ -211,7 +211,7 @@ def test_one_complex_and_equal_labels(name: LossName) -> None:
 
 @EVERY_LOSS
 @pytest.mark.parametrize("scale", [1e4, 1e8])
-def test_extreme_scores_are_finite(name: LossName, scale: float) -> None:
+def test_extreme_scores_are_finite(name: LabelLoss, scale: float) -> None:
     target = torch.tensor([1.0, 0.0, -1.0, 0.0, 2.0])
     outputs = scale * torch.tensor([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [1.0, -1.0], [-1.0, 0.0]])
     for given in (outputs, -outputs, outputs + scale):
@@ -229,7 +229,7 @@ def test_extreme_scores_in_the_right_order_cost_nothing() -> None:
 
 
 @EVERY_LOSS
-def test_a_loss_does_not_grow_with_the_batch(name: LossName) -> None:
+def test_a_loss_does_not_grow_with_the_batch(name: LabelLoss) -> None:
     """Ten copies of a batch: places of a list are harder to guess, but only as the logarithm."""
     outputs, target, weight = case()
     once = LOSSES[name](outputs, target, weight)
@@ -242,7 +242,7 @@ def test_a_loss_does_not_grow_with_the_batch(name: LossName) -> None:
 
 def test_total_loss_is_the_weighted_sum() -> None:
     outputs, target, weight = case()
-    factors: dict[LossName, float] = {"gaussian": 0.5, "listmle": 2.0, "margin": 3.0}
+    factors: dict[LabelLoss, float] = {"gaussian": 0.5, "listmle": 2.0, "margin": 3.0}
     expected = sum(factor * LOSSES[name](outputs, target, weight) for name, factor in factors.items())
     found = total_loss(factors, outputs, target, weight)
     assert torch.isclose(found, expected)

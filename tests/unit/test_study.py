@@ -213,6 +213,19 @@ def test_paired_tests_agree_with_resamples_written_out(random: np.random.Generat
     assert found["p_holm"].to_numpy() == pytest.approx(holm(found["p"].to_numpy()))
 
 
+def test_references_leave_only_their_pairs(random: np.random.Generator) -> None:
+    measured, groups = random.normal(size=40), np.arange(40) // 2
+    predictions = {name: measured + random.normal(size=40) for name in "abcd"}
+    found = paired_tests(measured, predictions, groups, references=["c"], resamples=99)
+    every = paired_tests(measured, predictions, groups, resamples=99)
+    chosen = every[(every["first"] == "c") | (every["second"] == "c")]
+    assert list(zip(found["first"], found["second"], strict=True)) == [("a", "c"), ("b", "c"), ("c", "d")]
+    assert found["p"].tolist() == chosen["p"].tolist()
+    assert found["p_holm"].tolist() == holm(chosen["p"].to_numpy()).tolist()
+    with pytest.raises(SettingsError, match="references: there is no configuration pd; did you mean pad"):
+        configurations(grid={"head": ["hp", "pad"]}, references=["pd"])
+
+
 def test_extremes_of_paired_tests(random: np.random.Generator) -> None:
     measured = random.normal(size=60)
     predictions = {"right": measured, "same": measured, "wrong": -measured}

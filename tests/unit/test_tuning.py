@@ -24,7 +24,7 @@ from ppi.backbones.t5 import T5Backbone
 from ppi.errors import BackboneError, SettingsError
 from ppi.models.affinity import AffinityModel
 from ppi.models.config import ModelConfig
-from ppi.models.tuning import parameter_groups, prepare_tuning
+from ppi.models.tuning import parameter_groups, prepare_tuning, tuned_names
 from ppi.models.tuning_settings import TuningSettings
 
 UNITS = [("MKTAYIAKQR",), ("ACDEFGHIKLMNPQRSTVWY", "MKX", "W"), ("GG", "PLVNQ"), ("MKTAYIAKQW",), ("C",)]
@@ -67,6 +67,7 @@ METHODS = [
     TuningSettings(method="last-layers", last_layers=2),
     TuningSettings(method="lora", rank=2),
     TuningSettings(method="attention-heads", attention_heads=("1:1", "0")),
+    TuningSettings(method="head-mix"),
 ]
 every_family = pytest.mark.parametrize("family", FAMILIES)
 every_method = pytest.mark.parametrize("tuning", METHODS, ids=lambda tuning: tuning.method)
@@ -196,6 +197,14 @@ def test_only_the_chosen_heads_change(family: Callable[[Source], PackedEncoder])
             parts = moved.unflatten(0, (-1, width))
             assert parts[:, ~chosen].sum() == 0
             assert parts[:, chosen].mean() > 0.9
+
+
+def test_a_share_of_heads_is_for_training() -> None:
+    tuning = TuningSettings(method="attention-heads", attention_heads=("auto:0.5",))
+    assert tuning.share == 0.5
+    assert tuning.with_heads(["1:0"]).share is None
+    with pytest.raises(SettingsError, match=r"is auto:0.5, but only ppi train can choose .* LAYER:HEAD"):
+        prepare_tuning(tiny_random(esm2), tuning)
 
 
 def test_heads_that_are_not_there() -> None:
@@ -350,7 +359,7 @@ def test_a_saved_model_gives_the_same(tuning: TuningSettings, tmp_path: Path) ->
     assert not torch.equal(again.backbone.embed(UNITS), before)
     assert again.backbone.identity != model.backbone.identity  # told by the digest of what was trained
     kept = {name.removeprefix("backbone.") for name in again.trained_state() if name.startswith("backbone.")}
-    assert kept == trained(backbone).keys()
+    assert kept == tuned_names(backbone) >= trained(backbone).keys()
 
 
 @pytest.mark.parametrize(
@@ -362,6 +371,14 @@ def test_a_saved_model_gives_the_same(tuning: TuningSettings, tmp_path: Path) ->
         ({"method": "lora", "last_layers": 2}, "last_layers is for the method last-layers, not for lora"),
         ({"method": "attention-heads"}, "attention_heads is empty; .* LAYER:HEAD, such as 5:0"),
         ({"method": "attention-heads", "attention_heads": ("1:2", "a")}, "attention_heads is 'a'"),
+        ({"method": "attention-heads", "attention_heads": ("auto:0",)}, "'auto:0'; .* above 0 and at most 1"),
+        ({"method": "attention-heads", "attention_heads": ("auto:1.5",)}, "share of heads to train, above 0"),
+        ({"method": "attention-heads", "attention_heads": ("auto:few",)}, "'auto:few'; .* such as auto:0.05"),
+        ({"method": "attention-heads", "attention_heads": ("auto:0.1", "1")}, "'auto:0.1'; .* or only auto:"),
+        (
+            {"method": "lora", "attention_heads": ("auto:0.1",)},
+            "attention_heads is for the method attention-",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together(settings: dict[str, object], message: str) -> None:

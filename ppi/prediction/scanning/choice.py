@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
+from typing import NamedTuple
 
 from ppi.complexes import AMINO_ACIDS, UNKNOWN, Complex
 from ppi.effects.mutations import Mutation
 from ppi.errors import InputError
+from ppi.io.tables import ComplexTable
 from ppi.prediction.scanning.labels import ChainLabels
 from ppi.prediction.scanning.notation import (
     Site,
@@ -120,3 +122,16 @@ class Choice:
                 f"{MOST_PAIRS:,} are scanned. Give fewer sites, or alanine only"
             )
         return [both for first, second in combinations(singles, 2) for both in product(first, second)]
+
+
+class AskedMutants(NamedTuple):
+    """Complexes, the labels of their chains, and the mutants of each that are scanned."""
+
+    table: ComplexTable
+    labels: Sequence[tuple[ChainLabels, ...]]
+    variants: Sequence[Sequence[Variant]]
+
+    def part(self, number: int, variants: Sequence[Variant]) -> AskedMutants:
+        """Return one complex, by its number, with some of its mutants."""
+        chosen = [row == number for row in range(len(self.table))]
+        return AskedMutants(self.table.rows(chosen), [self.labels[number]], [variants])

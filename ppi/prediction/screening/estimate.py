@@ -1,4 +1,4 @@
-"""What a screen will cost, before it starts: measured on a few of its sides on this machine."""
+"""What a screen will cost, before it starts: a model of the backbone, and a few sides that are measured."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
+from ppi.embedding.cache import RandomEmbeddings
 from ppi.engines.base import Engine, Resources
 from ppi.engines.local import LocalEngine
 from ppi.errors import InputError
 from ppi.io.sides import Side
-from ppi.io.text import format_bytes
+from ppi.io.text import format_bytes, format_duration
+from ppi.prediction.engine import units_of_complexes
 from ppi.prediction.screening.memory import available_memory
 from ppi.prediction.screening.output import row_bytes
 from ppi.prediction.screening.preparation import Parts, Prepared, SideReader, distinct_sides
+from ppi.prediction.screening.scoring import pair_of, units_of
 from ppi.prediction.screening.screener import Screener
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import BLOCK_PAIRS, Targets
@@ -62,8 +66,8 @@ class Estimate:
         """Return it in a line of words."""
         return (
             f"{self.ligands:,} ligands and {self.receptors:,} receptors in {self.pairs:,} pairs: about "
-            f"{_duration(self.seconds)}, {format_bytes(self.memory_bytes)} of memory beside the model and "
-            f"{_disk(self.disk_bytes)} of disk for at most {self.rows:,} rows"
+            f"{format_duration(self.seconds)}, {format_bytes(self.memory_bytes)} of memory beside the model "
+            f"and {_disk(self.disk_bytes)} of disk for at most {self.rows:,} rows"
             + (f", and {_disk(self.store_bytes)} for embeddings that are kept" if self.store_bytes else "")
         )
 
@@ -106,12 +110,13 @@ def estimate(
     resources: Resources,
     suffix: str,
 ) -> Estimate:
-    """Measure a few sides and their pairs, and scale up to all of them.
+    """Predict the passes of the backbone, measure the rest on a few sides and their pairs, and scale up.
 
-    The time is that of two costs: per residue, to embed, pool and search the training set, and per pair, to
-    join two sides and compare them. Each is the time that this machine takes for the probe, over its number
-    of residues or pairs. What is embedded for the probe is not embedded again. For a remote engine one
-    processor of this machine is measured, and taken as one worker.
+    The time is that of three costs: the backbone, by its arithmetic and memory traffic
+    (`ppi.embedding.cost`); per residue, to pool and to search the training set; and per pair, to join two
+    sides and compare them. The last two are the time that this machine takes for a few sides with random
+    embeddings, over their number of residues or pairs. For a remote engine one processor of this machine is
+    measured, and taken as one worker.
 
     Parameters
     ----------
@@ -123,6 +128,8 @@ def estimate(
     sides, _ = distinct_sides([*targets.ligands, *targets.receptors])
     some = [_spread(role, _SIDES) for role in (targets.ligands, targets.receptors)]
     few, numbers = distinct_sides([*some[0], *some[1]])
+    of_backbone = _backbone_seconds(parts, targets, sides, some, truncate=settings.truncate)
+    parts = replace(parts, cache=RandomEmbeddings(parts.cache))
     started = time.perf_counter()
     pooled, hits = SideReader(parts, truncate=settings.truncate)(few)
     of_residue = (time.perf_counter() - started) / _residues(few)
@@ -140,13 +147,30 @@ def estimate(
         receptors=len(targets.receptors),
         pairs=targets.pairs,
         rows=rows,
-        seconds=(of_residue * _residues(sides) + of_pair * targets.pairs) / share,
+        seconds=(of_backbone + of_residue * _residues(sides) + of_pair * targets.pairs) / share,
         memory_bytes=len(sides) * of_sides
         + sum(side.residues + _SIDE_BYTES for side in sides)
         + max(BLOCK_PAIRS, largest) * _PAIR_BYTES,
         disk_bytes=2 * size * rows,
         store_bytes=parts.cache.disk_bytes(_residues(sides)),
     )
+
+
+def _backbone_seconds(
+    parts: Parts,
+    targets: Targets,
+    sides: Sequence[Side],
+    some: Sequence[Sequence[Side]],
+    *,
+    truncate: bool,
+) -> float:
+    """Return the predicted seconds of the backbone for all sides, or pairs, that are not embedded yet."""
+    model = parts.model
+    if model.encoding_unit != "complex":
+        return parts.cache.seconds(units_of(model, sides, truncate=truncate))
+    pairs = [pair_of(ligand, receptor) for ligand, receptor in product(*some)]
+    units = units_of_complexes(model, pairs, truncate=truncate)
+    return parts.cache.seconds(units) / len(pairs) * targets.pairs
 
 
 def _pair_cost(
@@ -173,8 +197,8 @@ def _pair_cost(
     several = replace(prepared, ligands=numbers[0], receptors=numbers[1])
     screener = Screener(parts, targets, several, everything, engine, resources, anchor=False)
     block = tuple(range(len(targets.targets)))
-    # At first what is made once, such as compiled trees; they are compiled for many pairs alone.
-    next(screener.tables([block[:1] if prepared.pooled is None else block], lambda _: None))
+    # At first what is made once, such as compiled trees, or units of pairs that the backbone reads together.
+    next(screener.tables([block], lambda _: None))
     started = time.perf_counter()
     (frame,) = screener.tables([block], lambda _: None)
     size = row_bytes(frame, suffix)
@@ -194,10 +218,3 @@ def _residues(sides: Sequence[Side]) -> int:
 
 def _disk(count: float) -> str:
     return f"{count / 1e12:,.1f} TB" if count >= 1e12 else format_bytes(count)
-
-
-def _duration(seconds: float) -> str:
-    for name, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {name}"
-    return "1 second" if seconds < 1.5 else f"{seconds:.0f} seconds"

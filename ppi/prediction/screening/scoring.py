@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from heads.ragged import LIGAND
+from ppi.backbones.base import Unit
 from ppi.complexes import Complex
 from ppi.embedding.cache import EmbeddingCache
 from ppi.embedding.units import EncodedComplex, encode_complexes
@@ -165,6 +166,12 @@ def check_lengths(model: AffinityModel, sides: Sequence[Side], *, truncate: bool
         If a side is over the limit and `truncate` is off.
     """
     _encoded(model, sides, truncate)
+
+
+def units_of(model: AffinityModel, sides: Sequence[Side], *, truncate: bool) -> list[Unit]:
+    """Return the distinct units of sides, for a model whose backbone does not read both sides together."""
+    encoded, _ = _encoded(model, sides, truncate)
+    return list(dict.fromkeys(unit for item in encoded for unit in _ligand_of(item).units))
 
 
 def _encoded(

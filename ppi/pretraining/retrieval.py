@@ -1,0 +1,105 @@
+"""Attention heads of a protein language model that retrieve: that look from a residue at its copy.
+
+In "AttentionInfluence" (2025) a head of a causal model of text retrieves if it attends to an earlier
+occurrence of a key. Proteins have no keys, and a masked language model looks both ways, so the measure here
+is the attention from each residue of a repeated segment to the same residue of the other copy, on any side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from heads.kernels.dense import AttentionBias
+from ppi.backbones.esm2 import Esm2Backbone
+from ppi.backbones.packing import Pack
+from ppi.complexes import AMINO_ACIDS
+from ppi.explain.attention.packs import ObservingPack
+
+#: Made-up sequences, residues of the repeated segment, and of each random part before, between and after.
+_SEQUENCES, _SEGMENT, _BETWEEN = 32, 40, 30
+#: Fraction of the heads that are switched off, at least one.
+HEAD_SHARE = 0.05
+
+#: Layer, from 1, and number in the layer, from 0.
+Head = tuple[int, int]
+
+
+@torch.inference_mode()
+def copy_attention(encoder: Esm2Backbone, *, seed: int) -> np.ndarray:
+    """Return the ``(layers, heads)`` mean attention weights from residues to their copies.
+
+    The sequences are random, with each amino acid as likely as any other, so that nothing but the copy tells
+    one occurrence of an amino acid from another. Equal attention to all 172 tokens gives 0.006.
+
+    Parameters
+    ----------
+    encoder
+        ESM-2.
+    seed
+        Seed of the sequences.
+    """
+    random = np.random.default_rng(seed)
+    device = next(encoder.parameters()).device
+    found = np.zeros((len(encoder.blocks), encoder.attention_heads))
+    for _ in range(_SEQUENCES):
+        text, first, second = _with_copy(random)
+        tokens = encoder.vocabulary.encode([(text,)])
+        places = np.flatnonzero(tokens.residue)
+        one, other = torch.from_numpy(places[first]), torch.from_numpy(places[second])
+        pack = ObservingPack(len(tokens.ids), device)
+        states = encoder.states(torch.from_numpy(tokens.ids).to(device), pack)
+        next(states)
+        for layer, _state in enumerate(states):
+            weights = pack.take()[0].cpu()
+            both = weights[:, one, other] + weights[:, other, one]
+            found[layer] += both.mean(dim=1).numpy() / 2
+    return found / _SEQUENCES
+
+
+def most_retrieving(scores: np.ndarray) -> list[Head]:
+    """Return the heads with the highest scores, the best first: `HEAD_SHARE` of all, at least one."""
+    count = max(1, round(HEAD_SHARE * scores.size))
+    best = np.argsort(-scores, axis=None, kind="stable")[:count]
+    layers, heads = np.unravel_index(best, scores.shape)
+    return [(int(layer) + 1, int(head)) for layer, head in zip(layers, heads, strict=True)]
+
+
+def _with_copy(random: np.random.Generator) -> tuple[str, np.ndarray, np.ndarray]:
+    """Return a sequence with a repeated segment, and the indices of the residues of both copies."""
+    segment, *others = (
+        "".join(random.choice(list(AMINO_ACIDS), size=size)) for size in (_SEGMENT, *[_BETWEEN] * 3)
+    )
+    first = _BETWEEN + np.arange(_SEGMENT)
+    return segment.join(others), first, first + _SEGMENT + _BETWEEN
+
+
+class PackWithoutHeads(Pack):
+    """Sequences in which the outputs of some heads are zero, in one forward pass.
+
+    Parameters
+    ----------
+    lengths, device
+        See `ppi.backbones.packing.Pack`.
+    off
+        The heads.
+    """
+
+    def __init__(self, lengths: Sequence[int], device: torch.device | str, *, off: Sequence[Head]) -> None:
+        super().__init__(lengths, device)
+        self._off, self._calls = tuple(off), 0
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, *, scale: float, bias: AttentionBias | None = None
+    ) -> Tensor:
+        attended = super().attend(query, key, value, scale=scale, bias=bias)
+        self._calls += 1
+        heads = [head for layer, head in self._off if layer == self._calls]
+        if not heads:
+            return attended
+        outputs = attended.unflatten(1, (query.shape[1], -1)).clone()
+        outputs[:, heads] = 0
+        return outputs.flatten(1)
