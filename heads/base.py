@@ -13,6 +13,7 @@ from heads.mixers.identity import IdentityMixer
 from heads.names import EncodingUnit
 from heads.poolings.base import MakePooling, Pooling, PoolingWithLength
 from heads.ragged import LIGAND, RaggedBatch
+from heads.scaling import ColumnScaling
 
 #: Range of the log-variance that a head predicts; values outside are clamped.
 LOG_VARIANCES = (-8.0, 8.0)
@@ -38,6 +39,8 @@ class Head(nn.Module, ABC):
         nothing.
     heteroscedastic
         Predict the logarithm of the variance as a second output.
+    standardised
+        Scale the columns of the embeddings before the mixer; see `heads.scaling.ColumnScaling`.
 
     Attributes
     ----------
@@ -65,6 +68,7 @@ class Head(nn.Module, ABC):
         mixer_per_side: bool = False,
         symmetric: bool = False,
         heteroscedastic: bool = False,
+        standardised: bool = False,
     ) -> None:
         super().__init__()
         self.symmetric = symmetric
@@ -73,6 +77,7 @@ class Head(nn.Module, ABC):
         self._make_pooling, self._lengths = make_pooling, lengths
         self.mixer = make_mixer(dim)
         self.receptor_mixer = make_mixer(dim) if mixer_per_side else None
+        self.scaling = ColumnScaling(dim) if standardised else None
 
     @property
     def swap_invariant(self) -> bool:
@@ -118,6 +123,8 @@ class Head(nn.Module, ABC):
 
     def mixed(self, batch: RaggedBatch) -> RaggedBatch:
         """Return the batch with mixed residue embeddings."""
+        if self.scaling is not None:
+            batch = batch.with_values(self.scaling(batch.values))
         if self.receptor_mixer is None:
             return batch.with_values(self.mixer(batch.values, batch.units))
         places, mixed = list[Tensor](), list[Tensor]()

@@ -55,6 +55,9 @@ class ModelConfig(BaseModel):
         Options of the read-out, such as --readout-options.trees 500.
     heteroscedastic
         Whether the heads also predict the variance of the measurement.
+    standardised
+        Whether the heads scale the columns of the embeddings. Training does so where the head's network reads
+        other layers than the last, whose columns differ much in scale.
     tuning
         Which parameters of the backbone are trained together with the head, such as --tuning.method lora.
     partner_score
@@ -83,6 +86,7 @@ class ModelConfig(BaseModel):
     readout: ReadOutName = NETWORK
     readout_options: ComponentOptions = Field(default_factory=dict)
     heteroscedastic: Annotated[bool, SettingGroup.FOUND] = False
+    standardised: Annotated[bool, SettingGroup.FOUND] = False
     tuning: Annotated[TuningSettings, SettingGroup.TUNING] = TuningSettings()
     partner_score: bool = False
     members: int = Field(default=1, ge=1, le=1000)
@@ -161,6 +165,7 @@ class ModelConfig(BaseModel):
                 mixer_options=self.mixer_options,
                 pooling_options=pooling_options,
                 heteroscedastic=self.heteroscedastic,
+                standardised=self.standardised,
                 **self.head_options,
             )
         except (ValueError, TypeError) as error:

@@ -38,7 +38,7 @@ class PartKind(NamedTuple):
 
 
 PART_KINDS = {
-    "heads": PartKind(HEADS, 3, "--head", "--head-options", no_options=("heteroscedastic",)),
+    "heads": PartKind(HEADS, 3, "--head", "--head-options", no_options=("heteroscedastic", "standardised")),
     "mixers": PartKind(MIXERS, 1, "--mixer", "--mixer-options"),
     "attentions": PartKind(
         ATTENTIONS, 2, "--mixer attention --mixer-options.attention", "--mixer-options.attention-options"

@@ -30,6 +30,8 @@ from ppi.training.sharding import full_tensor, shard
 
 MONITOR = "validation_spearman"
 GRADIENT_CLIP = 1.0
+#: A layer with more inputs than this has a lower learning rate; see `head_groups`.
+REFERENCE_INPUTS = 128
 #: In bfloat16, batches are padded to a multiple of this to have few shapes, like lengths in
 #: `heads.kernels.dense`.
 FILLED_ROWS = 512
@@ -134,7 +136,7 @@ class AffinityModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> dict[str, object]:
         settings = self.settings
-        groups = [{"params": list(self.head.parameters()), "lr": settings.learning_rate}]
+        groups = head_groups(self.head, settings.learning_rate)
         if self.backbone is not None:
             groups += parameter_groups(self.backbone, settings.model.tuning, settings.weight_decay)
         optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -233,6 +235,26 @@ class AffinityModule(lightning.LightningModule):
         gathered: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(gathered, own)
         return gathered
+
+
+def head_groups(head: Head, learning_rate: float) -> list[dict[str, Any]]:
+    """Return the parameters of a head in groups of one learning rate.
+
+    A step of Adam changes the output of a layer in proportion to its inputs. Where the head reads several
+    layers of a language model, its own layers have thousands of inputs, so their rate is multiplied by
+    `REFERENCE_INPUTS` over the inputs (Yang et al. 2022, "Tensor Programs V"). All other heads keep one rate.
+    """
+    if head.scaling is None:
+        return [{"params": list(head.parameters()), "lr": learning_rate}]
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for parameter in head.parameters():
+        inputs = parameter.shape[1] if parameter.dim() == 2 else 1
+        rate = learning_rate * min(1.0, REFERENCE_INPUTS / inputs)
+        groups.setdefault(rate, []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate}
+        for rate, parameters in sorted(groups.items(), key=lambda item: -item[0])
+    ]
 
 
 def head_outputs(head: Head, batch: RaggedBatch, *, low: bool) -> Tensor:

@@ -51,6 +51,7 @@ from ppi.training.module import MONITOR, AffinityModule
 from ppi.training.readout import fit_readout, partner_pairs
 from ppi.training.recipes import recipe_settings
 from ppi.training.sampling import drawn_rows
+from ppi.training.scaling import fit_scaling
 from ppi.training.settings import TrainSettings
 from ppi.training.upcycling import Upcycling
 from ppi.training.workspace import Workspace
@@ -155,6 +156,8 @@ def train(
         request = {"settings": settings.flat(), "data_sha256": table_sha256(table)}
         settings, ranking = _with_heads(settings, train_part, workspace, hardware.device)
         config = _scaled(settings, labels, draws)
+        if upcycling is not None:
+            config = config.model_copy(update={"standardised": upcycling.config.standardised})
         model = AffinityModel(config, seed=settings.seed, trainable=True)
         if upcycling is not None:
             upcycling.fill(model)
@@ -276,8 +279,14 @@ def _label_scale(labels: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
 def _scaled(settings: TrainSettings, labels: np.ndarray, draws: np.ndarray) -> ModelConfig:
     """Return the configuration of the model with the values that training determines."""
     mean, std = _label_scale(labels, draws)
-    found = {"heteroscedastic": "gaussian" in settings.losses, "label_mean": mean, "label_std": std}
-    return settings.model.model_copy(update=found)
+    model = settings.model
+    found = {
+        "heteroscedastic": "gaussian" in settings.losses,
+        "standardised": model.readout == NETWORK and set(model.layers) != {-1},
+        "label_mean": mean,
+        "label_std": std,
+    }
+    return model.model_copy(update=found)
 
 
 class _Task(NamedTuple):
@@ -318,6 +327,8 @@ def _train_members(model: AffinityModel, task: _Task, store: FolderPath) -> list
     units = [unit for part in (task.train, task.validation) for item in part.encoded for unit in item.units]
     members = []
     with _embeddings(model, units, task, store) as embeddings:
+        if model.config.standardised:
+            fit_scaling(model, embeddings, task.train.encoded)
         for number in range(model.config.heads):
             member = task.train_member(model, embeddings, number)
             members.append(member)
