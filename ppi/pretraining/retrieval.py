@@ -1,8 +1,8 @@
 """Attention heads of a protein language model that retrieve: that look from a residue at its copy.
 
-In "AttentionInfluence" (2025) a head of a causal model of text retrieves if it attends to an earlier
-occurrence of a key. Proteins have no keys, and a masked language model looks both ways, so the measure here
-is the attention from each residue of a repeated segment to the same residue of the other copy, on any side.
+"AttentionInfluence" (2025) switches off the retrieval heads of a causal model of text, which attend to what
+occurred before. A masked language model of proteins looks both ways, so the measure here is the attention
+from each residue of a repeated segment to the same residue of the other copy, earlier or later.
 """
 
 from __future__ import annotations

@@ -260,7 +260,11 @@ def test_heads_refuse_a_complex_without_a_side() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("hp", {"mixer": "transformer"}, "no mixer 'transformer'; choose one of convbert, attention, none"),
+        (
+            "hp",
+            {"mixer": "transformer"},
+            "no mixer 'transformer'; choose one of convbert, attention, mixture, none",
+        ),
         ("hp", {"pooling": "sum"}, "no pooling 'sum'; choose one of attention, mean"),
         ("ec", {"network": True}, "head ec has no option 'network'; its options: heteroscedastic, late,"),
         ("hp", {"lengths": "maybe"}, "lengths of head hp is 'maybe'; it must be true or false"),
