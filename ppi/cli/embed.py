@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from heads.names import EncodingUnit
-from ppi.cli.groups import COMPLETED, DATA, HARDWARE, MODEL, OUTPUT, STORES
+from ppi.cli.groups import COMPLETED, DATA, HARDWARE, MODEL, OUTPUT, SEVERAL, STORES
 from ppi.cli.names import BackboneName
 from ppi.devices import Precision
 from ppi.embedding import Pool
@@ -24,7 +24,7 @@ def embed(
     pool: Annotated[Pool, OUTPUT] = "none",
     backbone: Annotated[BackboneName, MODEL, COMPLETED] = "esm2-650m",
     unit: Annotated[EncodingUnit, MODEL] = "chain",
-    layers: Annotated[tuple[int, ...], MODEL] = (-1,),
+    layers: Annotated[tuple[int, ...], MODEL, SEVERAL] = (-1,),
     precision: Annotated[Precision, HARDWARE] = "auto",
     device: Annotated[str, HARDWARE] = "auto",
     token_budget: Annotated[int | None, HARDWARE] = None,

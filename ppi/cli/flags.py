@@ -10,7 +10,7 @@ import yaml
 from cyclopts import Parameter, Token
 from pydantic import BaseModel
 
-from ppi.cli.groups import CAN_BE_OFF, COMPLETED, in_group
+from ppi.cli.groups import CAN_BE_OFF, COMPLETED, SEVERAL, in_group
 from ppi.cli.names import NAMES_OF_SETTINGS
 from ppi.cli.values import shown
 from ppi.setting_groups import SettingGroup
@@ -75,6 +75,8 @@ def _flag(setting: _Setting, default: SettingGroup, values: Mapping[str, Any]) -
     parameter = Parameter.combine(in_group(chosen.value), Parameter(show_default=shown(value) or False))
     if annotation == dict[str, Any]:
         return Annotated[annotation, parameter, Parameter(converter=_options)]
+    if annotation == tuple[int, ...]:
+        return Annotated[annotation, SEVERAL, parameter]
     if annotation is str and setting.name in NAMES_OF_SETTINGS:
         return Annotated[NAMES_OF_SETTINGS[setting.name], COMPLETED, parameter]
     if annotation is bool and value:

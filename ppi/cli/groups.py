@@ -44,5 +44,7 @@ FURTHER = _GROUPS["Further commands"]
 
 #: A flag that is on by default has a second form that turns it off.
 CAN_BE_OFF = Parameter(negative_bool="no-")
+#: Several values after one flag, as in `--layers 3 -1`.
+SEVERAL = Parameter(consume_multiple=True)
 #: The shell completes names that the help does not list, because other names are accepted, too.
 COMPLETED = Parameter(show_choices=False)

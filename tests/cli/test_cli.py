@@ -440,7 +440,7 @@ def test_embed_list_and_prune(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ("side", "2 unit(s), 0 of"),
         ("complex", "1 unit(s), 1 of"),
     ):
-        words = ("--backbone", "random-esm2-8m-seed3", "--unit", unit, "--layers", 3, "--layers", -1)
+        words = ("--backbone", "random-esm2-8m-seed3", "--unit", unit, "--layers", 3, -1)
         assert run("embed", complexes, *words, *place) == 0
         assert message in capsys.readouterr().err
     assert run("embed", "--list", *place) == 0
