@@ -125,6 +125,12 @@ def _is_clean(text: str) -> bool:
     return _CLEAN.fullmatch(text) is not None and not set(text) <= _NUCLEOTIDES
 
 
+def looks_like_nucleotides(letters: str) -> bool:
+    """Return whether a chain has only letters of nucleotides, at least three kinds of them."""
+    kinds = set(letters)
+    return kinds <= _NUCLEOTIDES and len(letters) >= _LEAST_LENGTH and len(kinds) >= _LEAST_KINDS
+
+
 def clean_chain(text: str, where: str, notes: list[str]) -> str:
     """Return the residues of a chain in the form of a `Complex`; changes are added to `notes`.
 
@@ -136,8 +142,7 @@ def clean_chain(text: str, where: str, notes: list[str]) -> str:
     if isinstance(text, str) and _is_clean(text):
         return text
     letters = check_chain(text, where)
-    kinds = set(letters)
-    if kinds <= _NUCLEOTIDES and len(letters) >= _LEAST_LENGTH and len(kinds) >= _LEAST_KINDS:
+    if looks_like_nucleotides(letters):
         warnings.warn(
             f"{where} has only the letters A, C, G, T or U; if it is a nucleotide sequence, give the protein",
             PpiWarning,

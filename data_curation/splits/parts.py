@@ -57,7 +57,8 @@ def assigned_parts(table: pd.DataFrame, split: str) -> dict[str, str]:
     unknown = sorted(parts.keys() - set(table["id"].astype(str)))
     if unknown:
         raise AssignmentError(
-            f"{name}: {len(unknown)} id(s) are not in the table, the first is {unknown[0]!r}"
+            f"{name}: {len(unknown)} id(s) are not in the table, the first is {unknown[0]!r}; "
+            "split the table again, or remove them from the split"
         )
     return parts
 

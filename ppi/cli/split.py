@@ -72,8 +72,21 @@ def split(
     )
     print(counts.to_string())
     print(f"written to {output}, sha256 {sha256_of(output)}")
+    _warn_of_missing_pkd(table)
     if protocol in ("strict", "cold-target"):
         _warn_of_few_groups(table, output)
+
+
+def _warn_of_missing_pkd(table: ComplexTable) -> None:
+    """Warn of rows that `ppi train` would reject, if other rows have a pKd."""
+    without = [item.id for item in table.complexes if item.pkd is None]
+    if 0 < len(without) < len(table):
+        warnings.warn(
+            f"{len(without)} of {len(table)} complexes have no pKd, the first is {without[0]!r}; `ppi train` "
+            "needs one for each, so remove these rows and split again",
+            PpiWarning,
+            stacklevel=2,
+        )
 
 
 def _warn_of_few_groups(table: ComplexTable, output: Path) -> None:

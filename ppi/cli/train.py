@@ -125,8 +125,10 @@ def train(
     )
     if rank_zero_only.rank:
         return
-    scores = trained.manifest["validation"]
+    scores, count = trained.manifest["validation"], trained.manifest["validation_complexes"]
     print(
-        f"model written to {output}: validation Spearman {scores['spearman']:.3f}, RMSE {scores['rmse']:.2f}",
+        f"model written to {output}: validation Spearman {scores['spearman']:.3f}, RMSE {scores['rmse']:.2f} "
+        f"over {count} complexes; `ppi evaluate {output} --data TABLE` shows the scores on the test part "
+        "beside those of baselines",
         file=sys.stderr,
     )

@@ -93,7 +93,7 @@ class ComplexTable:
         if without:
             raise InputError(
                 f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}; give a "
-                "number in the column pkd or kd_molar"
+                "number in the column of pKd or Kd, or remove these rows and split the table again"
             )
         return np.array([item.pkd for item in self.complexes], dtype=np.float64)
 

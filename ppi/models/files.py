@@ -66,10 +66,9 @@ def hub_folder(name: str, **options: Any) -> Path:
     try:
         return Path(snapshot_download(found["name"], **options))
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(
             f"{name}: there is no such folder here, and no model of this name could be fetched from the "
-            f"Hugging Face hub: {reason}"
+            f"Hugging Face hub ({type(error).__name__}); check the name and the network"
         ) from error
 
 

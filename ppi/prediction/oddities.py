@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from itertools import pairwise
 
-from ppi.complexes import UNKNOWN, Complex
+from ppi.complexes import UNKNOWN, Complex, looks_like_nucleotides
 
 #: Chains this short say little by their composition.
 _LEAST_LENGTH = 20
@@ -44,6 +44,8 @@ def _oddities_of_chain(chain: str) -> list[str]:
     found = []
     if unknown > _MOST_UNKNOWN:
         found.append(f"is {UNKNOWN} in {unknown:.0%} of its residues")
+    if looks_like_nucleotides(chain):
+        return ["has only the letters A, C, G and T, as a nucleotide sequence has"]
     if len(chain) >= _LEAST_LENGTH:
         residue, run = _longest_run(chain)
         if run > _LONG_RUN:

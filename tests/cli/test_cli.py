@@ -385,6 +385,12 @@ def test_split_of_a_small_table_says_which_ratios_training_takes(
     assert run("split", table, "--ratios", *ratios[0].groups(), "--output", split) == 0
     assert run(*train) == 0
     assert "warning" not in capsys.readouterr().err
+    # A row without a measurement is named before the training, which refuses it.
+    frame = pd.read_csv(table)
+    frame.loc[7, "pkd"] = None
+    frame.to_csv(table, index=False)
+    assert run("split", table, "--ratios", *ratios[0].groups(), "--output", split) == 0
+    assert "1 of 60 complexes have no pKd, the first is 'c7'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".parquet"])

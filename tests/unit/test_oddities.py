@@ -26,6 +26,7 @@ BARNASE = (
             "G" * 87,
             ["receptor has 87 G in a row", "receptor has few kinds of residues, unlike natural proteins"],
         ),
+        ("ACGT" * 15, ["receptor has only the letters A, C, G and T, as a nucleotide sequence has"]),
         ("GS" * 30, ["receptor has few kinds of residues, unlike natural proteins"]),
     ],
 )
