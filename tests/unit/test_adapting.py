@@ -422,3 +422,5 @@ def test_mutants_of_a_wild_type_and_repeated_ids() -> None:
         read_variants(pd.DataFrame({"mutant": ["WT", "K3A"]}), table_of([wild]))
     with pytest.raises(InputError, match="no wild type is given"):
         read_variants(table, None)
+    with pytest.raises(InputError, match="it has the columns variant, score; .* or by a column mutant"):
+        read_variants(table.rename(columns={"mutant": "variant"}), table_of([wild]))

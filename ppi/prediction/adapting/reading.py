@@ -45,7 +45,13 @@ def read_variants(source: Inputs, wild: ComplexTable | None) -> ComplexTable:
     frame, name = _frame_of(source)
     if frame is None:
         return read_inputs(source)
-    if "mutant" in frame and not {"ligand", "receptor"} <= set(frame):
+    if not {"ligand", "receptor"} <= set(frame):
+        if "mutant" not in frame:
+            raise InputError(
+                f"{name}: it has the columns {', '.join(map(str, frame))}; variants are named by columns "
+                "ligand and receptor with their chains, or by a column mutant, such as ligand:1:H102A, with "
+                "--wild"
+            )
         if wild is None:
             raise InputError(
                 f"{name}: it names variants in the column mutant, but no wild type is given; add --wild "
