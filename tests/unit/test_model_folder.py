@@ -183,7 +183,7 @@ def test_a_hub_that_cannot_be_reached_is_one_clear_error(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(files, "snapshot_download", offline)
-    with pytest.raises(ModelError, match="someone/binder: there is no such folder here, .*Try again online"):
+    with pytest.raises(ModelError, match="someone/binder: there is no such folder here, .*check the name and the network"):
         load_model("someone/binder")
 
 

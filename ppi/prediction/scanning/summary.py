@@ -9,7 +9,7 @@ import pandas as pd
 from ppi.prediction.scanning.scan import Scan, ScannedComplex
 
 #: Sites and mutants that a summary shows; so few mutants are all shown.
-SHOWN, FEW = 5, 20
+SHOWN, FEW = 5, 10
 
 LIMITS = (
     "ddG is dG(mutant) - dG(wild type) in kcal/mol, positive for weaker binding. Predicted from sequence "
