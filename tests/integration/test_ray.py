@@ -302,13 +302,14 @@ def test_a_cell_whose_worker_is_killed_is_started_again(table_path: Path, tmp_pa
     assert "hp" in set(table["predictor"])
 
 
+# The program waits after the first part, so that the screen is not finished when the signal comes.
 _INTERRUPTED = """
 import os, time
 from ppi.prediction.screening import run, targets
 from ppi.cli import main
 targets.BLOCK_PAIRS = 11
 write = run.write_part
-run.write_part = lambda *given: (write(*given), time.sleep(1))
+run.write_part = lambda *given: (write(*given), time.sleep(30))
 main({words!r})
 """
 
