@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import re
 import types
 from pathlib import Path
@@ -52,13 +53,14 @@ def _without_none(hint: Any) -> Any:
 
 def _descriptions(docstring: str) -> dict[str, str]:
     """Return the description of each name in the section Parameters of a NumPy docstring."""
-    section = re.split(r"\n\s*(?:Parameters|Raises)\n\s*-+\n", docstring)[1]
+    # Python 3.13 removes the indentation of a docstring itself.
+    section = re.split(r"\n(?:Parameters|Raises)\n-+\n", inspect.cleandoc(docstring))[1]
     found: dict[str, list[str]] = {}
     names: list[str] = []
     for line in filter(str.strip, section.splitlines()):
-        if not line.startswith(" " * 8):
+        if not line.startswith(" "):
             names = [name.strip() for name in line.split(",")]
-        for name in names if line.startswith(" " * 8) else []:
+        for name in names if line.startswith(" ") else []:
             found.setdefault(name, []).append(line.strip())
     return {name: " ".join(lines) for name, lines in found.items()}
 
