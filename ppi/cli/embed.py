@@ -87,7 +87,8 @@ def embed(
     prune
         Delete the store of this name and stop.
     """
-    from ppi.embedding.store import default_root, format_stores, prune_store
+    from ppi.embedding.header import default_root
+    from ppi.embedding.stores import format_stores, prune_store
 
     root = default_root() if store is None else store
     if list_stores:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from ppi.backbones.base import Backbone, Unit
+from ppi.embedding.header import HEADER_FILE, disk_dtype, store_folder
 from ppi.embedding.here import moved
 from ppi.embedding.job import EmbeddingJob
 from ppi.embedding.rates import predict_seconds
-from ppi.embedding.store import HEADER_FILE, EmbeddingStore, disk_dtype, store_folder
+from ppi.embedding.store import EmbeddingStore
 from ppi.embedding.units import unit_length
 from ppi.io.text import format_bytes, format_duration
 

@@ -18,7 +18,8 @@ from ppi.embedding.run import open_embeddings
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
 from ppi.models.affinity import AffinityModel
 from ppi.training.data import AffinityData, Examples
-from ppi.training.member import Hardware, Member, restore_best, train_member
+from ppi.training.hardware import Hardware
+from ppi.training.member import Member, restore_best, train_member
 from ppi.training.module import MONITOR, AffinityModule
 from ppi.training.scaling import fit_scaling
 from ppi.training.settings import TrainSettings

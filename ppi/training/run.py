@@ -28,11 +28,11 @@ from ppi.provenance import table_sha256
 from ppi.training.data import Examples, make_examples, row_groups, row_weights
 from ppi.training.diversification import diversified
 from ppi.training.ensemble import FolderPath, Task, finished, train_members
+from ppi.training.hardware import Hardware, Strategy
 from ppi.training.head_ranking import RANKED, Importance, rank_heads, with_best_heads
 from ppi.training.labels import label_scale, scale_to_labels
 from ppi.training.loss_names import DIVERSIFICATION
 from ppi.training.losses import RANKING
-from ppi.training.member import Hardware, Strategy
 from ppi.training.readout import fit_readout, partner_pairs
 from ppi.training.recipes import recipe_settings
 from ppi.training.sampling import drawn_rows
@@ -90,7 +90,7 @@ def train(
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     devices, nodes, strategy
         Number of processes on each machine, number of machines, and strategy of Lightning; see
-        `ppi.training.member.Hardware`.
+        `ppi.training.hardware.Hardware`.
     store
         Folder of the stores that keep a language model's embeddings; by default in the user's cache.
     tensorboard
@@ -140,15 +140,8 @@ def train(
         if model.config.tuning.method == "head-mix":
             _measure_means(model, examples, settings.seed, hardware.device)
         checked = make_examples(model, parts.validation, parts.validation_labels, truncate=settings.truncate)
-        workspace.begin(
-            {
-                **request,
-                **ranking,
-                "backbone_identity": model.backbone.identity,
-                "processes": hardware.processes,
-                "upcycled": upcycled.get("upcycled", []),
-            }
-        )
+        begun = {"backbone_identity": model.backbone.identity, "processes": hardware.processes}
+        workspace.begin(request | ranking | begun | {"upcycled": upcycled.get("upcycled", [])})
         task = Task(settings, examples, checked, hardware, workspace, store, tensorboard)
         members = train_members(model, task)
         if rank_zero_only.rank == 0:

@@ -35,8 +35,8 @@ from ppi.models.config import ModelConfig
 from ppi.models.folder import load_model
 from ppi.prediction.engine import predict_members
 from ppi.training.data import Examples
+from ppi.training.hardware import Hardware
 from ppi.training.labels import scale_to_labels
-from ppi.training.member import Hardware
 from ppi.training.module import AffinityModule, rate_factor
 from ppi.training.settings import TrainSettings
 from ppi.training.sharding import full_tensor, shard
