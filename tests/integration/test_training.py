@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 import torch
 from conftest import random_complex
-from tiny_models import tiny_random_esm2
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
 
@@ -43,14 +42,6 @@ from ppi.training.sharding import full_tensor, shard
 from ppi.training.workspace import Workspace
 
 SMALL = {"head": "hp", "mixer": "none", "batch_residues": 400}
-
-
-@pytest.fixture(scope="module")
-def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A tiny_random ESM-2."""
-    path = tmp_path_factory.mktemp("backbone") / "tiny_random_esm2"
-    tiny_random_esm2().save_pretrained(path)
-    return str(path)
 
 
 class KilledError(Exception):
