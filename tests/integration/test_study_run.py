@@ -30,9 +30,11 @@ from ppi.study.processes import Failure
 from ppi.study.run import run_study
 from studies import write_study
 
+pytestmark = pytest.mark.usefixtures("every_pair_aligned")
+
 
 @pytest.fixture(scope="module")
-def finished(table_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(every_pair_aligned: None, table_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two heads and two seeds, in the folder `out` beside its YAML.
 
     The last cell ran in a process of its own, the others here.

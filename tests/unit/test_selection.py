@@ -18,7 +18,7 @@ from ppi.backbones.packing import Pack
 from ppi.backbones.registry import build_backbone
 from ppi.errors import BackboneError, InputError, SettingsError
 from ppi.explain.attention.packs import MutedPack
-from ppi.pretraining import selection
+from ppi.pretraining import retrieval, selection
 from ppi.pretraining.corpus import TokenizedSequences, _tokenize
 from ppi.pretraining.retrieval import PackWithoutHeads, copy_attention, most_retrieving
 from ppi.pretraining.run import Pretrained, pretrain
@@ -38,6 +38,13 @@ def mini() -> Esm2Backbone:
     return encoder("ppi-mini")
 
 
+@pytest.fixture
+def few_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight sequences with a repeated segment are enough to tell the heads apart."""
+    monkeypatch.setattr(retrieval, "_SEQUENCES", 8)
+
+
+@pytest.mark.usefixtures("few_copies")
 def test_two_heads_of_ppi_mini_look_at_copies(mini: Esm2Backbone) -> None:
     scores = copy_attention(mini, seed=0)
     assert scores.shape == (6, 5)
@@ -51,6 +58,7 @@ def test_two_heads_of_ppi_mini_look_at_copies(mini: Esm2Backbone) -> None:
     np.testing.assert_array_equal(scores, copy_attention(mini, seed=0))
 
 
+@pytest.mark.usefixtures("few_copies")
 def test_heads_with_random_weights_look_at_nothing_in_particular() -> None:
     scores = copy_attention(encoder("random-esm2-8m-seed0"), seed=0)
     assert scores == pytest.approx(np.full((6, 20), 1 / 172), rel=0.3)
