@@ -198,9 +198,9 @@ def test_every_loss_learns_and_predicts_pkd(
         mixer="none",
         pooling="mean",
         losses=losses,
-        max_epochs=120,
-        patience=120,
-        learning_rate=0.01,
+        max_epochs=40,
+        patience=40,
+        learning_rate=0.03,
     )
     model = ppi.train(table_path, output=tmp_path / "m", settings=settings)
     assert model.manifest["validation"]["spearman"] > 0.7
