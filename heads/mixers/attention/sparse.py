@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from heads.kernels.dense import in_full_vectors
-from heads.kernels.dispatch import backend_for
+from heads.kernels.dispatch import triton_is_demanded
 from heads.mixers.attention.blocks import Blocks
 
 #: Largest number of elements of the keys that are gathered at once: 4 MiB in float32.
@@ -112,7 +112,7 @@ def attend_selected(query: Tensor, key: Tensor, value: Tensor, selection: Select
         ``(T, H, d)``.
     """
     blocks, heads, width = selection.blocks, *query.shape[1:]
-    if backend_for(value) == "triton" and max(blocks.size, width) <= _FUSED:
+    if triton_is_demanded(value) and max(blocks.size, width) <= _FUSED:
         # Imported here, because its kernels need Triton.
         from heads.kernels.selected_triton import attend_blocks
 
