@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import batch_of
-from tiny_models import tiny_random_esm2
 
 import ppi
 from heads.base import Head
@@ -115,15 +114,13 @@ def test_the_trained_model_in_memory_is_that_of_the_folder(
 
 
 @pytest.fixture(scope="module")
-def unfit(table_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def unfit(table_path: Path, tiny_backbone: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Models that cannot be upcycled."""
     folder = tmp_path_factory.mktemp("unfit")
-    backbone = folder / "backbone"
-    tiny_random_esm2().save_pretrained(backbone)
     others: dict[str, dict[str, Any]] = {
         "trees": {"readout": "trees", "head": "hp", "mixer": "none", "pooling": "mean"},
         "wider": {**MODEL, "mixer_options": {"kernel": 5}},
-        "tuned": {**MODEL, "backbone": str(backbone), "tuning": {"method": "last-layers"}},
+        "tuned": {**MODEL, "backbone": tiny_backbone, "tuning": {"method": "last-layers"}},
         "noise": {**MODEL, "losses": {"gaussian": 1.0}, "members": 2},
     }
     for name, settings in others.items():
