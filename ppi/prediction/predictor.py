@@ -417,7 +417,8 @@ class Predictor:
     def _nearest(self, complexes: list[Complex]) -> pd.DataFrame:
         index = self._index if self.novelty else None
         nearest = [None] * len(complexes) if index is None else index.nearest(complexes)
-        return pd.DataFrame([nearest_columns(found) for found in nearest])
+        rows = zip(complexes, nearest, strict=True)
+        return pd.DataFrame([nearest_columns(item, found) for item, found in rows])
 
     def _differences(
         self, wild: Complex, variants: Sequence[Variant], prior: float, row: pd.Series
