@@ -39,8 +39,8 @@ def warn_of_separate_chains(records: Sequence[FastaRecord], path: Path | str) ->
     if heavy is None or light is None or ":" in heavy.sequence + light.sequence:
         return
     warnings.warn(
-        f"{path}: '>{heavy.header}' (line {heavy.line}) and '>{light.header}' (line {light.line}) look like the "
-        "chains of an antibody, but each record is read as a side of its own. To make both chains one side, "
+        f"{path}: '>{heavy.header}' (line {heavy.line}) and '>{light.header}' (line {light.line}) look like "
+        "the chains of an antibody, but each record is read as a side of its own. To make them one side, "
         "write one record with the chains joined by ':' ('>antibody', then HEAVY:LIGHT)",
         PpiWarning,
         stacklevel=3,
