@@ -36,6 +36,8 @@ _TEXT = ("id", "ligand", "receptor", *CHAIN_NAME_COLUMNS.values())
 _MISSING = ("", "NA", "N/A", "#N/A", "n/a", "na", "nan", "NaN", "null", "NULL", "None", "none")
 #: pKd and Kd of one row may differ by this much, from rounding.
 _PKD_TOLERANCE = 0.02
+#: Most repeated ids that an error names, after the first.
+_NAMED = 5
 FASTA_SUFFIXES = (".fasta", ".fa", ".faa", ".fas")
 _SEPARATED, _WORKBOOK, _PARQUET = (".csv", ".tsv"), ".xlsx", ".parquet"
 TABLE_SUFFIXES = (*_SEPARATED, _WORKBOOK, _PARQUET)
@@ -404,11 +406,18 @@ def _number(row: Mapping[Any, object], name: str) -> float | None:
 
 
 def _refuse_repeated_ids(complexes: Sequence[Complex], where: str, numbers: Sequence[int]) -> None:
-    first: dict[str, int] = {}
+    kind, first, repeated = where.split()[-1], dict[str, int](), list[tuple[int, str]]()
     for number, item in zip(numbers, complexes, strict=True):
         if item.id in first:
-            raise InputError(
-                f"{where} {number}: the id {item.id!r} is already that of {where.split()[-1]} "
-                f"{first[item.id]}; give each complex an id of its own"
-            )
-        first[item.id] = number
+            repeated.append((number, item.id))
+        first.setdefault(item.id, number)
+    if not repeated:
+        return
+    number, name = repeated[0]
+    more = [f"{kind} {number} {name!r} ({kind} {first[name]})" for number, name in repeated[1:]]
+    others = ", ".join(more[:_NAMED]) + (", ..." if len(more) > _NAMED else "")
+    raise InputError(
+        f"{where} {number}: the id {name!r} is already that of {kind} {first[name]}"
+        + (f", and {len(more):,} more repeat an id: {others}" if more else "")
+        + "; give each complex an id of its own"
+    )

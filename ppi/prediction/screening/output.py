@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,7 +156,7 @@ def read_blocks(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
                 yield batch.to_pandas()
         return
     separator = _SEPARATORS[path.suffix.lower()]
-    texts = {name: str for name in _TEXT if name in columns}
+    texts: dict[Hashable, type[str]] = {name: str for name in _TEXT if name in columns}
     with pd.read_csv(
         path,
         sep=separator,
