@@ -91,4 +91,6 @@ def predict(
         sys.stdout.write(format_csv(table) or "")
         return
     write_predictions(table, output)
-    print(f"{len(table)} prediction(s) written to {output}", file=sys.stderr)
+    noted = int((table["warnings"] != "").sum()) if "warnings" in table else 0
+    notes = f"; for {noted}, see the column warnings" if noted else ""
+    print(f"{len(table)} prediction(s) written to {output}{notes}", file=sys.stderr)

@@ -47,9 +47,9 @@ def scan(
     complexes
         Files of complexes as `ppi predict` reads them; `-` for standard input. Each complex is scanned.
     sites
-        Sites to mutate: ligand (a side), ligand:1 (a chain), ligand:1:102 or ligand:1:95-102 (positions,
-        counted from 1); or H, H:100a, H:95-102 (name of a chain, numbers of the structure). The flag may be
-        given several times.
+        Sites to mutate: ligand (a side), ligand:1 (a chain), ligand:1:102, ligand:1:H102 or ligand:1:95-102
+        (positions, counted from 1); or H, H:100a, H:95-102 (name of a chain, numbers of the structure). The
+        flag may be given several times.
     alanine
         Mutate only to alanine.
     pairs
@@ -113,5 +113,7 @@ def scan(
         found = scanning.run()
     write_scan(found, output=output, html=html, png=png, dms_viz_file=dms_viz, structure=structure)
     sys.stdout.write(summary_text(found))
+    if output is None:
+        print("The table with all mutants and columns was not written; --output FILE.csv writes it.")
     for path in outputs:
         print(f"written: {path}", file=sys.stderr)

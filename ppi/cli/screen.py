@@ -108,6 +108,7 @@ def screen(
             check_output(output)
 
     from ppi.prediction.predictor import Predictor
+    from ppi.prediction.screening.summary import ranking_text
 
     with Predictor(model, device=device, store=store, novelty=novelty) as predictor:
         screening = predictor.screening(
@@ -127,4 +128,5 @@ def screen(
             sys.stdout.write(format_csv(screening.frame()) or "")
             return
         done = screening.write(output, resume=resume)
+    sys.stdout.write(ranking_text(output, per, len(screening.targets.targets)))
     print(f"{done.pairs:,} pairs screened, {done.rows:,} rows written to {done.output}", file=sys.stderr)

@@ -13,6 +13,9 @@ from ppi.errors import PpiWarning
 if TYPE_CHECKING:
     from ppi.io.tables import ComplexTable
 
+#: Most repeated pairs that a warning names.
+_NAMED = 5
+
 
 def split(
     data: Annotated[str, DATA],
@@ -73,6 +76,7 @@ def split(
     print(counts.to_string())
     print(f"written to {output}, sha256 {sha256_of(output)}")
     _warn_of_missing_pkd(table)
+    _warn_of_repeated_pairs(table)
     if protocol in ("strict", "cold-target"):
         _warn_of_few_groups(table, output)
 
@@ -84,6 +88,26 @@ def _warn_of_missing_pkd(table: ComplexTable) -> None:
         warnings.warn(
             f"{len(without)} of {len(table)} complexes have no pKd, the first is {without[0]!r}; `ppi train` "
             "needs one for each, so remove these rows and split again",
+            PpiWarning,
+            stacklevel=2,
+        )
+
+
+def _warn_of_repeated_pairs(table: ComplexTable) -> None:
+    """Warn of complexes whose two sides are those of an earlier one, in any order of sides and chains."""
+    first: dict[tuple[tuple[str, ...], ...], str] = {}
+    repeated = []
+    for item in table.complexes:
+        sides = tuple(sorted(tuple(sorted(side)) for side in (item.ligand, item.receptor)))
+        if sides in first:
+            repeated.append(f"{item.id!r} ({first[sides]!r})")
+        first.setdefault(sides, item.id)
+    if repeated:
+        more = ", ..." if len(repeated) > _NAMED else ""
+        warnings.warn(
+            f"{len(repeated):,} of {len(table):,} complexes have the same sequences as an earlier one, on "
+            f"both sides: {', '.join(repeated[:_NAMED])}{more}. Each counts in training and in scores; "
+            "if they are repeats of one measurement, keep one of them, with the mean pKd",
             PpiWarning,
             stacklevel=2,
         )

@@ -9,6 +9,7 @@ import pandas as pd
 from data_curation.html_page import html_page
 from ppi.explain.explain import Explanation
 from ppi.explain.figures import attention_png, track_png
+from ppi.prediction.scanning.labels import residue_name
 
 _TOP = 15
 LIMITS = (
@@ -63,7 +64,8 @@ def _lines(item: Explanation) -> Iterator[str]:
     yield f"  {item.faithfulness}"
     yield "  Residues with the largest attributions:"
     for row in top_residues(item).head(5).to_dict("records"):
-        yield f"    {_name(row)}: {row['attribution']:+.3f} (interface {row['interface']:.2f})"
+        name = residue_name(row, row["residue"])
+        yield f"    {name}: {row['attribution']:+.3f} (interface {row['interface']:.2f})"
 
 
 def _section(item: Explanation) -> dict[str, object]:
@@ -71,7 +73,7 @@ def _section(item: Explanation) -> dict[str, object]:
     top = top_residues(item)
     numbers = ["attribution", "attribution_error", "pooling_weight", "interface"]
     residues = top[numbers].map(lambda value: f"{value:.3f}").reset_index(drop=True)
-    residues.insert(0, "residue", [_name(row) for row in top.to_dict("records")])
+    residues.insert(0, "residue", [residue_name(row, row["residue"]) for row in top.to_dict("records")])
     return {
         "name": item.complex.id,
         "sum": sum_sentence(item),
@@ -81,9 +83,3 @@ def _section(item: Explanation) -> dict[str, object]:
         "attention": attention_png(item),
         "residues": residues,
     }
-
-
-def _name(row: dict) -> str:
-    number = row["author_number"] if isinstance(row["author_number"], str) else row["position"]
-    chain = row["chain_name"] if isinstance(row["chain_name"], str) else f"{row['side']}:{row['chain']}"
-    return f"{chain}:{row['residue']}{number}"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ppi.complexes import Complex, check_chain, split_side
 from ppi.errors import InputError
+from ppi.io.antibody_chains import warn_of_separate_chains
 from ppi.io.text import read_text
 
 ACCEPTED_FORMS = (
@@ -139,6 +140,8 @@ def read_side_pairs(ligand_path: Path, receptor_path: Path) -> list[Complex]:
         is wrong.
     """
     ligands, receptors = (list(parse_fasta(read_text(path), path)) for path in (ligand_path, receptor_path))
+    warn_of_separate_chains(ligands, ligand_path)
+    warn_of_separate_chains(receptors, receptor_path)
     pairs = max(len(ligands), len(receptors))
     if not {len(ligands), len(receptors)} <= {pairs, 1}:
         raise InputError(

@@ -35,7 +35,8 @@ COLUMNS = {
     "nearest_pkd": "what was measured for that complex",
     "anchors": "how many measured complexes, a few substitutions away at most, the prediction starts from; 0 "
     "for a prediction of the model alone",
-    "warnings": "what looks odd about the chains, and what was changed in them",
+    "warnings": "what looks odd about the chains, what was changed in them, and which gaps separate the "
+    "complex from the nearest one, where this is at least 90 % identical",
     "truncated": "whether the complex was shortened",
     "model": "name of the model",
 }

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ppi.complexes import CHAIN_SEPARATOR, clean_chain, split_side
 from ppi.errors import InputError
+from ppi.io.antibody_chains import warn_of_separate_chains
 from ppi.io.fasta import first_word, parse_fasta
 from ppi.io.frames import FASTA_SUFFIXES, file_suffix, read_frame, read_frame_from_text
 from ppi.io.text import is_standard_input, read_standard_input, read_text, with_plain_line_ends
@@ -119,13 +120,15 @@ def _from_file(path: Path, role: str) -> list[tuple[str, str, Any]]:
 
 
 def _from_fasta(text: str, source: Path | str) -> list[tuple[str, str, Any]]:
+    records = list(parse_fasta(text, source, _FORMS))
+    warn_of_separate_chains(records, source)
     return [
         (
             f"{source}, line {record.line}, record '>{record.header}'",
             first_word(record, source),
             record.sequence,
         )
-        for record in parse_fasta(text, source, _FORMS)
+        for record in records
     ]
 
 

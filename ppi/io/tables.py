@@ -21,6 +21,8 @@ from ppi.io.text import read_text, with_plain_line_ends
 
 #: Columns that say which complexes are no independent draws, the one that says most first.
 GROUP_COLUMNS = ("cluster", "pdb")
+#: Most repeated ids that an error names, after the first.
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -198,11 +200,18 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
 
 
 def _refuse_repeated_ids(complexes: Sequence[Complex], where: str, numbers: Sequence[int]) -> None:
-    first: dict[str, int] = {}
+    kind, first, repeated = where.split()[-1], dict[str, int](), list[tuple[int, str]]()
     for number, item in zip(numbers, complexes, strict=True):
         if item.id in first:
-            raise InputError(
-                f"{where} {number}: the id {item.id!r} is already that of {where.split()[-1]} "
-                f"{first[item.id]}; give each complex an id of its own"
-            )
-        first[item.id] = number
+            repeated.append((number, item.id))
+        first.setdefault(item.id, number)
+    if not repeated:
+        return
+    number, name = repeated[0]
+    more = [f"{kind} {number} {name!r} ({kind} {first[name]})" for number, name in repeated[1:]]
+    others = ", ".join(more[:_NAMED]) + (", ..." if len(more) > _NAMED else "")
+    raise InputError(
+        f"{where} {number}: the id {name!r} is already that of {kind} {first[name]}"
+        + (f", and {len(more):,} more repeat an id: {others}" if more else "")
+        + "; give each complex an id of its own"
+    )

@@ -57,15 +57,24 @@ class NearestComplex:
         identity to a chain of the second.
     pair_identity
         The best, over training complexes and both role orders, of the lower of the two sides' identities.
-    id, pkd
-        The training complex that has it, and what was measured for it; None where `pair_identity` is 0.
+    complex
+        The training complex that has it; None where `pair_identity` is 0.
     """
 
     ligand_identity: float = 0.0
     receptor_identity: float = 0.0
     pair_identity: float = 0.0
-    id: str | None = None
-    pkd: float | None = None
+    complex: Complex | None = None
+
+    @property
+    def id(self) -> str | None:
+        """Name of the training complex."""
+        return None if self.complex is None else self.complex.id
+
+    @property
+    def pkd(self) -> float | None:
+        """What was measured for the training complex."""
+        return None if self.complex is None else self.complex.pkd
 
     @property
     def novelty(self) -> Novelty:
@@ -150,13 +159,11 @@ class NoveltyIndex:
         highest = float(pairs.max())
         # Of equally near complexes, the one that is nearest over whole chains.
         best = int(np.where(pairs >= highest - EQUALLY_NEAR, totals, -1.0).max(axis=0).argmax())
-        named = self.complexes[best] if highest > 0 else None
         return NearestComplex(
             ligand_identity=float(ligand.aligned.max()),
             receptor_identity=float(receptor.aligned.max()),
             pair_identity=highest,
-            id=None if named is None else named.id,
-            pkd=None if named is None else named.pkd,
+            complex=self.complexes[best] if highest > 0 else None,
         )
 
     def _of_side(self, side: tuple[str, ...], hits: Mapping[str, _Hits]) -> Identities:
@@ -187,7 +194,7 @@ class NoveltyIndex:
         found = {self._number[chain]: (1.0, 1.0)} if chain in self._number else {}
         candidates = self._candidates(chain)
         targets = self._database.extract(candidates.tolist())
-        for hit in _alignments(chain, targets, "full"):
+        for hit in alignments(chain, targets, "full"):
             number, same = int(candidates[hit.target_index]), hit.alignment.count("M")
             target, identity = self._chains[number], hit.identity()
             if number not in found and _resemble(chain, target, hit, identity):
@@ -202,7 +209,7 @@ class NoveltyIndex:
         near = self._words.nearest(chain, _CANDIDATES)
         near = near[shorter[near] >= _PEPTIDE]
         scores = np.zeros(len(near))
-        for hit in _alignments(chain, self._database.extract(near.tolist()), "score"):
+        for hit in alignments(chain, self._database.extract(near.tolist()), "score"):
             scores[hit.target_index] = hit.score
         space = _K * len(chain) * float(self._lengths.sum())
         significant = scores >= math.log(space / _MAX_EVALUE) / _LAMBDA
@@ -217,7 +224,8 @@ def pair_identities(training: Sequence[Complex], complexes: Iterable[Complex]) -
     return np.array([found.pair_identity for found in NoveltyIndex(training).nearest(complexes)])
 
 
-def _alignments(query: str, targets: pyopal.Database, mode: Literal["score", "full"]) -> Iterable[Any]:
+def alignments(query: str, targets: pyopal.Database, mode: Literal["score", "full"]) -> Iterable[Any]:
+    """Align a chain locally with each target; in `full` mode a hit has its steps, ``M, X, I, D``."""
     return pyopal.align(
         query,
         targets,

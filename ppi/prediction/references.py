@@ -92,7 +92,8 @@ class References:
     def _nearest(self, complexes: list[Complex]) -> pd.DataFrame:
         index = self.index
         nearest = [None] * len(complexes) if index is None else index.nearest(complexes)
-        return pd.DataFrame([nearest_columns(found) for found in nearest])
+        rows = zip(complexes, nearest, strict=True)
+        return pd.DataFrame([nearest_columns(item, found) for item, found in rows])
 
     def _anchored(
         self, complexes: list[Complex], prior: np.ndarray, found: pd.DataFrame, measured: bool

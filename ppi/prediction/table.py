@@ -12,6 +12,7 @@ from ppi.complexes import Complex
 from ppi.errors import InputError
 from ppi.io.predictions import COLUMNS, dg_from_pkd, kd_from_pkd
 from ppi.io.tables import ComplexTable
+from ppi.prediction.coverage import uncovered
 from ppi.prediction.engine import MemberPredictions
 from ppi.prediction.novelty import NearestComplex
 from ppi.prediction.oddities import oddities_of
@@ -52,8 +53,8 @@ def prediction_table(
     pkd = anchored["pkd"].fillna(pd.Series(predicted.mean))
     width = anchored["half_width"].fillna(pd.Series(half_width))
     odd = [
-        "; ".join(oddities_of(item) + ["shortened"] * cut)
-        for item, cut in zip(complexes, predicted.truncated, strict=True)
+        "; ".join(filter(None, [*oddities_of(item), gaps, "shortened" * cut]))
+        for item, gaps, cut in zip(complexes, nearest["uncovered"], predicted.truncated, strict=True)
     ]
     result = pd.DataFrame(
         {
@@ -75,8 +76,11 @@ def prediction_table(
     return result[list(COLUMNS)]
 
 
-def nearest_columns(found: NearestComplex | None) -> dict[str, object]:
-    """Return the columns that say how new a complex is; empty values where that is not known."""
+def nearest_columns(item: Complex, found: NearestComplex | None) -> dict[str, object]:
+    """Return the columns that say how new a complex is; empty values where that is not known.
+
+    Beside them, `uncovered` has what `ppi.prediction.coverage.uncovered` returns, for the warnings.
+    """
     return {
         "novelty": None if found is None else found.novelty,
         "ligand_identity": np.nan if found is None else found.ligand_identity,
@@ -84,6 +88,7 @@ def nearest_columns(found: NearestComplex | None) -> dict[str, object]:
         "pair_identity": np.nan if found is None else found.pair_identity,
         "nearest_complex": None if found is None else found.id,
         "nearest_pkd": np.nan if found is None or found.pkd is None else found.pkd,
+        "uncovered": "" if found is None else uncovered(item, found.complex, found.pair_identity),
     }
 
 

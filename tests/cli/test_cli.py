@@ -388,9 +388,13 @@ def test_split_of_a_small_table_says_which_ratios_training_takes(
     # A row without a measurement is named before the training, which refuses it.
     frame = pd.read_csv(table)
     frame.loc[7, "pkd"] = None
+    # So is a pair that is there twice, here with its sides exchanged.
+    frame.loc[8, ["ligand", "receptor"]] = frame.loc[3, ["receptor", "ligand"]].to_numpy()
     frame.to_csv(table, index=False)
     assert run("split", table, "--ratios", *ratios[0].groups(), "--output", split) == 0
-    assert "1 of 60 complexes have no pKd, the first is 'c7'" in capsys.readouterr().err
+    warned = capsys.readouterr().err
+    assert "1 of 60 complexes have no pKd, the first is 'c7'" in warned
+    assert "1 of 60 complexes have the same sequences as an earlier one, on both sides: 'c8' ('c3')" in warned
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".parquet"])

@@ -70,7 +70,7 @@ def sides() -> tuple[list[Side], list[Side]]:
     receptors = [Side(item.id, item.receptor) for item in known]
     (barstar,) = known[0].receptor
     receptors += [Side("D39A", (barstar[:38] + "A" + barstar[39:],)), Side("glycines", ("G" * 60,))]
-    receptors += [Side("same", ligands[0].chains)]
+    receptors += [Side("same", ligands[0].chains), Side("deletion", (barstar[:40] + barstar[46:],))]
     ligands += [Side(f"random{number}", (random_chain(random, 40),)) for number in range(8)]
     return ligands, receptors
 
@@ -101,10 +101,12 @@ def test_numbers_are_those_of_predict(
         ("barnase_barstar", "D39A"),
         ("hyhel10_lysozyme", "hyhel10_lysozyme"),
     }
+    noted = table[table["warnings"].str.contains("receptor lacks 6 residues inside", regex=False)]
+    assert set(zip(noted["ligand"], noted["receptor"], strict=True)) == {("barnase_barstar", "deletion")}
     pools = table.groupby(per, sort=False)
     assert (pools["rank"].min() == 1).all()
     assert pools["pkd"].is_monotonic_decreasing.all()
-    assert table["z_score"].isna().all() == (per == "ligand")  # 11 ligands a receptor, 6 receptors a ligand
+    assert table["z_score"].isna().all() == (per == "ligand")  # 11 ligands a receptor, 7 receptors a ligand
     assert list(dict.fromkeys(table[per])) == [side.id for side in sides[per == "receptor"]]
 
 

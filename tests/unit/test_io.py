@@ -156,7 +156,11 @@ def test_published_columns(tmp_path: Path) -> None:
         ("id,ligand,receptor\na,MKV,\n", "row 1, id 'a': the receptor is missing"),
         ("id,ligand,receptor\n,MKV,MKV\n", "row 1.*the id of a complex is ''"),
         ("id,ligand,receptor\na,MKV,MKV\nb,MK?V,MKV\n", "row 2, id 'b'.*position 3: '\\?'"),
-        ("id,ligand,receptor\na,MKV,MKV\na,MKW,MKV\n", "row 2: the id 'a' is already that of row 1"),
+        ("id,ligand,receptor\na,MKV,MKV\na,MKW,MKV\n", "row 2: the id 'a' is already that of row 1; give"),
+        (
+            "id,ligand,receptor\na,MKV,MKV\nb,MKW,MKV\na,MKV,MKV\nb,MKW,MKV\na,MKV,MKV\n",
+            r"the id 'a' is already that of row 1, and 2 more repeat an id: row 4 'b' \(row 2\), row 5 'a'",
+        ),
         ("id,ligand,receptor,kd_molar\na,MKV,MKV,0\n", "kd_molar is 0; a Kd in mol/L is a number above zero"),
         ("id,ligand,receptor,kd_molar\na,MKV,MKV,50\n", "kd_molar is 50; .* at most 1"),
         ("id,ligand,receptor,pkd\na,MKV,MKV,high\n", "pkd is 'high'; give a finite number"),

@@ -17,7 +17,7 @@ from ppi.effects.mutations import Mutation
 from ppi.errors import InputError
 from ppi.prediction.scanning.choice import MOST_PAIRS, Choice
 from ppi.prediction.scanning.dms_viz import read_pdb_text
-from ppi.prediction.scanning.labels import ChainLabels, label_chains
+from ppi.prediction.scanning.labels import ChainLabels, label_chains, residue_name
 from ppi.prediction.scanning.notation import parse_sites, parse_variant
 
 HEAVY, LIGHT, ANTIGEN = "EVQLVESGGYWDSTK", "DIQMTQSPSSLSA", "KVFGRCELAAAMKRHGLDNY"
@@ -208,6 +208,27 @@ def test_sites_are_sides_chains_positions_and_ranges(labels: tuple[ChainLabels, 
         "!": "names no site",
     }.items():
         with pytest.raises(InputError, match=message):
+            parse_sites(text, WILD, labels)
+
+
+def test_names_of_residues_can_be_given_as_sites(
+    labels: tuple[ChainLabels, ...], plain: tuple[ChainLabels, ...]
+) -> None:
+    for label in (*labels, *plain):
+        for position, letter in enumerate(label.residues, start=1):
+            number = label.number(position)
+            row = {"side": label.side, "chain": label.chain, "position": position}
+            name = residue_name(row | {"chain_name": label.name, "author_number": number}, letter)
+            first, _, other = name.partition(" ")
+            assert parse_sites(first, WILD, labels) == [(label.side, label.chain, position)]
+            known = " ".join(filter(None, [label.name, number]))
+            assert other == (f"({known})" if known else "")
+            if number:
+                by_number = f"{label.name}:{letter}{number}"
+                assert parse_sites(by_number, WILD, labels) == [(label.side, label.chain, position)]
+    wrong = "W" if HEAVY[0] != "W" else "A"
+    for text in (f"ligand:1:{wrong}1", f"H:{wrong}{NUMBERS[0]}"):
+        with pytest.raises(InputError, match=f"{text}.*the residue there is {HEAVY[0]}, not {wrong}"):
             parse_sites(text, WILD, labels)
 
 

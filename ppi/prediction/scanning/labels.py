@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -56,6 +57,21 @@ class ChainLabels:
 
     def __str__(self) -> str:
         return f"{self.side} chain {self.chain}"
+
+
+def residue_name(row: Mapping[Hashable, Any], residue: str) -> str:
+    """Return ``ligand:1:H102``, which `ppi scan` reads, with what else it is called: ``(H)``, ``(H 100a)``.
+
+    Parameters
+    ----------
+    row
+        Values of ``side, chain, position, chain_name`` and ``author_number``; the last two may be missing.
+    residue
+        Its letter.
+    """
+    others = [row[name] for name in ("chain_name", "author_number") if isinstance(row[name], str)]
+    known = f" ({' '.join(others)})" if others else ""
+    return f"{row['side']}:{row['chain']}:{residue}{row['position']}{known}"
 
 
 def label_table(

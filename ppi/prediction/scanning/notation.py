@@ -18,11 +18,12 @@ _BY_NUMBER = re.compile(rf"(?P<chain>\w+):(?P<wild>[A-Z])(?P<number>{_NUMBER})(?
 _BY_PLACE = re.compile(r"(?P<chain>\w+):(?P<position>[0-9]+):(?P<wild>[A-Z]):(?P<mutant>[A-Z])")
 _SITES = re.compile(
     rf"(?:(?P<side>ligand|receptor)(?::(?P<number>[1-9][0-9]*))?|(?P<name>\w+))"
-    rf"(?::(?P<first>{_NUMBER})(?:-(?P<last>{_NUMBER}))?)?"
+    rf"(?::(?P<wild>[A-Z])(?P<only>{_NUMBER})|:(?P<first>{_NUMBER})(?:-(?P<last>{_NUMBER}))?)?"
 )
 _SITE_FORMS = (
     "write ligand, ligand:1, ligand:1:102 or ligand:1:95-102 (side, chain and position, counted from 1), "
-    "or H, H:100a or H:95-102 (name of a chain and numbers of a structure)"
+    "or H, H:100a or H:95-102 (name of a chain and numbers of a structure); a single residue may have its "
+    "letter: ligand:1:H102"
 )
 _FORMS = (
     "write ligand:1:H102A (side, chain counted from 1, wild type, position, mutant), H102A where one chain "
@@ -88,17 +89,20 @@ def parse_sites(text: str, wild: Complex, labels: Sequence[ChainLabels]) -> list
         If the text has another form, or names a chain or residue that the complex does not have.
     """
     found, where = _match_of_sites(text), f"{text!r}, complex {wild.id!r}"
+    written = [end for end in (found["only"], found["first"], found["last"]) if end]
     if not found["side"]:
         label = _named(found["name"], where, wild, labels)
-        ends = [_by_number(end, label, where) for end in (found["first"], found["last"]) if end]
+        ends = [_by_number(end, label, where) for end in written]
     elif not found["number"]:
         return [site for label in labels if label.side == found["side"] for site in _all_sites(label)]
     else:
         label = _numbered(found["side"], int(found["number"]), where, labels)
-        ends = [_by_place(end, label, where) for end in (found["first"], found["last"]) if end]
+        ends = [_by_place(end, label, where) for end in written]
     if not ends:
         return _all_sites(label)
     first, last = ends[0], ends[-1]
+    if found["wild"]:
+        _check_residue(where, label, first, found["wild"], None if found["side"] else label.numbers)
     if last < first:
         raise InputError(f"{text!r} ends before it begins; write the first residue first")
     return [(label.side, label.chain, position) for position in range(first, last + 1)]
@@ -108,7 +112,7 @@ def _match_of_sites(text: str) -> re.Match[str]:
     found = _SITES.fullmatch(text.strip())
     if found is None:
         raise InputError(f"{text!r} names no site; {_SITE_FORMS}")
-    if found["side"] and found["first"] and not found["number"]:
+    if found["side"] and (found["first"] or found["only"]) and not found["number"]:
         raise InputError(f"{text!r} names a position but no chain; {_SITE_FORMS}")
     return found
 
@@ -135,22 +139,34 @@ def _mutation(text: str, wild: Complex, labels: Sequence[ChainLabels]) -> Mutati
     if by_number is not None and by_number["chain"] not in SIDES:
         label = _named(by_number["chain"], where, wild, labels)
         position = _by_number(by_number["number"], label, where)
-        numbers = [each or "-" for each in label.numbers]
-        return _fitting(where, label, position, by_number["wild"], by_number["mutant"], numbers)
+        return _fitting(where, label, position, by_number["wild"], by_number["mutant"], label.numbers)
     return parse_mutation(text, wild, _FORMS)
 
 
 def _fitting(
-    where: str, label: ChainLabels, position: int, wild: str, mutant: str, numbers: Sequence[str] | None
+    where: str,
+    label: ChainLabels,
+    position: int,
+    wild: str,
+    mutant: str,
+    numbers: Sequence[str | None] | None,
 ) -> Mutation:
-    """Return the mutation if it meets its wild type; `numbers` are what an error calls the residues."""
+    """Return the mutation if it meets its wild type; see `_check_residue`."""
+    _check_residue(where, label, position, wild, numbers)
+    return Mutation(label.side, label.chain, position, wild, mutant)
+
+
+def _check_residue(
+    where: str, label: ChainLabels, position: int, wild: str, numbers: Sequence[str | None] | None
+) -> None:
+    """Raise unless the residue there is this one; `numbers` are what an error calls the residues."""
     there = label.residues[position - 1]
     if there != wild:
+        called = None if numbers is None else [each or "-" for each in numbers]
         raise InputError(
             f"{where}: the residue there is {there}, not {wild} "
-            f"(neighbours {neighbours_of(label.residues, position, numbers)})"
+            f"(neighbours {neighbours_of(label.residues, position, called)})"
         )
-    return Mutation(label.side, label.chain, position, wild, mutant)
 
 
 def _named(name: str, where: str, wild: Complex, labels: Sequence[ChainLabels]) -> ChainLabels:

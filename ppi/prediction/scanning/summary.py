@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from ppi.prediction.scanning.labels import residue_name
 from ppi.prediction.scanning.scan import Scan, ScannedComplex
 
 #: Sites and mutants that a summary shows; so few mutants are all shown.
-SHOWN, FEW = 5, 10
+SHOWN, FEW = 5, 20
 
 LIMITS = (
     "ddG is dG(mutant) - dG(wild type) in kcal/mol, positive for weaker binding. Predicted from sequence "
@@ -60,7 +61,7 @@ def site_table(item: ScannedComplex) -> pd.DataFrame:
         top = group.iloc[int(group["ddg_kcal_mol"].to_numpy().argmax())]
         rows.append(
             {
-                "site": site_name(top),
+                "site": residue_name(top.to_dict(), top["wild_residue"]),
                 "mutants": len(group),
                 "mean_ddg": group["ddg_kcal_mol"].mean(),
                 "largest": top["mutant_residue"],
@@ -83,12 +84,6 @@ def weakest_binders(item: ScannedComplex) -> pd.DataFrame:
     """Return the mutants that are predicted to bind more weakly than the wild type, the worst first."""
     worse = item.table[item.table["ddg_kcal_mol"] > 0]
     return worse.sort_values("ddg_kcal_mol", ascending=False, kind="stable")
-
-
-def site_name(row: pd.Series) -> str:
-    """Return ``ligand:1:H102``, with chain and number of the structure in brackets where there are any."""
-    name = f"{row['side']}:{row['chain']}:{row['wild_residue']}{row['position']}"
-    return f"{name} ({row['chain_name']} {row['author_number']})" if row["author_number"] else name
 
 
 def mutant_name(row: pd.Series) -> str:

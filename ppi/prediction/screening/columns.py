@@ -9,11 +9,13 @@ import numpy as np
 from ppi.io.sides import Side
 from ppi.models.calibration import FAMILIAR
 from ppi.prediction.anchoring import Anchored
+from ppi.prediction.coverage import MIN_PAIR_IDENTITY, uncovered
 from ppi.prediction.oddities import oddities_of_side
 from ppi.prediction.screening.anchored import AnchoredPairs
 from ppi.prediction.screening.familiarity import Familiarity
 from ppi.prediction.screening.pieces import PairColumns, Piece, joined, ranked, runs
 from ppi.prediction.screening.preparation import Parts, Prepared
+from ppi.prediction.screening.scoring import pair_of
 from ppi.prediction.screening.settings import ScreenSettings
 from ppi.prediction.screening.targets import Targets
 
@@ -38,6 +40,7 @@ class PairComputer:
         self._calibration = parts.trained.calibration
         self._scorer = prepared.scorer(parts, targets, truncate=settings.truncate)
         training = parts.trained.training_complexes
+        self._training = {item.id: item for item in training}
         self._names = np.array([*(item.id for item in training), None], dtype=object)
         self._measured = np.array([*(item.pkd for item in training), None], dtype=np.float64)
         self._familiarity: Familiarity | None = None
@@ -80,7 +83,7 @@ class PairComputer:
             "pkd_upper": pkd + half_width,
             "partner_score": scores.partner,
             "anchors": anchors,
-            "warnings": self._warnings(ligands, receptors, scores.truncated),
+            "warnings": self._warnings(ligands, receptors, scores.truncated, nearest),
             "truncated": scores.truncated,
         }
 
@@ -124,12 +127,24 @@ class PairComputer:
         for pair, near in self._anchored.predict(target, candidates[run], prior[run], *like).items():
             yield run.start + pair, near
 
-    def _warnings(self, ligands: np.ndarray, receptors: np.ndarray, truncated: np.ndarray) -> np.ndarray:
+    def _warnings(
+        self, ligands: np.ndarray, receptors: np.ndarray, truncated: np.ndarray, nearest: PairColumns
+    ) -> np.ndarray:
         ligand, receptor = self._odd[0][ligands], self._odd[1][receptors]
-        texts = (ligand, receptor, np.where(truncated, "shortened", "").astype(object))
+        gaps = self._uncovered(ligands, receptors, nearest)
+        texts = (ligand, receptor, gaps, np.where(truncated, "shortened", "").astype(object))
         if not any((text != "").any() for text in texts):
             return ligand
         return _texts("; ".join(filter(None, row)) for row in zip(*texts, strict=True))
+
+    def _uncovered(self, ligands: np.ndarray, receptors: np.ndarray, nearest: PairColumns) -> np.ndarray:
+        """Return what of each pair its nearest training complex lacks, or has beyond it, in words."""
+        texts = np.full(len(ligands), "", dtype=object)
+        for pair in np.flatnonzero(nearest["pair_identity"] >= MIN_PAIR_IDENTITY).tolist():
+            item = pair_of(self._targets.ligands[ligands[pair]], self._targets.receptors[receptors[pair]])
+            onto = self._training[nearest["nearest_complex"][pair]]
+            texts[pair] = uncovered(item, onto, float(nearest["pair_identity"][pair]))
+        return texts
 
 
 def _odd(sides: Sequence[Side], role: str) -> np.ndarray:

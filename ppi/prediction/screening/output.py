@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,8 @@ COLUMNS = {
 _TEXT = ("ligand", "receptor", "novelty", "nearest_complex", "warnings", "model")
 _COUNTS = ("rank", "overlapping", "anchors")
 _PARQUET, _SEPARATORS = ".parquet", {".csv": ",", ".tsv": "\t"}
+#: Rows that are read at once.
+_READ_ROWS = 65_536
 #: Bytes of a row of Parquet, measured: seven numbers hardly shrink, the other columns repeat themselves.
 _PARQUET_ROW = 80.0
 _SUFFIXES = (*_SEPARATORS, _PARQUET)
@@ -142,6 +144,29 @@ def join_parts(parts: Iterable[Path], target: Path) -> int:
                 file.write(text)
                 rows += text.count(b"\n")
     return rows
+
+
+def read_blocks(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
+    """Yield some columns of the file of a screen, some rows at a time, in order."""
+    if path.suffix.lower() == _PARQUET:
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_READ_ROWS, columns=columns):
+                yield batch.to_pandas()
+        return
+    separator = _SEPARATORS[path.suffix.lower()]
+    texts: dict[Hashable, type[str]] = {name: str for name in _TEXT if name in columns}
+    with pd.read_csv(
+        path,
+        sep=separator,
+        usecols=columns,
+        chunksize=_READ_ROWS,
+        dtype=texts,
+        keep_default_na=False,
+        na_values={name: [""] for name in columns},
+    ) as blocks:
+        yield from blocks
 
 
 def row_bytes(frame: pd.DataFrame, suffix: str) -> float:

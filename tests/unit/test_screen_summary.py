@@ -1,0 +1,51 @@
+"""The ranking that is printed at the end of a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ppi.prediction.screening import output as output_module
+from ppi.prediction.screening.output import COLUMNS, join_parts, write_part
+from ppi.prediction.screening.summary import ranking_text
+
+
+def screened(folder: Path, suffix: str, targets: int, partners: int) -> Path:
+    """Write the file of a screen; receptor `rI` has ligands `l0`, `l1`, ... in order of pKd."""
+    rows = [
+        dict.fromkeys(COLUMNS, None)
+        | {"ligand": f"l{place}", "receptor": f"r{target}", "rank": place + 1, "overlapping": 2}
+        | {"pkd": 9.0 - place, "pkd_lower": 8.0 - place, "pkd_upper": 10.0 - place, "anchors": 0}
+        | {"truncated": False, "novelty": "new"}
+        for target in range(targets)
+        for place in range(partners)
+    ]
+    part, target = folder / f"part{suffix}", folder / f"screen{suffix}"
+    write_part(pd.DataFrame(rows, columns=list(COLUMNS)), part)
+    join_parts([part], target)
+    return target
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_best_partners_are_shown_across_the_blocks_of_a_file(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_module, "_READ_ROWS", 3)
+    path = screened(tmp_path, suffix, targets=2, partners=8)
+    lines = ranking_text(path, "receptor", 2).splitlines()
+    assert lines[0].startswith("Best ligands of each receptor")
+    assert [line.split()[0] for line in lines[1:-1]] == ["r0", *"12345", "r1", *"12345"]
+    assert lines[3].split()[:4] == ["2", "l1", "8.00", "(7.00"]
+    assert lines[3].endswith("new")
+
+
+def test_few_rows_of_few_targets_are_shown(tmp_path: Path) -> None:
+    text = ranking_text(screened(tmp_path, ".csv", targets=7, partners=4), "receptor", 7)
+    assert "The first 5 of 7 receptors are shown." in text
+    assert text.count("\n  ") == 10
+
+
+def test_a_screen_without_rows_has_no_ranking(tmp_path: Path) -> None:
+    assert ranking_text(screened(tmp_path, ".csv", targets=0, partners=0), "ligand", 3) == ""
