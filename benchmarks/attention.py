@@ -17,8 +17,10 @@ import argparse
 import gc
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import accumulate
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import torch
@@ -26,6 +28,7 @@ from compare import Measure, write_result
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from heads.kernels.dispatch import Backend, use_backend
 from heads.mixers.attention.base import Attention
 from heads.names import ATTENTIONS
 from heads.options import make_part
@@ -46,10 +49,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument(
+        "--backend", choices=get_args(Backend), help="of the kernels, instead of the usual one"
+    )
     parser.add_argument("--train", action="store_true", help="forward and backward")
     parser.add_argument("--processor-time", action="store_true", help="not the time that passes")
     parser.add_argument("--output", type=Path, help="write the ratios as JSON, for compare.py")
     given = parser.parse_args()
+    with use_backend(given.backend) if given.backend else nullcontext():
+        table = measured(given)
+    report(table)
+    if given.output is not None:
+        write_result(given.output, measures(table))
+
+
+def measured(given: argparse.Namespace) -> pd.DataFrame:
+    """Return the best time and the peak memory of each attention and length."""
     clock = time.process_time if given.processor_time else time.perf_counter
     torch.set_num_threads(given.threads)
     found = []
@@ -70,10 +85,7 @@ def main() -> None:
             {"attention": name, "n": length, "ms": min(taken[name]) * 1e3, "MiB": memory[name] / 2**20}
             for name in runs
         ]
-    table = pd.DataFrame(found)
-    report(table)
-    if given.output is not None:
-        write_result(given.output, measures(table))
+    return pd.DataFrame(found)
 
 
 def chain(length: int, heads: int, width: int) -> list[Tensor]:

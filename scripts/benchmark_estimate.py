@@ -19,9 +19,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 from ppi.datasets import open_dataset
-from ppi.embedding.embed import embed
+from ppi.embedding.embed import embed_job
 from ppi.embedding.estimate import estimate_embedding
+from ppi.embedding.job import EmbeddingJob
 from ppi.prediction.predictor import Predictor
+from ppi.prediction.scanning.choice import Choice
 from ppi.prediction.screening.run import Screen
 
 _EVERY, _LONGEST = 40, 500
@@ -53,19 +55,20 @@ def main() -> None:
 def embedding(backbone: str, store: str, given: argparse.Namespace) -> float:
     table = open_dataset("ppb-affinity")
     table = table.rows([row % _EVERY == 0 for row in range(len(table))])
+    job = EmbeddingJob(data=table, backbone=backbone, store=store)
     if given.only == "estimate":
-        return estimate_embedding(table, backbone=backbone, store=store).seconds
+        return estimate_embedding(job).seconds
     started = time.perf_counter()
-    embed(table, backbone=backbone, store=store)
+    embed_job(job)
     return time.perf_counter() - started
 
 
 def scanning(model: str, store: str, given: argparse.Namespace) -> float:
-    predictor = Predictor(model, store=store)
+    scan = Predictor(model, store=store).scanning(given.complex, Choice())
     if given.only == "estimate":
-        return predictor.scan_estimate(given.complex).seconds
+        return scan.estimate().seconds
     started = time.perf_counter()
-    predictor.scan(given.complex)
+    scan.run()
     return time.perf_counter() - started
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from hypothesis import settings
+from tiny_models import tiny_random_esm2
 
 from data_curation.splits import clustering
 from heads.ragged import RaggedBatch
@@ -103,6 +104,14 @@ def table_path(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) ->
     path = tmp_path_factory.mktemp("table") / "complexes.csv"
     table.to_csv(path, index=False)
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of an ESM-2 of two layers and width 32, with random weights."""
+    path = tmp_path_factory.mktemp("backbone") / "tiny_random_esm2"
+    tiny_random_esm2().save_pretrained(path)
+    return str(path)
 
 
 @pytest.fixture(scope="session")

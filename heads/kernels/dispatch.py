@@ -59,6 +59,20 @@ def backend_for(values: Tensor) -> Backend:
     return "cpu" if kind == "cpu" else "reference"
 
 
+def triton_is_demanded(values: Tensor) -> bool:
+    """Return whether `use_backend` demands Triton for these values.
+
+    Kernels that have not run on a GPU yet are used only then: they have run in Triton's interpreter, and
+    compile for GPUs.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If Triton is demanded, but cannot run on the device or is not installed.
+    """
+    return _demanded.get() == "triton" and backend_for(values) == "triton"
+
+
 def _check_available(name: Backend, kind: str) -> None:
     if name == "cpu" and kind != "cpu":
         raise BackendUnavailableError(

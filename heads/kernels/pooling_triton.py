@@ -48,7 +48,7 @@ class _Pool(torch.autograd.Function):
         values, source = values.contiguous(), source.contiguous()
         segments, width = offsets.numel() - 1, values.shape[1]
         pooling_heads = source.shape[1] if weight is None else source.shape[0]
-        chunk_offsets, chunk_segment = _chunks(offsets, values.shape[0])
+        chunk_offsets, chunk_segment = chunks_of(offsets, values.shape[0])
         chunks = chunk_segment.numel()
         wide: dict[str, Any] = {"dtype": torch.float32, "device": values.device}
         peaks, totals = (torch.empty(chunks, pooling_heads, **wide) for _ in range(2))
@@ -88,7 +88,7 @@ class _Pool(torch.autograd.Function):
         return grad_values, grad_source.to(source.dtype), None, None
 
 
-def _chunks(offsets: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+def chunks_of(offsets: Tensor, rows: int) -> tuple[Tensor, Tensor]:
     """Cut segments into chunks of `CHUNK_ROWS` rows.
 
     Returns
@@ -107,18 +107,18 @@ def _chunks(offsets: Tensor, rows: int) -> tuple[Tensor, Tensor]:
 
 
 def _sizes(width: int, pooling_heads: int, linear: bool) -> dict[str, Any]:
-    columns = _power_of_two(width)
+    columns = power_of_two(width)
     return {
         "WIDTH": width,
         "HEADS": pooling_heads,
         "LINEAR": linear,
         "COLUMNS": columns,
-        "HEAD_SLOTS": _power_of_two(pooling_heads),
+        "HEAD_SLOTS": power_of_two(pooling_heads),
         "CHUNK": CHUNK_ROWS,
         "ROWS": min(CHUNK_ROWS, max(1, TILE // columns)),
     }
 
 
-def _power_of_two(least: int) -> int:
+def power_of_two(least: int) -> int:
     """Return the smallest power of two that is at least `least`, because Triton requires such lengths."""
     return 1 << (least - 1).bit_length()

@@ -87,7 +87,8 @@ def embed(
     prune
         Delete the store of this name and stop.
     """
-    from ppi.embedding.store import default_root, format_stores, prune_store
+    from ppi.embedding.header import default_root
+    from ppi.embedding.stores import format_stores, prune_store
 
     root = default_root() if store is None else store
     if list_stores:
@@ -100,33 +101,12 @@ def embed(
     if data is None:
         raise InputError("nothing to do: give complexes to embed, --list or --prune")
 
-    if estimate:
-        from ppi.embedding.estimate import estimate_embedding
+    from ppi.embedding.job import EmbeddingJob
 
-        cost = estimate_embedding(
-            data,
-            backbone=backbone,
-            unit=unit,
-            layers=layers,
-            precision=precision,
-            store=store,
-            device=device,
-            token_budget=token_budget,
-            truncate=truncate,
-            engine=engine,
-            workers=workers,
-        )
-        print(cost.describe())
-        return
-
-    from ppi.embedding.embed import embed as run
-
-    done = run(
-        data,
+    job = EmbeddingJob(
+        data=data,
         backbone=backbone,
         unit=unit,
-        output=output,
-        pool=pool,
         layers=layers,
         precision=precision,
         store=store,
@@ -136,6 +116,15 @@ def embed(
         engine=engine,
         workers=workers,
     )
+    if estimate:
+        from ppi.embedding.estimate import estimate_embedding
+
+        print(estimate_embedding(job).describe())
+        return
+
+    from ppi.embedding.embed import embed_job
+
+    done = embed_job(job, output, pool)
     print(f"{done.units} unit(s), {done.embedded} of them embedded now, in {done.store}", file=sys.stderr)
     if output is not None:
         print(f"written to {output}", file=sys.stderr)

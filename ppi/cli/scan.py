@@ -98,27 +98,19 @@ def scan(
 
     from ppi.prediction.scanning.choice import Choice
 
-    Choice.of(sites, mutants, alanine=alanine, pairs=pairs)  # refuses wrong notation before a model is loaded
+    # This refuses wrong notation before a model is loaded.
+    choice = Choice.of(sites, mutants, alanine=alanine, pairs=pairs)
 
     from ppi.prediction.predictor import Predictor
-    from ppi.prediction.scanning.estimate import ScanEstimate
     from ppi.prediction.scanning.files import write_scan
     from ppi.prediction.scanning.summary import summary_text
 
     with Predictor(model, device=device, store=store, novelty=novelty) as predictor:
-        compute = predictor.scan_estimate if estimate else predictor.scan
-        found = compute(
-            complexes,
-            sites=sites,
-            alanine=alanine,
-            pairs=pairs,
-            mutants=mutants,
-            structure=structure,
-            measured=anchors,
-        )
-    if isinstance(found, ScanEstimate):
-        print(found.describe())
-        return
+        scanning = predictor.scanning(complexes, choice, structure=structure, measured=anchors)
+        if estimate:
+            print(scanning.estimate().describe())
+            return
+        found = scanning.run()
     write_scan(found, output=output, html=html, png=png, dms_viz_file=dms_viz, structure=structure)
     sys.stdout.write(summary_text(found))
     if output is None:

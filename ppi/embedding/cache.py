@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ppi.backbones.base import Backbone, Unit
 from ppi.embedding.engine import embed_units
+from ppi.embedding.header import disk_dtype
 from ppi.embedding.rates import predict_seconds
 from ppi.embedding.sources import EmbeddedUnits
-from ppi.embedding.store import EmbeddingStore, disk_dtype
+from ppi.embedding.store import EmbeddingStore
 from ppi.embedding.units import unit_length
 from ppi.errors import PpiWarning, StoreError
 from ppi.progress import progress_bar

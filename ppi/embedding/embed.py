@@ -10,18 +10,16 @@ from typing import NamedTuple, get_args
 from data_curation.files import check_writable_file, refuse_overwriting
 from heads.names import EncodingUnit
 from heads.ragged import LIGAND
-from ppi.backbones.base import Backbone, Unit
-from ppi.backbones.registry import build_backbone
+from ppi.backbones.base import Unit
 from ppi.complexes import Complex
-from ppi.datasets import open_dataset
-from ppi.devices import Precision, choose_devices
+from ppi.devices import Precision
 from ppi.embedding import Pool
-from ppi.embedding.elsewhere import open_workers
 from ppi.embedding.export import check_suffix, export
+from ppi.embedding.job import EmbeddingJob
 from ppi.embedding.run import fill_store
 from ppi.embedding.store import EmbeddingStore
-from ppi.embedding.units import EncodedComplex, encode_complexes, warn_truncated
-from ppi.engines.build import EngineName, build_engine
+from ppi.embedding.units import EncodedComplex
+from ppi.engines.build import EngineName
 from ppi.errors import InputError
 from ppi.io.tables import ComplexTable
 
@@ -85,58 +83,43 @@ def embed(
     ppi.errors.PpiError
         If the data, an option, the backbone or the store is wrong.
     """
+    job = EmbeddingJob(
+        data=data,
+        backbone=backbone,
+        unit=unit,
+        layers=layers,
+        precision=precision,
+        store=store,
+        device=device,
+        token_budget=token_budget,
+        truncate=truncate,
+        engine=engine,
+        workers=workers,
+    )
+    return embed_job(job, output, pool)
+
+
+def embed_job(
+    job: EmbeddingJob, output: str | os.PathLike[str] | None = None, pool: Pool = "none"
+) -> EmbeddingSummary:
+    """Embed complexes as `embed` does, and raise the same errors."""
     if pool not in get_args(Pool):
         raise InputError(f"{pool!r} is none of {', '.join(get_args(Pool))}")
     if output is not None:
         check_writable_file(check_suffix(output))
-        if not isinstance(data, ComplexTable):
-            refuse_overwriting(output, [data])
-    devices = () if build_engine(engine).remote else choose_devices(device)
-    complexes, encoded, truncated, model = encoded_data(
-        data, backbone=backbone, unit=unit, layers=layers, precision=precision, truncate=truncate
-    )
+        if not isinstance(job.data, ComplexTable):
+            refuse_overwriting(output, [job.data])
+    devices = job.devices()
+    complexes, encoded, truncated, model = job.encoded()
     units = [part for item in encoded for part in item.units]
-    with EmbeddingStore(store, model) as kept:
-        with open_workers(engine, device, workers) as opened:
-            done = fill_store(kept, model, units, devices=devices, token_budget=token_budget, workers=opened)
+    with EmbeddingStore(job.store, model) as kept:
+        with job.open_workers() as opened:
+            done = fill_store(
+                kept, model, units, devices=devices, token_budget=job.token_budget, workers=opened
+            )
         if output is not None:
-            export(output, _keyed(complexes, encoded, unit), kept, pool)
+            export(output, _keyed(complexes, encoded, job.unit), kept, pool)
         return EmbeddingSummary(len(set(units)), done, sum(truncated), str(kept.folder))
-
-
-class EncodedData(NamedTuple):
-    """Complexes, their units and which were shortened, and the backbone that embeds them."""
-
-    complexes: Sequence[Complex]
-    encoded: Sequence[EncodedComplex]
-    truncated: Sequence[bool]
-    backbone: Backbone
-
-
-def encoded_data(
-    data: str | os.PathLike[str] | ComplexTable,
-    *,
-    backbone: str,
-    unit: EncodingUnit,
-    layers: Sequence[int],
-    precision: Precision,
-    truncate: bool,
-) -> EncodedData:
-    """Read complexes, load a backbone and divide the complexes into units; see `embed`.
-
-    Raises
-    ------
-    ppi.errors.PpiError
-        If the data, an option or the backbone is wrong.
-    """
-    for value, choices in ((unit, EncodingUnit), (precision, Precision)):
-        if value not in get_args(choices):
-            raise InputError(f"{value!r} is none of {', '.join(get_args(choices))}")
-    complexes = open_dataset(data).complexes
-    model = build_backbone(backbone, layers=layers, precision=precision)
-    encoded, truncated = encode_complexes(complexes, unit, model.max_residues, truncate=truncate)
-    warn_truncated(complexes, truncated)
-    return EncodedData(complexes, encoded, truncated, model)
 
 
 def _keyed(

@@ -115,19 +115,13 @@ def evaluate(
     members = predict_members(trained.model, scored.complexes, truncate=truncate, device=place, store=store)
     warn_truncated(scored.complexes, members.truncated)
 
-    fitted_on = _training_part(table, baselines)
     near = similar_chains(_chains(scored), trained.training_chains)
     identity = highest_identity(scored.complexes, near)
     trained_on = all_chains_known(scored.complexes, trained.training_chains)
-    predictors = {trained.name: members.mean}
-    if fitted_on is not None:
-        more = similar_chains(_chains(scored), _chains(fitted_on) - set(trained.training_chains))
-        predictors |= sequence_baselines(fitted_on, scored.complexes, pd.concat([near, more]))
-        if baselines == "all":
-            predictors |= _over_embeddings(trained, fitted_on, scored, place, store)
+    fitted = _baseline_predictions(trained, table, scored, near, baselines, place, store)
     scored_rows = Scored(
         table=scored,
-        predictors=predictors,
+        predictors={trained.name: members.mean, **fitted},
         half_width=trained.calibration.half_width(
             members.spread, pair_identities(trained.training_complexes, scored.complexes)
         ),
@@ -155,23 +149,29 @@ def evaluate(
     return result
 
 
-def _training_part(table: ComplexTable, baselines: Baselines) -> ComplexTable | None:
-    """Return the training rows, or None if there are none to fit baselines on."""
-    if baselines == "none" or not (table.columns["split"] == "train").any():
-        return None
-    return table.part("train")
-
-
-def _over_embeddings(
+def _baseline_predictions(
     trained: TrainedModel,
-    train: ComplexTable,
+    table: ComplexTable,
     scored: ComplexTable,
+    near: pd.DataFrame,
+    baselines: Baselines,
     device: str,
     store: str | os.PathLike[str] | None,
 ) -> dict[str, np.ndarray]:
+    """Return what baselines predict that are fitted on the training rows; empty if there are no such rows.
+
+    `near` has the chains that are similar to those that the model was trained on.
+    """
+    if baselines == "none" or not (table.columns["split"] == "train").any():
+        return {}
+    train = table.part("train")
+    more = similar_chains(_chains(scored), _chains(train) - set(trained.training_chains))
+    found = sequence_baselines(train, scored.complexes, pd.concat([near, more]))
+    if baselines == "sequence":
+        return found
     everyone = [*train.complexes, *scored.complexes]
     embedded = mean_embeddings(trained.model, everyone, device=device, store=store)
-    return embedding_baselines(train, embedded[: len(train)], embedded[len(train) :])
+    return found | embedding_baselines(train, embedded[: len(train)], embedded[len(train) :])
 
 
 def _chains(table: ComplexTable) -> set[str]:

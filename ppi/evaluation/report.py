@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,7 @@ def write_report(folder: str | os.PathLike[str], result: Mapping[str, Any], rows
         "calibration": calibration_figure(result),
         "strata": strata_figure(result),
     }
-    images = {name: _png(figure) for name, figure in figures.items()}
-    _write_folder(folder, evaluation_page(result, images), result, rows, images)
+    _write_folder(folder, evaluation_page, figures, result, rows)
 
 
 def write_development_report(
@@ -113,8 +112,7 @@ def write_development_report(
         "strata": strata_figure(result),
         "calibration": calibration_figure(result, ("all", "novelty")),
     }
-    images = {name: _png(figure) for name, figure in figures.items()}
-    _write_folder(folder, development_page(result, images), result, rows, images)
+    _write_folder(folder, development_page, figures, result, rows)
 
 
 def write_json(path: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
@@ -131,13 +129,14 @@ def write_json(path: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
 
 def _write_folder(
     folder: str | os.PathLike[str],
-    page: str,
+    page: Callable[[Mapping[str, Any], Mapping[str, bytes]], str],
+    figures: Mapping[str, Figure],
     result: Mapping[str, Any],
     rows: pd.DataFrame,
-    images: Mapping[str, bytes],
 ) -> None:
+    images = {name: _png(figure) for name, figure in figures.items()}
     with atomic_folder(folder) as temporary:
-        (temporary / PAGE_FILE).write_text(page, encoding="utf-8")
+        (temporary / PAGE_FILE).write_text(page(result, images), encoding="utf-8")
         (temporary / RESULT_FILE).write_text(_as_json(result))
         rows.to_csv(temporary / ROWS_FILE, index=False)
         for name, image in images.items():

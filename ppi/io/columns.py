@@ -11,6 +11,13 @@ import pandas as pd
 
 from ppi.errors import InputError
 
+ACCEPTED_COLUMNS = (
+    "accepted columns: id,ligand,receptor[,pkd|kd_molar|Kd (nM)][,temperature_kelvin][,split][,weight], "
+    "chains joined by ':' or ','; or those of the published data set, "
+    "Ligand Sequences, Receptor Sequences, KD(M)"
+)
+#: Columns with the names of the chains of a side, joined by ``,``.
+CHAIN_NAME_COLUMNS = {"ligand": "ligand_chain_names", "receptor": "receptor_chain_names"}
 #: What columns are called here, by other names for them: in lower case, letters and digits alone.
 _OTHER_NAMES = {
     "ligandsequences": "ligand",
@@ -87,3 +94,10 @@ def with_molar_kd(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             raise InputError(f"{source}, column {name!r}: {error}; give numbers") from error
         frame = frame.drop(columns=name).assign(kd_molar=molar)
     return frame
+
+
+def named_frame(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return a table whose columns are called as they are here, the index among them if it is called id."""
+    if simple_name(frame.index.name) == "id":
+        frame = frame.reset_index()
+    return frame.set_axis(column_names(list(frame.columns), source), axis=1)

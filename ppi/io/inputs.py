@@ -11,12 +11,12 @@ import pandas as pd
 
 from ppi.complexes import Complex
 from ppi.errors import InputError
+from ppi.io.frames import readable
 from ppi.io.tables import (
     ComplexTable,
     complexes_from_frame,
     read_complexes,
     read_complexes_from_text,
-    readable,
     table_of,
 )
 from ppi.io.text import is_standard_input, read_standard_input

@@ -12,8 +12,8 @@ import pandas as pd
 
 from ppi.errors import InputError
 from ppi.io.columns import column_names
+from ppi.io.frames import file_suffix, read_frame
 from ppi.io.sides import Side
-from ppi.io.tables import file_suffix, read_frame
 
 #: What `read_pairs` takes.
 PairInputs: TypeAlias = "str | os.PathLike[str] | pd.DataFrame | Iterable[tuple[str, str]]"

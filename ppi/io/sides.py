@@ -14,7 +14,7 @@ from ppi.complexes import CHAIN_SEPARATOR, clean_chain, split_side
 from ppi.errors import InputError
 from ppi.io.antibody_chains import warn_of_separate_chains
 from ppi.io.fasta import first_word, parse_fasta
-from ppi.io.tables import FASTA_SUFFIXES, file_suffix, read_frame, read_frame_from_text
+from ppi.io.frames import FASTA_SUFFIXES, file_suffix, read_frame, read_frame_from_text
 from ppi.io.text import is_standard_input, read_standard_input, read_text, with_plain_line_ends
 
 #: Columns of a table that may hold the residues of sides.

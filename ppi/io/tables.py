@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from data_curation.records import LARGEST_KD
-from ppi.complexes import Complex, split_side
+from ppi.complexes import Complex
 from ppi.errors import InputError
-from ppi.io.columns import column_names, simple_name, with_molar_kd
+from ppi.io.columns import ACCEPTED_COLUMNS, CHAIN_NAME_COLUMNS, named_frame, with_molar_kd
 from ppi.io.fasta import named_complexes_from_fasta
-from ppi.io.text import read_bytes, read_text, with_plain_line_ends
+from ppi.io.frames import FASTA_SUFFIXES, file_suffix, read_frame, read_frame_from_text
+from ppi.io.rows import complex_from_row
+from ppi.io.text import read_text, with_plain_line_ends
 
-ACCEPTED_COLUMNS = (
-    "accepted columns: id,ligand,receptor[,pkd|kd_molar|Kd (nM)][,temperature_kelvin][,split][,weight], "
-    "chains joined by ':' or ','; or those of the published data set, "
-    "Ligand Sequences, Receptor Sequences, KD(M)"
-)
 #: Columns that say which complexes are no independent draws, the one that says most first.
 GROUP_COLUMNS = ("cluster", "pdb")
-#: Columns with the names of the chains of a side, joined by ``,``.
-CHAIN_NAME_COLUMNS = {"ligand": "ligand_chain_names", "receptor": "receptor_chain_names"}
-#: Columns that are never numbers: a peptide may well be called INF, and a chain 1.
-_TEXT = ("id", "ligand", "receptor", *CHAIN_NAME_COLUMNS.values())
-#: Cells that say that nothing is known. Only an empty id is missing: a complex may well be called NA.
-_MISSING = ("", "NA", "N/A", "#N/A", "n/a", "na", "nan", "NaN", "null", "NULL", "None", "none")
-#: pKd and Kd of one row may differ by this much, from rounding.
-_PKD_TOLERANCE = 0.02
 #: Most repeated ids that an error names, after the first.
 _NAMED = 5
-FASTA_SUFFIXES = (".fasta", ".fa", ".faa", ".fas")
-_SEPARATED, _WORKBOOK, _PARQUET = (".csv", ".tsv"), ".xlsx", ".parquet"
-TABLE_SUFFIXES = (*_SEPARATED, _WORKBOOK, _PARQUET)
 
 
 @dataclass(frozen=True)
@@ -142,13 +124,6 @@ def read_complexes(path: str | os.PathLike[str]) -> ComplexTable:
     return complexes_from_frame(read_frame(source), str(source))
 
 
-def named_frame(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Return a table whose columns are called as they are here, the index among them if it is called id."""
-    if simple_name(frame.index.name) == "id":
-        frame = frame.reset_index()
-    return frame.set_axis(column_names(list(frame.columns), source), axis=1)
-
-
 def read_complexes_from_text(text: str, source: str) -> ComplexTable:
     """Read complexes from the text of a FASTA file or of a table, whichever it is.
 
@@ -160,7 +135,7 @@ def read_complexes_from_text(text: str, source: str) -> ComplexTable:
     text = with_plain_line_ends(text)
     if text.lstrip().startswith(">"):
         return _from_fasta(text, source)
-    return complexes_from_frame(_parse_separated(text, source), source)
+    return complexes_from_frame(read_frame_from_text(text, source), source)
 
 
 def _from_fasta(text: str, source: Path | str) -> ComplexTable:
@@ -185,139 +160,6 @@ def table_of(complexes: Sequence[Complex]) -> ComplexTable:
     """
     _refuse_repeated_ids(complexes, "complex", range(1, len(complexes) + 1))
     return ComplexTable(list(complexes), pd.DataFrame(index=range(len(complexes))))
-
-
-def readable(path: Path) -> bool:
-    """Say whether `read_complexes` knows the suffix of a file."""
-    return _last_suffix(path) in FASTA_SUFFIXES + TABLE_SUFFIXES
-
-
-def _last_suffix(path: Path) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes[-1:] == [".gz"]:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
-
-
-def file_suffix(source: Path) -> str:
-    """Return the suffix of a file that can be read, in lower case and without ``.gz``.
-
-    Raises
-    ------
-    InputError
-        If it is none of `FASTA_SUFFIXES` and `TABLE_SUFFIXES`.
-    """
-    if not readable(source):
-        if not source.exists():
-            raise InputError(f"{source}: no such file")
-        if source.is_dir():
-            raise InputError(f"{source}: this is a folder; give a file")
-        raise InputError(
-            f"{source}: unknown suffix {_last_suffix(source)!r}. Files with these are read, also with .gz "
-            f"behind: {', '.join(FASTA_SUFFIXES + TABLE_SUFFIXES)}"
-        )
-    return _last_suffix(source)
-
-
-def read_frame(source: Path, names: Sequence[str] = ("id",), forms: str = ACCEPTED_COLUMNS) -> pd.DataFrame:
-    """Read a table from CSV, TSV, XLSX or Parquet, chosen by suffix (``.gz`` may follow).
-
-    Parameters
-    ----------
-    source
-        The file.
-    names
-        Columns that hold names: only an empty cell is missing there, because a name may well be NA.
-    forms
-        Ends the error of an empty file, and says what is accepted.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or a column occurs twice.
-    """
-    suffix = file_suffix(source)
-    if suffix in _SEPARATED:
-        return _parse_separated(read_text(source), str(source), named=names, forms=forms)
-    if suffix in FASTA_SUFFIXES:
-        raise InputError(f"{source}: this is a FASTA file; give a table ({', '.join(TABLE_SUFFIXES)})")
-    data = io.BytesIO(read_bytes(source))
-    try:
-        if suffix == _PARQUET:
-            return pd.read_parquet(data)
-        frame = pd.read_excel(
-            data, header=None, dtype=object, keep_default_na=False, na_values=[""], engine="openpyxl"
-        )
-    except Exception as error:  # openpyxl and pyarrow raise errors of many kinds for damaged files
-        hint = "; save an old, encrypted or OpenDocument workbook as .xlsx or CSV" * (suffix == _WORKBOOK)
-        raise InputError(f"{source}: not a {suffix} file ({error}){hint}") from error
-    if frame.dropna(how="all").empty:
-        raise InputError(f"{source}: the first sheet is empty; {forms}")
-    text = io.StringIO()
-    frame.to_csv(text, index=False, header=False)
-    return _parse_separated(text.getvalue(), str(source), ",", names, forms)
-
-
-def read_frame_from_text(text: str, source: str, forms: str = ACCEPTED_COLUMNS) -> pd.DataFrame:
-    """Read a table from text whose cells stand between ``,``, ``;`` or tabs; `forms` says what is accepted.
-
-    Raises
-    ------
-    InputError
-        If it is no table; the message begins with `source`.
-    """
-    return _parse_separated(with_plain_line_ends(text), source, forms=forms)
-
-
-def _separator(header: str) -> str:
-    """Return the separator that gives columns of ligand and receptor, else the most frequent one."""
-
-    def columns(separator: str) -> int:
-        try:
-            cells = next(csv.reader([header], delimiter=separator))
-        except csv.Error:  # a cell is longer than any name
-            return 0
-        names = {simple_name(name) for name in cells}
-        return len({"ligand", "receptor", "ligandsequences", "receptorsequences"} & names)
-
-    return max(",;\t", key=lambda separator: (columns(separator), header.count(separator)))
-
-
-def _parse_separated(
-    text: str,
-    source: str,
-    separator: str | None = None,
-    named: Sequence[str] = ("id",),
-    forms: str = ACCEPTED_COLUMNS,
-) -> pd.DataFrame:
-    """Return the table of a text whose cells stand between separators: those of the header by default."""
-    if not text.strip():
-        raise InputError(f"{source}: the file is empty; {forms}")
-    if "\0" in text:
-        raise InputError(f"{source}: not a text file (it holds a zero byte)")
-    text = text.lstrip("\n")
-    separator = separator or _separator(text.partition("\n")[0])
-    try:
-        rows = csv.reader(io.StringIO(text), delimiter=separator)
-        names = column_names(next(rows), source)
-        for number, row in enumerate(rows, start=1):
-            if len(row) > len(names):
-                raise InputError(
-                    f"{source}, row {number}: it has {len(row)} cells, but the header has {len(names)}"
-                )
-        frame = pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            header=0,
-            names=names,
-            keep_default_na=False,
-            skip_blank_lines=False,
-            na_values={name: [""] if name in named else list(_MISSING) for name in names},
-            dtype={name: str for name in names if name in _TEXT},
-        )
-    except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise InputError(f"{source}: not a table with {separator!r} between its cells ({error})") from error
-    return frame
 
 
 def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
@@ -349,60 +191,12 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
         renamed["id"] = [f"row{number}" for number in numbers]
     renamed = with_molar_kd(renamed, source)
     complexes = [
-        _from_row(row, f"{source}, row {number}")
+        complex_from_row(row, f"{source}, row {number}")
         for number, row in zip(numbers, renamed.to_dict("records"), strict=True)
     ]
     _refuse_repeated_ids(complexes, f"{source}, row", numbers)
     rest = renamed.drop(columns=["id", "ligand", "receptor", "pkd", "kd_molar"], errors="ignore")
     return ComplexTable(complexes, rest.reset_index(drop=True))
-
-
-def _from_row(row: Mapping[Any, object], where: str) -> Complex:
-    try:
-        ligand, receptor = _side(row, "ligand"), _side(row, "receptor")
-        name = "" if row["id"] is None or row["id"] != row["id"] else str(row["id"])
-        return Complex(name, ligand, receptor, pkd=_pkd(row))
-    except InputError as error:
-        raise InputError(f"{where}, id {row['id']!r}: {error}") from error
-
-
-def _side(row: Mapping[Any, object], side: str) -> tuple[str, ...]:
-    given = row[side]
-    if isinstance(given, (list, tuple, np.ndarray)):
-        return tuple(given)
-    if not isinstance(given, str) or given in _MISSING:
-        raise InputError(f"the {side} is missing; give residues, chains joined by ':'")
-    return split_side(given)
-
-
-def _pkd(row: Mapping[Any, object]) -> float | None:
-    pkd, kd = _number(row, "pkd"), _number(row, "kd_molar")
-    if kd is None:
-        return pkd
-    if not 0 < kd <= LARGEST_KD:
-        raise InputError(
-            f"kd_molar is {kd:g}; a Kd in mol/L is a number above zero and at most {LARGEST_KD:g}. Is it "
-            "in another unit?"
-        )
-    from_kd = -math.log10(kd)
-    if pkd is not None and abs(pkd - from_kd) > _PKD_TOLERANCE:
-        raise InputError(
-            f"pkd is {pkd:g}, but kd_molar {kd:g} is a pkd of {from_kd:.3g}; correct one, or leave one out"
-        )
-    return from_kd if pkd is None else pkd
-
-
-def _number(row: Mapping[Any, object], name: str) -> float | None:
-    value = row.get(name)
-    if value is None or value != value or str(value).strip() in _MISSING:
-        return None
-    try:
-        number = float(str(value))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{name} is {value!r}; give a finite number, or leave the cell empty")
-    return number
 
 
 def _refuse_repeated_ids(complexes: Sequence[Complex], where: str, numbers: Sequence[int]) -> None:

@@ -53,6 +53,8 @@ def uncovered(item: Complex, nearest: Complex | None, pair_identity: float) -> s
 def _parts(item: Complex, nearest: Complex) -> Iterator[str]:
     own = item.ligand, item.receptor
     orders = (nearest.ligand, nearest.receptor), (nearest.receptor, nearest.ligand)
+    if any(_only_substituted(own, order) for order in orders):
+        return  # Most designs are such; aligning each of thousands would take long.
     found = [[_best_chains(*both) for both in zip(own, order, strict=True)] for order in orders]
     chosen = max((0, 1), key=lambda order: sum(chain.same for side in found[order] for chain in side))
     for name, side, chains in zip(("ligand", "receptor"), orders[chosen], found[chosen], strict=True):
@@ -61,6 +63,21 @@ def _parts(item: Complex, nearest: Complex) -> Iterator[str]:
         for number, chain in enumerate(chains, start=1):
             where = f"{name} chain {number}" if len(chains) > 1 else name
             yield from (f"{where} {difference}" for difference in _differences(chain))
+
+
+def _only_substituted(own: Sequence[Sequence[str]], other: Sequence[Sequence[str]]) -> bool:
+    """Return whether each chain has one of the same length that is as similar residue by residue."""
+    return all(
+        len(side) == len(onto) and all(any(_in_place(chain, one) for one in onto) for chain in side)
+        for side, onto in zip(own, other, strict=True)
+    )
+
+
+@lru_cache(16_384)
+def _in_place(chain: str, other: str) -> bool:
+    if len(chain) != len(other):
+        return False
+    return sum(map(str.__eq__, chain, other)) >= MIN_PAIR_IDENTITY * len(chain)
 
 
 def _best_chains(own: Sequence[str], other: Sequence[str]) -> list[_Comparison]:

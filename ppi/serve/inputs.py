@@ -9,9 +9,10 @@ from typing import TypeAlias
 import pandas as pd
 
 from ppi.errors import InputError
+from ppi.io.frames import read_frame_from_text
 from ppi.io.inputs import read_inputs
 from ppi.io.sides import Side, read_sides, read_sides_from_text
-from ppi.io.tables import ComplexTable, read_complexes_from_text, read_frame_from_text
+from ppi.io.tables import ComplexTable, read_complexes_from_text
 from ppi.serve.refusals import RefusedError
 from ppi.serve.schemas import ComplexesRequest, Format, SidesRequest, VariantsRequest
 

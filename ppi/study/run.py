@@ -13,7 +13,7 @@ import yaml
 from data_curation.files import atomic_file
 from ppi.devices import choose_devices
 from ppi.embedding.elsewhere import Workers, open_workers
-from ppi.embedding.store import default_root
+from ppi.embedding.header import default_root
 from ppi.engines.build import EngineName, build_engine
 from ppi.errors import SettingsError, TrainingError
 from ppi.study.cells import Cell

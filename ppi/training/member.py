@@ -6,11 +6,9 @@ import logging
 import os
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -19,75 +17,16 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.strategies import ModelParallelStrategy
 
-from data_curation.files import atomic_file
 from ppi.errors import SettingsError, TrainingError
 from ppi.models.files import LOG_FILE
-from ppi.progress import Pace
+from ppi.training.callbacks import EpochLog, ProgressLines
 from ppi.training.data import AffinityData
+from ppi.training.hardware import Hardware
 from ppi.training.module import MONITOR, AffinityModule
 
 _LOG = logging.getLogger(__name__)
 BEST, LAST = "best.ckpt", "last.ckpt"
-Strategy = Literal["auto", "ddp", "fsdp"]
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """The hardware of a training run.
-
-    Attributes
-    ----------
-    device
-        ``cpu``, ``cuda`` or ``cuda:N``.
-    devices, nodes
-        Number of processes on each machine, and number of machines.
-    strategy
-        Strategy of Lightning for several processes: ``ddp`` (``auto``), each with the full model, or
-        ``fsdp``, each with its share (`ppi.training.sharding`).
-
-    Raises
-    ------
-    SettingsError
-        If the numbers do not fit the device.
-    """
-
-    device: str = "cpu"
-    devices: int = 1
-    nodes: int = 1
-    strategy: Strategy = "auto"
-
-    def __post_init__(self) -> None:
-        if min(self.devices, self.nodes) < 1:
-            raise SettingsError(
-                f"{self.devices} devices and {self.nodes} nodes; there must be at least one of each"
-            )
-        if ":" in self.device and self.devices > 1:
-            raise SettingsError(
-                f"device {self.device} is a single device, but --devices is {self.devices}; use cuda"
-            )
-
-    @property
-    def processes(self) -> int:
-        """Number of processes of the run."""
-        return self.devices * self.nodes
-
-    def trainer_flags(self) -> dict[str, Any]:
-        """Return the arguments of Lightning's trainer."""
-        kind, _, index = self.device.partition(":")
-        devices: Any = [int(index)] if index else self.devices
-        return {
-            "accelerator": "gpu" if kind == "cuda" else "cpu",
-            "devices": devices,
-            "num_nodes": self.nodes,
-            "strategy": self._sharding() if self.strategy == "fsdp" else self.strategy,
-        }
-
-    def _sharding(self) -> ModelParallelStrategy:
-        return ModelParallelStrategy(
-            data_parallel_size=self.processes, tensor_parallel_size=1, save_distributed_checkpoint=False
-        )
 
 
 class Member(NamedTuple):
@@ -108,69 +47,6 @@ class Member(NamedTuple):
     def best(self) -> pd.Series:
         """The epoch whose weights are kept."""
         return self.log.iloc[int(self.log[MONITOR].argmax())]
-
-
-class EpochLog(Callback):
-    """Records one row per epoch, in the checkpoint and in a CSV file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: list[dict[str, float]] = []
-        self._started = 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows = state_dict["rows"]
-
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, rows: list[int], index: int
-    ) -> None:
-        if index == 0:
-            self._started = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.rows.append(
-            {
-                "epoch": trainer.current_epoch + 1,
-                **metrics,
-                "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-                "seconds": round(time.perf_counter() - self._started, 2),
-            }
-        )
-        if trainer.is_global_zero:
-            with atomic_file(self.path) as temporary:
-                pd.DataFrame(self.rows).to_csv(temporary, index=False)
-
-
-class ProgressLines(Callback):
-    """Logs the progress of a member every 30 s if there is no terminal for a progress bar."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self._pace = Pace()
-
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        module: lightning.LightningModule,
-        outputs: Any,
-        rows: list[int],
-        index: int,
-    ) -> None:
-        if trainer.is_global_zero and self._pace.due():
-            score = trainer.callback_metrics.get(MONITOR)
-            _LOG.info(
-                "seed %d: epoch %d of at most %d, batch %d of %d, last validation Spearman %s",
-                self.seed,
-                trainer.current_epoch + 1,
-                trainer.max_epochs,
-                index + 1,
-                trainer.num_training_batches,
-                "not known yet" if score is None else f"{float(score):.3f}",
-            )
 
 
 class _Best(ModelCheckpoint):

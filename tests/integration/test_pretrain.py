@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from conftest import REPOSITORY
 from safetensors.torch import load_file
+from tiny_pretraining import TINY, write_sequences
 from transformers import EsmForMaskedLM
 
 from data_curation.errors import OutputError
@@ -28,32 +28,12 @@ from ppi.pretraining.optimiser import Learner
 from ppi.pretraining.run import Pretrained, pretrain
 from ppi.pretraining.settings import PretrainSettings, RunOptions
 
-TINY = PretrainSettings(
-    depth=2,
-    width=32,
-    heads=2,
-    context=48,
-    micro_tokens=128,
-    batch_tokens=256,
-    warmup_steps=5,
-    learning_rate=5e-3,
-    steps=24,
-    validation_fraction=0.1,
-)
-
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sequences of five kinds, each of which has four residues of its own."""
-    random = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp("corpus") / "sequences.txt"
-    kinds = ("ACDE", "FGHI", "KLMN", "PQRS", "TVWY")
-    lines = [
-        "".join(random.choice(list(kinds[number % 5]), size=int(random.integers(50, 90))))
-        for number in range(60)
-    ]
-    path.write_text("\n".join(lines) + "\n")
-    return path
+    alphabets = ("ACDE", "FGHI", "KLMN", "PQRS", "TVWY")
+    return write_sequences(tmp_path_factory.mktemp("corpus") / "sequences.txt", alphabets)
 
 
 @pytest.fixture(scope="module")

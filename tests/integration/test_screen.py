@@ -371,14 +371,16 @@ def test_sides_that_were_read_before_an_interruption_are_not_read_again(
 
 def test_one_side_comes_from_standard_input(
     files: list[Path],
+    model_path: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     from_file, from_input = tmp_path / "file.csv", tmp_path / "input.csv"
-    main(["screen", *map(str, files), "--no-novelty", "--output", str(from_file)])
+    options = ["--model", str(model_path), "--no-novelty", "--output"]
+    main(["screen", *map(str, files), *options, str(from_file)])
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(files[0].read_bytes())))
-    main(["screen", "-", str(files[1]), "--no-novelty", "--output", str(from_input)])
+    main(["screen", "-", str(files[1]), *options, str(from_input)])
     assert from_input.read_bytes() == from_file.read_bytes()
     with pytest.raises(SystemExit):
         main(["screen", "-", "-"])

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_models import tiny_random_esm2
 
 import ppi
 import ppi.study.run
@@ -24,28 +23,35 @@ from ppi.errors import InputError, PpiError, TrainingError
 from ppi.evaluation.baselines import SEQUENCE_BASELINES
 from ppi.metrics import spearman
 from ppi.models.folder import load_model
+from ppi.study import processes
 from ppi.study.cell import run_cell
 from ppi.study.plan import plan_study
 from ppi.study.processes import Failure
 from ppi.study.run import run_study
 from studies import write_study
 
+pytestmark = pytest.mark.usefixtures("every_pair_aligned")
+
 
 @pytest.fixture(scope="module")
-def finished(table_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(every_pair_aligned: None, table_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two heads and two seeds, in the folder `out` beside its YAML.
 
-    The cells of the first seed ran here, those of the second in two processes at a time.
+    The last cell ran in a process of its own, the others here.
     """
     folder = tmp_path_factory.mktemp("study")
+
+    def run_cells(names: list[str], within: Path, *, store: Path, **options: Any) -> list[Failure]:
+        failures = run_cells_here(names[:-1], within, store=store)
+        return failures + processes.run_cells(names[-1:], within, store=store, **options)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ppi.study.run, "run_cells", run_cells_here)
-        run_study(write_study(folder, table_path, seeds=[0]), output=folder / "out", device="cpu")
-    run_study(write_study(folder, table_path), output=folder / "out", jobs=2, device="cpu")
+        patch.setattr(ppi.study.run, "run_cells", run_cells)
+        run_study(write_study(folder, table_path), output=folder / "out", jobs=2, device="cpu")
     return folder
 
 
-def run_cells_here(names: list[str], folder: Path, *, store: Path, **_: object) -> list[Failure]:
+def run_cells_here(names: list[str], folder: Path, *, store: Path) -> list[Failure]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name in names:
@@ -248,7 +254,7 @@ def test_without_a_finished_cell_there_is_no_report(
 
 
 def test_frozen_models_are_embedded_before_the_cells(
-    tmp_path: Path, table_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, table_path: Path, tiny_backbone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
 
@@ -257,13 +263,13 @@ def test_frozen_models_are_embedded_before_the_cells(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ppi.study.run, "run_cells", run_cells)
-    tiny_random_esm2().save_pretrained(tmp_path / "tiny")
-    backbone = str(tmp_path / "tiny")
-    config = write_study(tmp_path, table_path, fixed={"backbone": backbone, "mixer": "none"})
+    config = write_study(tmp_path, table_path, fixed={"backbone": tiny_backbone, "mixer": "none"})
     with pytest.raises(KeyboardInterrupt):
         run_study(config, output=tmp_path / "out", store=tmp_path / "store", device="cpu")
     assert seen == [4]
     # Chains for HP, sides for EC: nothing is left to do.
     for unit in ("chain", "side"):
-        done = ppi.embed(table_path, backbone=backbone, unit=unit, store=tmp_path / "store", device="cpu")
+        done = ppi.embed(
+            table_path, backbone=tiny_backbone, unit=unit, store=tmp_path / "store", device="cpu"
+        )
         assert (done.units > 48, done.embedded) == (True, 0)

@@ -55,7 +55,7 @@ def test_hub_mixin_saves_and_loads_the_same_folder(tmp_path: Path, model_path: P
 
 def test_training_learns_and_repeats(tmp_path: Path, table_path: Path) -> None:
     settings = TrainSettings(
-        head="ec", mixer="none", pooling="mean", max_epochs=120, patience=120, learning_rate=0.01
+        head="ec", mixer="none", pooling="mean", max_epochs=40, patience=40, learning_rate=0.03
     )
     first = ppi.train(table_path, output=tmp_path / "a", settings=settings)
     assert first.manifest["validation"]["spearman"] > 0.8
@@ -164,6 +164,7 @@ def test_a_folder_of_an_older_version_has_no_novelty(
     assert load_model(old).training_chains == load_model(model_path).training_chains
 
 
+@pytest.mark.usefixtures("every_pair_aligned")
 def test_evaluation_report(model_path: Path, table_path: Path, tmp_path: Path, table: pd.DataFrame) -> None:
     report = ppi.evaluate(model_path, data=table_path, output=tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text()) == report

@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 import torch
 from conftest import random_complex
-from tiny_models import tiny_random_esm2
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
 
@@ -35,22 +34,14 @@ from ppi.models.config import ModelConfig
 from ppi.models.folder import load_model
 from ppi.prediction.engine import predict_members
 from ppi.training.data import Examples
-from ppi.training.member import Hardware
+from ppi.training.hardware import Hardware
+from ppi.training.labels import scale_to_labels
 from ppi.training.module import AffinityModule, rate_factor
-from ppi.training.run import scale_to_labels
 from ppi.training.settings import TrainSettings
 from ppi.training.sharding import full_tensor, shard
 from ppi.training.workspace import Workspace
 
 SMALL = {"head": "hp", "mixer": "none", "batch_residues": 400}
-
-
-@pytest.fixture(scope="module")
-def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A tiny_random ESM-2."""
-    path = tmp_path_factory.mktemp("backbone") / "tiny_random_esm2"
-    tiny_random_esm2().save_pretrained(path)
-    return str(path)
 
 
 class KilledError(Exception):
@@ -207,9 +198,9 @@ def test_every_loss_learns_and_predicts_pkd(
         mixer="none",
         pooling="mean",
         losses=losses,
-        max_epochs=120,
-        patience=120,
-        learning_rate=0.01,
+        max_epochs=40,
+        patience=40,
+        learning_rate=0.03,
     )
     model = ppi.train(table_path, output=tmp_path / "m", settings=settings)
     assert model.manifest["validation"]["spearman"] > 0.7

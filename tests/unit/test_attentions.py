@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from heads.build import build_mixer
+from heads.kernels.dispatch import Backend, use_backend
 from heads.mixers.attention.base import Attention
 from heads.mixers.block import AttentionMixer
 from heads.names import ATTENTIONS
@@ -147,6 +148,32 @@ def test_bfloat16_is_close(name: str, options: dict[str, Any]) -> None:
     exact = by_reference(name, attention.double(), [part.double() for part in parts], SEGMENTS)
     assert found.dtype == torch.bfloat16
     assert (found - exact).norm() < 0.03 * exact.norm()
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("backend", ["reference", "triton"])
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-4), (torch.bfloat16, 0.03)], ids=str)
+@every_case
+def test_a_gpu_agrees_with_the_reference(
+    name: str, options: dict[str, Any], dtype: torch.dtype, error: float, backend: Backend
+) -> None:
+    attention, parts = make(name, options), inputs(dtype=dtype)
+    direction = torch.randn(parts[0].shape, generator=torch.Generator().manual_seed(2)).to(dtype)
+    exact = [part.double().requires_grad_() for part in parts]
+    result = by_reference(name, attention.double(), exact, SEGMENTS)
+    result.backward(direction.double())
+    there = [part.cuda().requires_grad_() for part in parts]
+    with use_backend(backend):
+        found = attention.float().cuda()(*there, SEGMENTS.to("cuda"))
+        found.backward(direction.cuda())
+    pairs = [(found, result), *((one.grad, other.grad) for one, other in zip(there, exact, strict=True))]
+    for one, other in pairs:
+        if one is None or other is None:
+            assert one is other
+            continue
+        assert one.dtype == dtype
+        assert (one.cpu().double() - other).norm() <= error * other.norm()
 
 
 @every_name

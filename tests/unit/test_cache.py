@@ -10,8 +10,8 @@ import pytest
 import torch
 from tiny_backbone import TinyRandomBackbone
 
-import ppi.embedding.store as store_module
 from ppi.backbones.base import Unit
+from ppi.embedding import environments
 from ppi.embedding.cache import EmbeddingCache
 from ppi.embedding.store import EmbeddingStore
 from ppi.errors import PpiWarning, StoreError
@@ -67,14 +67,14 @@ def test_a_folder_that_cannot_be_written_warns_once_and_is_read(
         folder = store.folder
     backbone.seen.clear()
 
-    real = store_module._open
+    real = environments._open
 
     def refuse(path: Path, *, readonly: bool = False) -> object:
         if not readonly:
             raise StoreError(f"{path}: read-only file system")
         return real(path, readonly=True)
 
-    monkeypatch.setattr(store_module, "_open", refuse)
+    monkeypatch.setattr(environments, "_open", refuse)
     with pytest.warns(PpiWarning, match="cannot be written to disk, existing ones are used"):
         cache = cache_of(backbone, tmp_path)
     with warnings.catch_warnings():

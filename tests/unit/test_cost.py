@@ -19,6 +19,7 @@ from ppi.embedding import rates
 from ppi.embedding.cost import Work, pass_work
 from ppi.embedding.embed import embed
 from ppi.embedding.estimate import estimate_embedding
+from ppi.embedding.job import EmbeddingJob
 from ppi.embedding.rates import fitted, predict_seconds
 from ppi.io.tables import ComplexTable, table_of
 from ppi.io.text import format_duration
@@ -105,7 +106,9 @@ def test_an_estimate_counts_what_the_store_lacks_and_writes_nothing(tmp_path: Pa
     table = table_of([Complex("one", chains[:1], chains[1:2]), Complex("two", chains[:1], chains[2:])])
 
     def estimate(given: ComplexTable) -> tuple[int, int, int, float]:
-        found = estimate_embedding(given, backbone="random-esm2-8m-seed0", precision="float32", store=store)
+        found = estimate_embedding(
+            EmbeddingJob(data=given, backbone="random-esm2-8m-seed0", precision="float32", store=store)
+        )
         assert (found.seconds > 0) == (found.missing > 0)
         return found.units, found.missing, found.residues, found.disk_bytes
 

@@ -222,7 +222,7 @@ def test_reliability_bins_rise_and_hold_everything() -> None:
 
 
 @pytest.fixture(scope="module")
-def relatives() -> tuple[list[Complex], list[Complex], pd.DataFrame]:
+def relatives(every_pair_aligned: None) -> tuple[list[Complex], list[Complex], pd.DataFrame]:
     """Training complexes, others that are like them, and the similar chains."""
     random = np.random.default_rng(5)
     a, b, c, d, e = (random_chain(random, 80) for _ in range(5))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations, product
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,8 @@ from ppi.complexes import Complex
 from ppi.training.module import head_outputs
 
 Row = dict[str, Any]
-Pair = tuple[tuple[str, Any], tuple[str, Any]]
+#: Two names of factors with a value of each.
+Pair = frozenset[tuple[str, Any]]
 Case = tuple[str, Row]
 
 #: Options of a head beside the published defaults; None stands for the default.
@@ -46,29 +46,46 @@ OPTIONS: dict[str, dict[str, list[Any]]] = {
 
 
 def factors_of(head: str) -> dict[str, list[Any]]:
-    """Return what can be chosen for a head, each with its values."""
+    """Return what can be chosen for a head, each with its values; of equally good ones the first is taken."""
     per_side = {} if head == "sc" else {"mixer_per_side": [None, True]}
     common = {"symmetric": [None, True], "lengths": [None, True]}
-    return {"mixer": list(MIXERS), "pooling": list(POOLINGS), **common, **per_side, **OPTIONS[head]}
+    quickest_first = sorted(MIXERS, key="none".__ne__)
+    return {"mixer": quickest_first, "pooling": list(POOLINGS), **common, **per_side, **OPTIONS[head]}
 
 
-def covering(factors: dict[str, list[Any]]) -> Iterator[Row]:
-    """Yield rows of values in which any two values of different factors occur together.
+def pairs_to_meet(head: str) -> list[Pair]:
+    """Return all pairs of values of different factors that a head has to meet.
 
-    Mixer and pooling are left to chance: they meet only through the rows ``(T, D)``.
+    A mixer and a pooling meet only through the rows ``(T, D)``, so that each such pair is met by one head.
     """
-    random = Random(34)  # One of few seeds whose chance holds all pairs of a mixer and a pooling, too.
-    values = {name: [(name, value) for value in of_name] for name, of_name in factors.items()}
-    left: set[Pair] = set()
-    for one, other in combinations(values, 2):
-        if (one, other) != ("mixer", "pooling"):
-            left |= set(product(values[one], values[other]))
+    factors, found = factors_of(head), list[Pair]()
+    for one, other in combinations(factors, 2):
+        pairs = [
+            frozenset({(one, first), (other, second)})
+            for first, second in product(factors[one], factors[other])
+        ]
+        share = slice(list(HEADS).index(head), None, len(HEADS))
+        found += pairs[share] if (one, other) == ("mixer", "pooling") else pairs
+    return found
+
+
+def met_by(row: Row) -> set[Pair]:
+    return {frozenset(pair) for pair in combinations(row.items(), 2)}
+
+
+def covering(head: str) -> Iterator[Row]:
+    """Yield rows of values in which all pairs of a head occur.
+
+    Each row begins with a pair that has not occurred; each further value is the one that adds most pairs.
+    """
+    left = pairs_to_meet(head)
     while left:
-        wanted = dict(min(left, key=repr))
-        rows = [{name: random.choice(of) for name, of in factors.items()} | wanted for _ in range(40)]
-        best = max(rows, key=lambda row: len(left.intersection(combinations(row.items(), 2))))
-        left.difference_update(combinations(best.items(), 2))
-        yield best
+        row: Row = dict(sorted(left[0]))
+        for name, values in factors_of(head).items():
+            if name not in row:
+                row[name] = max(values, key=lambda value: len(met_by(row | {name: value}) & set(left)))
+        yield {name: row[name] for name in factors_of(head)}
+        left = [pair for pair in left if pair not in met_by(row)]
 
 
 def cheapest(cases: list[Case]) -> list[Case]:
@@ -91,7 +108,7 @@ def cheapest(cases: list[Case]) -> list[Case]:
 PUBLISHED: list[Case] = [
     (name, {"mixer": mixer, "pooling": "attention"}) for name, mixer in product(HEADS, MIXERS)
 ]
-EVERY_CASE: list[Case] = PUBLISHED + [(name, row) for name in HEADS for row in covering(factors_of(name))]
+EVERY_CASE: list[Case] = PUBLISHED + [(name, row) for name in HEADS for row in covering(name)]
 #: Without a mixer, the largest descriptors of whole sequences are the same in all of them.
 TRAINED = cheapest([case for case in EVERY_CASE if (case[1]["mixer"], case[1]["pooling"]) != ("none", "max")])
 
@@ -155,6 +172,10 @@ def test_the_cases_hold_every_pair() -> None:
         assert {(name, row["pooling"]) for name, row in cases} == set(product(HEADS, POOLINGS))
     met = {(row["mixer"], row["pooling"]) for _, row in EVERY_CASE}
     assert met == set(product(MIXERS, POOLINGS))
+    for head in HEADS:
+        assert set(pairs_to_meet(head)) <= set().union(
+            *(met_by(row) for name, row in EVERY_CASE if name == head)
+        )
 
 
 def test_prediction_does_not_depend_on_the_batch(head: Head, complexes: list[Complex]) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -407,6 +408,7 @@ def test_triton_kernels_in_the_interpreter() -> None:
         "-p",
         "no:cacheprovider",
         __file__,
+        str(Path(__file__).with_name("test_triton_attentions.py")),
         "-k",
         "triton and not absent",
     ]

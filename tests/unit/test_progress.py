@@ -105,9 +105,9 @@ def test_the_command_line_shows_messages_as_plain_lines_once(capsys: pytest.Capt
             main(["predict", "absent.fasta"])
     capsys.readouterr()
     show_messages()
-    logging.getLogger("ppi.training.run").info("member %d of %d", 1, 2)
+    logging.getLogger("ppi.training.ensemble").info("member %d of %d", 1, 2)
     logging.getLogger("data_curation.audit.run").info("searching")
-    logging.getLogger("ppi.training.run").debug("not for a user")
+    logging.getLogger("ppi.training.ensemble").debug("not for a user")
     captured = capsys.readouterr()
     assert captured.err == "member 1 of 2\nsearching\n"
     assert captured.out == ""

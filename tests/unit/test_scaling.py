@@ -58,11 +58,11 @@ def test_layers_with_many_inputs_have_lower_rates_in_a_standardised_head() -> No
     assert sum(len(group["params"]) for group in groups) == len(list(plain.parameters()))
 
 
-@pytest.mark.parametrize(("layers", "standardised"), [((3, -1), True), ((-1,), False)])
+@pytest.mark.parametrize(("layers", "standardised"), [((1, -1), True), ((-1,), False)])
 def test_training_scales_where_the_network_reads_hidden_layers(
-    layers: tuple[int, ...], standardised: bool, table_path: Path, tmp_path: Path
+    layers: tuple[int, ...], standardised: bool, table_path: Path, tiny_backbone: str, tmp_path: Path
 ) -> None:
-    changes = {"backbone": "ppi-mini", "layers": layers, "pooling": "statistics"}
+    changes = {"backbone": tiny_backbone, "layers": layers, "pooling": "statistics"}
     settings = recipe_settings("network", head="hp", mixer="none", members=2, max_epochs=1, **changes)
     trained = ppi.train(table_path, output=tmp_path / "m", settings=settings, store=tmp_path / "store")
     loaded = load_model(tmp_path / "m")

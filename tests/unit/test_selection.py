@@ -11,30 +11,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_pretraining import TINY, write_sequences
 
 from ppi.backbones.esm2 import Esm2Backbone
 from ppi.backbones.packing import Pack
 from ppi.backbones.registry import build_backbone
 from ppi.errors import BackboneError, InputError, SettingsError
 from ppi.explain.attention.packs import MutedPack
-from ppi.pretraining import selection
+from ppi.pretraining import retrieval, selection
 from ppi.pretraining.corpus import TokenizedSequences, _tokenize
 from ppi.pretraining.retrieval import PackWithoutHeads, copy_attention, most_retrieving
 from ppi.pretraining.run import Pretrained, pretrain
 from ppi.pretraining.settings import PretrainSettings, RunOptions
 
-TINY = PretrainSettings(
-    depth=2,
-    width=32,
-    heads=2,
-    context=48,
-    micro_tokens=128,
-    batch_tokens=256,
-    warmup_steps=2,
-    steps=3,
-    validation_fraction=0.1,
-    precision="float32",
-)
+SHORT = dataclasses.replace(TINY, warmup_steps=2, steps=3, precision="float32")
 
 
 def encoder(spec: str) -> Esm2Backbone:
@@ -48,6 +38,13 @@ def mini() -> Esm2Backbone:
     return encoder("ppi-mini")
 
 
+@pytest.fixture
+def few_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight sequences with a repeated segment are enough to tell the heads apart."""
+    monkeypatch.setattr(retrieval, "_SEQUENCES", 8)
+
+
+@pytest.mark.usefixtures("few_copies")
 def test_two_heads_of_ppi_mini_look_at_copies(mini: Esm2Backbone) -> None:
     scores = copy_attention(mini, seed=0)
     assert scores.shape == (6, 5)
@@ -61,6 +58,7 @@ def test_two_heads_of_ppi_mini_look_at_copies(mini: Esm2Backbone) -> None:
     np.testing.assert_array_equal(scores, copy_attention(mini, seed=0))
 
 
+@pytest.mark.usefixtures("few_copies")
 def test_heads_with_random_weights_look_at_nothing_in_particular() -> None:
     scores = copy_attention(encoder("random-esm2-8m-seed0"), seed=0)
     assert scores == pytest.approx(np.full((6, 20), 1 / 172), rel=0.3)
@@ -119,17 +117,14 @@ def test_a_sequence_is_read_from_its_start_with_x_for_other_letters() -> None:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A file of sequences, and the folder of the prepared corpus."""
-    random = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("corpus")
-    lines = ["".join(random.choice(list("ACDEFGHIKL"), size=int(random.integers(50, 90)))) for _ in range(60)]
-    (folder / "sequences.txt").write_text("\n".join(lines) + "\n")
-    return folder / "sequences.txt", folder / "prepared"
+    return write_sequences(folder / "sequences.txt", ["ACDEFGHIKL"]), folder / "prepared"
 
 
 @pytest.fixture(scope="module")
 def reference(files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small model with a language head."""
-    return str(go(files, tmp_path_factory.mktemp("reference") / "run", TINY).model)
+    return str(go(files, tmp_path_factory.mktemp("reference") / "run", SHORT).model)
 
 
 def go(files: tuple[Path, Path], output: Path, settings: PretrainSettings, **options: Any) -> Pretrained:
@@ -140,7 +135,7 @@ def go(files: tuple[Path, Path], output: Path, settings: PretrainSettings, **opt
 def test_a_run_trains_on_the_selected_sequences(
     files: tuple[Path, Path], reference: str, tmp_path: Path
 ) -> None:
-    settings = dataclasses.replace(TINY, select=reference, select_share=0.3)
+    settings = dataclasses.replace(SHORT, select=reference, select_share=0.3)
     done = go(files, tmp_path / "run", settings)
     manifest = json.loads((done.model / "manifest.json").read_text())
     table = pd.read_parquet(tmp_path / "run" / "selection" / "scores.parquet")
@@ -160,7 +155,7 @@ def test_a_run_trains_on_the_selected_sequences(
 def test_an_interrupted_selection_is_continued_with_the_same_scores(
     files: tuple[Path, Path], reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = dataclasses.replace(TINY, select=reference, select_share=0.5)
+    settings = dataclasses.replace(SHORT, select=reference, select_share=0.5)
     monkeypatch.setattr(selection, "_CHUNK", 20)
     go(files, tmp_path / "straight", settings)
     score, calls = selection._influence, list[int]()
@@ -196,7 +191,7 @@ def test_an_interrupted_selection_is_continued_with_the_same_scores(
 def test_a_finished_run_is_resumed_with_its_selection(
     files: tuple[Path, Path], reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = dataclasses.replace(TINY, select=reference, select_share=0.5)
+    settings = dataclasses.replace(SHORT, select=reference, select_share=0.5)
     first = go(files, tmp_path / "run", settings)
 
     def never(*_: Any, **__: Any) -> np.ndarray:
@@ -217,7 +212,7 @@ def test_a_share_is_above_0_and_below_1(share: float) -> None:
 
 def test_a_model_without_a_language_head_is_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--select residue is not an ESM-2; give ppi-mini"):
-        go(files, tmp_path / "run", dataclasses.replace(TINY, select="residue", precision="auto"))
+        go(files, tmp_path / "run", dataclasses.replace(SHORT, select="residue", precision="auto"))
     with pytest.raises(BackboneError, match="has no head of a masked language model"):
-        go(files, tmp_path / "other", dataclasses.replace(TINY, select="random-esm2-8m-seed0"))
+        go(files, tmp_path / "other", dataclasses.replace(SHORT, select="random-esm2-8m-seed0"))
     assert not (tmp_path / "other" / "selection").exists()

@@ -16,7 +16,8 @@ from tiny_backbone import TinyRandomBackbone
 from ppi.backbones.base import Backbone, Unit
 from ppi.embedding.engine import embed_units
 from ppi.embedding.run import fill_store
-from ppi.embedding.store import EmbeddingStore, format_stores, list_stores, prune_store
+from ppi.embedding.store import EmbeddingStore
+from ppi.embedding.stores import format_stores, list_stores, prune_store
 from ppi.errors import PpiWarning, StoreError
 
 UNITS: list[Unit] = [("MKV",), ("WW", "C"), ("MKV",), ("A",)]
@@ -139,7 +140,7 @@ def test_a_full_disk_is_one_error_and_keeps_what_was_finished(
 ) -> None:
     backbone = TinyRandomBackbone(dim=4096)
     # As little room as LMDB needs to start: it then says what a full disk says.
-    monkeypatch.setattr("ppi.embedding.store._MAP_SIZES", (160 * 1024,))
+    monkeypatch.setattr("ppi.embedding.environments._MAP_SIZES", (160 * 1024,))
     units: list[Unit] = [(letter * 3,) for letter in "ACDEFGHIKLMNPQRSTVWY"]
     with EmbeddingStore(tmp_path, backbone) as store:
         with pytest.raises(StoreError, match="full"):

@@ -10,8 +10,9 @@ from torch.utils.checkpoint import checkpoint
 
 from heads.ragged import Segments
 
-#: Largest number of scores of a tile, 2 MiB in float32: a tile stays in the cache of a core.
-_SCORES = 2**19
+#: Largest number of scores of a tile. On the CPU, 2 MiB in float32 stay in the cache of a core; a GPU needs
+#: larger tiles to be busy.
+_SCORES = {"cpu": 2**19, "cuda": 2**24}
 
 #: Function from the ``(h, m, n)`` scores of some heads and some of the ``n`` rows of a segment, and these
 #: heads, to the weights. It may change the scores in place.
@@ -44,13 +45,13 @@ def attend_by_tiles(query: Tensor, key: Tensor, value: Tensor, segments: Segment
     Tensor
         ``(T, H, d)``.
     """
-    mixed = []
+    mixed, most = [], _SCORES.get(query.device.type, _SCORES["cpu"])
     for parts in zip(*(part.split(segments.lengths) for part in (query, key, value)), strict=True):
         queries, *others = (part.transpose(0, 1) for part in parts)
         heads, length, _ = queries.shape
-        together = heads * length**2 <= _SCORES
+        together = heads * length**2 <= most
         each = [slice(0, heads)] if together else [slice(head, head + 1) for head in range(heads)]
-        by_head = [_of_heads(queries, others[0], others[1], weigh, some, not together) for some in each]
+        by_head = [_of_heads(queries, others[0], others[1], weigh, some, most, not together) for some in each]
         mixed.append(torch.cat(by_head).transpose(0, 1))
     return torch.cat(mixed)
 
@@ -61,9 +62,11 @@ def mix(weights: list[Tensor], value: Tensor, segments: Segments) -> Tensor:
     return torch.cat([(each @ rows.transpose(0, 1)).transpose(0, 1) for each, rows in parts])
 
 
-def _of_heads(query: Tensor, key: Tensor, value: Tensor, weigh: Weigh, heads: slice, again: bool) -> Tensor:
-    """Return ``(h, n, d)`` of some heads of one segment."""
-    tiles, others = query[heads].split(max(1, _SCORES // query.shape[1]), dim=1), (key[heads], value[heads])
+def _of_heads(
+    query: Tensor, key: Tensor, value: Tensor, weigh: Weigh, heads: slice, most: int, again: bool
+) -> Tensor:
+    """Return ``(h, n, d)`` of some heads of one segment, `most` scores at a time."""
+    tiles, others = query[heads].split(max(1, most // query.shape[1]), dim=1), (key[heads], value[heads])
     if again and torch.is_grad_enabled():
         mixed = [
             checkpoint(_tile, tile, *others, weigh, heads, use_reentrant=False, preserve_rng_state=False)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from heads.about import About
+from heads.kernels.dispatch import triton_is_demanded
 from heads.mixers.attention.base import Attention
 from heads.mixers.attention.blocks import Blocks
 from heads.options import Fraction
@@ -50,23 +51,30 @@ class LinearAttention(Attention):
         self.register_buffer("decays", (0.5 ** (1 / longest**exponents)).float(), persistent=False)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
-        blocks = Blocks.of(segments, _BLOCK)
-        queries, keys, values = (blocks.split(part) for part in (silu(query), silu(key), value))
-        places = torch.arange(_BLOCK, device=query.device)
-        decay = self.decays.to(torch.promote_types(torch.float32, query.dtype))
-        inside = decay.view(-1, 1, 1) ** (places - places.unsqueeze(1)).abs()
-        from_start, to_end = (decay.view(-1, 1, 1) ** each.unsqueeze(1) for each in (places, _BLOCK - places))
-        near = ((queries @ keys.transpose(2, 3)) * inside).to(values.dtype) @ values
-        of_earlier, of_later = (
-            (keys * factor).to(values.dtype).transpose(2, 3) @ values for factor in (to_end, from_start)
-        )
-        far = decay**_BLOCK
-        states = [
-            blocks.earlier(of_earlier.to(decay.dtype), far),
-            blocks.later(of_later.to(decay.dtype), far),
-        ]
-        seen = torch.cat([queries * from_start, queries * to_end], dim=3)
-        total = near + seen.to(values.dtype) @ torch.cat(states, dim=2).to(values.dtype)
-        wide = total.to(decay.dtype)
-        normed = wide * (wide.square().mean(3, keepdim=True) + _EPSILON).rsqrt()
-        return blocks.join(normed.to(value.dtype))
+        decays = self.decays.to(torch.promote_types(torch.float32, value.dtype))
+        if triton_is_demanded(value):
+            # Imported here, because its kernels need Triton.
+            from heads.kernels.decay_triton import decayed_sums
+        else:
+            decayed_sums = _decayed_sums
+        total = decayed_sums(silu(query), silu(key), value, decays, segments)
+        normed = total * (total.square().mean(2, keepdim=True) + _EPSILON).rsqrt()
+        return normed.to(value.dtype)
+
+
+def _decayed_sums(query: Tensor, key: Tensor, value: Tensor, decays: Tensor, segments: Segments) -> Tensor:
+    """Return ``sum_j decay^|i - j| (q_i k_j) v_j``, ``(T, H, d)``, in the type of the decays."""
+    blocks = Blocks.of(segments, _BLOCK)
+    queries, keys, values = (blocks.split(part) for part in (query, key, value))
+    places, decay = torch.arange(_BLOCK, device=query.device), decays.view(-1, 1, 1)
+    inside = decay ** (places - places.unsqueeze(1)).abs()
+    from_start, to_end = (decay ** each.unsqueeze(1) for each in (places, _BLOCK - places))
+    near = ((queries @ keys.transpose(2, 3)) * inside).to(values.dtype) @ values
+    of_earlier, of_later = (
+        (keys * factor).to(values.dtype).transpose(2, 3) @ values for factor in (to_end, from_start)
+    )
+    far = decays**_BLOCK
+    states = [blocks.earlier(of_earlier.to(decay.dtype), far), blocks.later(of_later.to(decay.dtype), far)]
+    seen = torch.cat([queries * from_start, queries * to_end], dim=3)
+    total = near + seen.to(values.dtype) @ torch.cat(states, dim=2).to(values.dtype)
+    return blocks.join(total.to(decay.dtype))

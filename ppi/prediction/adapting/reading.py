@@ -11,14 +11,10 @@ import pandas as pd
 from ppi.complexes import CHAIN_SEPARATOR
 from ppi.effects.mutations import apply_mutations
 from ppi.errors import InputError
+from ppi.io.columns import named_frame
+from ppi.io.frames import TABLE_SUFFIXES, read_frame
 from ppi.io.inputs import Inputs, read_inputs
-from ppi.io.tables import (
-    TABLE_SUFFIXES,
-    ComplexTable,
-    complexes_from_frame,
-    named_frame,
-    read_frame,
-)
+from ppi.io.tables import ComplexTable, complexes_from_frame
 from ppi.prediction.scanning.labels import label_table
 from ppi.prediction.scanning.notation import parse_variant
 

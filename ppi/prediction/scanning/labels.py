@@ -12,7 +12,8 @@ from data_curation.structures.chains import StructureChain
 from ppi.complexes import UNKNOWN, Complex
 from ppi.effects.mutations import SIDES, Side
 from ppi.errors import InputError
-from ppi.io.tables import CHAIN_NAME_COLUMNS, ComplexTable
+from ppi.io.columns import CHAIN_NAME_COLUMNS
+from ppi.io.tables import ComplexTable
 from ppi.prediction.placement import chain_aligner
 
 #: A chain of a structure is one of the complex if so many residues are the same, as a part of the known
@@ -78,7 +79,7 @@ def label_table(
 ) -> list[tuple[ChainLabels, ...]]:
     """Name the chains of the complexes of a table; see `label_chains`.
 
-    Their names are in `ppi.io.tables.CHAIN_NAME_COLUMNS`, if the table has these columns.
+    Their names are in `ppi.io.columns.CHAIN_NAME_COLUMNS`, if the table has these columns.
     """
 
     def names(number: int, side: Side) -> tuple[str, ...]:

@@ -8,7 +8,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ppi.io.sides import Side
+from ppi.errors import InputError
+from ppi.io.pairs import PairInputs, read_pairs
+from ppi.io.sides import Side, SideInputs, read_sides
+from ppi.io.text import is_standard_input
 from ppi.prediction.screening.settings import Role
 
 #: Pairs of a block: what a screen that is killed loses at most. A target with more is a block of its own.
@@ -115,3 +118,24 @@ class Targets:
         candidates = np.concatenate([self.of(target) for target in block])
         targets = np.repeat(block, [self.size(target) for target in block])
         return (candidates, targets) if self.per == "receptor" else (targets, candidates)
+
+
+def read_targets(ligands: SideInputs, receptors: SideInputs, pairs: PairInputs | None, per: Role) -> Targets:
+    """Read both sides and, if it is given, which of them meet.
+
+    Parameters
+    ----------
+    ligands, receptors, pairs
+        See `ppi.prediction.predictor.Predictor.screen`.
+    per
+        Which side is the target.
+
+    Raises
+    ------
+    InputError
+        If an input is wrong, or both sides are standard input.
+    """
+    if is_standard_input(ligands) and is_standard_input(receptors):
+        raise InputError("ligands and receptors are both standard input; name a file for one of them")
+    sides = read_sides(ligands, "ligand"), read_sides(receptors, "receptor")
+    return Targets(*sides, per) if pairs is None else Targets.listed(*sides, per, read_pairs(pairs, *sides))
