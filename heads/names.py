@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Literal, TypeVar
 
+from heads.suggestions import did_you_mean
+
 #: What a backbone encodes together: a chain, a side or the complex.
 EncodingUnit = Literal["chain", "side", "complex"]
 
@@ -78,7 +80,7 @@ class PartTable(Mapping[str, str]):
         if name not in self._paths:
             raise ValueError(
                 f"there is no {self.kind} {name!r}; choose one of {', '.join(self)}, or first import the "
-                "module that registers it"
+                f"module that registers it{did_you_mean(name, self)}"
             )
         return name
 

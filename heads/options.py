@@ -18,6 +18,7 @@ from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from heads.names import PartTable
+from heads.suggestions import did_you_mean
 
 _PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", NoneType: "none"}
 _NUMBERS = (int, float)
@@ -122,7 +123,10 @@ def make_part(table: PartTable, name: str, *arguments: Any, options: Mapping[str
     for option in rest:
         if option not in plain:
             allowed = ", ".join(sorted(_by_option(known))) or "none"
-            raise ValueError(f"{what} has no option {option!r}; its options: {allowed}")
+            raise ValueError(
+                f"{what} has no option {option!r}; its options: {allowed}"
+                f"{did_you_mean(option, _by_option(known))}"
+            )
     missing = [option for option, takes in plain.items() if takes.required and option not in rest]
     if missing:
         expected = describe(plain[missing[0]].annotation)

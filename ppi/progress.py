@@ -48,6 +48,21 @@ class Pace:
         return True
 
 
+def format_speed(speed: float, unit: str) -> str:
+    """Return the speed of work in words: ``1,200 pairs/s``, ``2.5 pairs/s``, and ``8.0 s each`` below 1.
+
+    Parameters
+    ----------
+    speed
+        Units per second, above 0.
+    unit
+        Name of the units.
+    """
+    if speed < 1:
+        return f"{1 / speed:,.1f} s each"
+    return f"{speed:,.0f} {unit}/s" if speed >= 10 else f"{speed:.1f} {unit}/s"
+
+
 class _Speed(ProgressColumn):
     def __init__(self, unit: str) -> None:
         super().__init__()
@@ -55,7 +70,7 @@ class _Speed(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} {self.unit}/s" if speed else "")
+        return Text(format_speed(speed, self.unit) if speed else "")
 
 
 @contextmanager
@@ -143,12 +158,11 @@ class _LoggedProgress:
             seconds = max(time.monotonic() - self._started, 1e-9)
             left = seconds * max(self.total - self.done, 0) / self.done
             _LOG.info(
-                "%s: %s of %s %s, %s %s/s, about %.0f s left",
+                "%s: %s of %s %s, %s, about %.0f s left",
                 self.what,
                 f"{self.done:,}",
                 f"{self.total:,}",
                 self.unit,
-                f"{self.done / seconds:,.0f}",
-                self.unit,
+                format_speed(self.done / seconds, self.unit),
                 left,
             )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from heads.suggestions import did_you_mean
 from ppi.datasets import SHIPPED_DATASET
 from ppi.errors import SettingsError
 
@@ -114,5 +114,4 @@ def read_study(path: str | os.PathLike[str]) -> StudySettings:
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return suggestions for an unknown name, as the end of a message."""
     names = list(known)
-    near = get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
+    return did_you_mean(name, names) or f"; there are {', '.join(names)}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from heads.suggestions import did_you_mean
 from ppi.errors import SettingsError
 from ppi.models.config import ModelConfig
 from ppi.training.settings import TrainSettings, first_fault, flattened, read_settings
@@ -176,5 +177,6 @@ def _recipe_path(name: str) -> Path:
     if name not in names:
         raise SettingsError(
             f"there is no recipe {name!r}; there are {', '.join(names)}. A file of your own needs --config"
+            f"{did_you_mean(name, names)}"
         )
     return _FOLDER / f"{name}.yaml"

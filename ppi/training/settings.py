@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -19,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from heads.suggestions import did_you_mean
 from ppi.errors import SettingsError
 from ppi.models.config import ModelConfig
 from ppi.models.tuning_settings import TuningSettings
@@ -37,7 +37,9 @@ def check_losses(losses: dict[str, float]) -> dict[str, float]:
     known = get_args(LossName)
     for name in losses:
         if name not in known:
-            raise ValueError(f"unknown loss {name!r}; there are {', '.join(known)}")
+            raise ValueError(
+                f"unknown loss {name!r}; there are {', '.join(known)}{did_you_mean(name, known)}"
+            )
     if losses.keys() == {DIVERSIFICATION}:
         raise ValueError(
             f"{DIVERSIFICATION} alone does not learn pKd; add another loss, such as --losses.mse 1"
@@ -246,5 +248,4 @@ def first_fault(error: ValidationError) -> tuple[list[str], str]:
 
 def _nearest_key(place: list[str]) -> str:
     known = list(TuningSettings.model_fields) if place[:-1] == ["tuning"] else setting_names()
-    near = get_close_matches(place[-1], known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+    return did_you_mean(place[-1], known) or f"; there are {', '.join(known)}"

@@ -221,7 +221,7 @@ def test_several_complexes_and_formats(tmp_path: Path, capsys: pytest.CaptureFix
     assert "a: 13 mutants, 0 beyond the model's noise" in printed
     assert "new to the model. The mutants are predicted from sequence alone" in printed
     assert "No complex with measured effects of mutations resembles this one" in printed
-    assert "No mutant is predicted to bind more strongly." in printed
+    assert "--output FILE" not in printed
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,12 @@ def test_given_mutants_and_pairs_are_in_the_summary_and_the_page(
     assert re.search(r"^  ligand:1:D52A +-0\.\d\d +\(.*\) +measured -0\.73$", found, re.M)
     assert "barnase_barstar: 2 mutants, 1 beyond" in found
     assert "ligand:1:I53A+ligand:1:N56A" in page.read_text()
+    # Fifteen mutants are all listed, and the table is named; of more, the strongest are shown.
     assert run("scan", BARNASE, "--sites", "ligand:1:52-57", "--pairs", "--alanine") == 0
+    found = capsys.readouterr().out
+    assert len(re.findall(r"^  ligand:1:", found, re.M)) == 15
+    assert "--output FILE.csv writes it" in found
+    assert run("scan", BARNASE, "--sites", "ligand:1:52-58", "--pairs", "--alanine") == 0
     found = capsys.readouterr().out
     assert "Mutants that weaken binding most" in found
     assert "ligand:1:N56A+ligand:1:R57A" in found

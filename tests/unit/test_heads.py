@@ -286,6 +286,8 @@ def test_heads_refuse_a_complex_without_a_side() -> None:
             {"mixer": "transformer"},
             "no mixer 'transformer'; choose one of convbert, attention, mixture, none",
         ),
+        ("hp", {"pooling": "atention"}, "no pooling 'atention'; .*; did you mean attention?"),
+        ("ec", {"heteroskedastic": True}, "no option 'heteroskedastic'; .*; did you mean heteroscedastic?"),
         ("hp", {"pooling": "sum"}, "no pooling 'sum'; choose one of attention, mean"),
         ("ec", {"network": True}, "head ec has no option 'network'; its options: heteroscedastic, late,"),
         ("hp", {"lengths": "maybe"}, "lengths of head hp is 'maybe'; it must be true or false"),

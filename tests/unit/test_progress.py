@@ -10,7 +10,7 @@ import pytest
 from data_curation.splits import clustering
 from ppi.cli import main
 from ppi.messages import show_messages
-from ppi.progress import Pace, listening, progress_bar
+from ppi.progress import Pace, format_speed, listening, progress_bar
 
 
 @pytest.fixture
@@ -19,6 +19,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
     monkeypatch.setattr("ppi.progress.time.monotonic", lambda: now[0])
     return now
+
+
+@pytest.mark.parametrize(
+    ("speed", "text"),
+    [(1234.4, "1,234 orders/s"), (10, "10 orders/s"), (2.54, "2.5 orders/s"), (0.125, "8.0 s each")],
+)
+def test_a_slow_speed_is_the_time_of_a_unit(speed: float, text: str) -> None:
+    assert format_speed(speed, "orders") == text
 
 
 def test_a_line_is_due_each_30_seconds(clock: list[float]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ppi.explain.attention.result import AttentionDiagnosis
+from ppi.explain.attention.secondary import MASSIVE
 from ppi.explain.attention.view import KINDS
 
 LIMITS = (
@@ -18,6 +19,11 @@ LIMITS = (
     "prediction, and a head without effect alone may matter together with others."
 )
 _TOP = 5
+#: Part of the units in which a head must have a sink, and how many times as much as uniform attention it must
+#: look elsewhere, to stand out.
+_OFTEN, _TIMES = 0.5, 2
+#: Measures of attention to elsewhere, and where that is.
+_ELSEWHERE = (("across_chains", "another chain"), ("across_sides", "the other side"))
 
 
 def summary_text(found: AttentionDiagnosis) -> str:
@@ -31,6 +37,7 @@ def summary_lines(found: AttentionDiagnosis) -> Iterator[str]:
         f"{found.source}: {len(found.heads)} heads in {len(found.layers)} layers, over {found.units} "
         f"units (each a {found.encoding_unit}) of {found.complexes} complexes."
     )
+    yield outstanding(found)
     yield from _sinks(found)
     yield from _reach(found)
     yield from _importance(found)
@@ -44,12 +51,32 @@ def _head_name(row: Mapping[Hashable, Any], table: pd.DataFrame) -> str:
     return " ".join([*more, f"layer {row['layer']}", f"head {row['head']}"])
 
 
+def outstanding(found: AttentionDiagnosis) -> str:
+    """Return what to look for, and whether anything stands out."""
+    heads, seen = found.heads, list[str]()
+    if sinks := int((heads["sink_rate"] >= _OFTEN).sum()):
+        seen.append(f"{sinks} of {len(heads)} heads have a sink")
+    for name, other in _ELSEWHERE:
+        even = found.references[name]
+        if isfinite(even) and even > 0 and heads[name].max() >= _TIMES * even:
+            (top,) = heads.nlargest(1, name).to_dict("records")
+            seen.append(f"{_head_name(top, heads)} looks at {other} {top[name] / even:.1f} times as much")
+    if (largest := found.layers["largest_activation"].max()) > MASSIVE:
+        seen.append(f"there are massive activations ({largest:.0f} medians)")
+    return (
+        "Look for rows that take most of the attention (sinks), heads that look at another chain or the "
+        f"other side {_TIMES} times as much as uniform attention, and massive activations (over {MASSIVE:g} "
+        "medians). "
+        f"Here {', and '.join(seen) if seen else 'none of these stands out'}."
+    )
+
+
 def _sinks(found: AttentionDiagnosis) -> Iterator[str]:
     heads, layers = found.heads, found.layers
     if heads["sink_rate"].isna().all():
         yield f"Sinks: every unit has {1 / found.epsilon:.1f} rows or fewer, too few to tell a sink."
         return
-    often = heads[heads["sink_rate"] >= 0.5]
+    often = heads[heads["sink_rate"] >= _OFTEN]
     kinds = {name: heads[f"sink_{name.replace(' ', '_')}"].mean() for name in KINDS}
     shown = ", ".join(f"{name} {value:.3f}" for name, value in kinds.items())
     yield (
@@ -79,7 +106,7 @@ def _reach(found: AttentionDiagnosis) -> Iterator[str]:
         f"{heads['distance'].min():.1f} to {heads['distance'].max():.1f}; uniform attention: "
         f"{even['distance']:.1f})."
     )
-    for name, other in (("across_chains", "another chain"), ("across_sides", "the other side")):
+    for name, other in _ELSEWHERE:
         if isfinite(even[name]):
             (top,) = heads.nlargest(1, name).to_dict("records")
             yield (

@@ -66,7 +66,8 @@ class Estimate:
         """Return it in a line of words."""
         return (
             f"{self.ligands:,} ligands and {self.receptors:,} receptors in {self.pairs:,} pairs: about "
-            f"{format_duration(self.seconds)}, {format_bytes(self.memory_bytes)} of memory beside the model "
+            f"{format_duration(self.seconds)} once the model is loaded, "
+            f"{format_bytes(self.memory_bytes)} of memory beside the model "
             f"and {_disk(self.disk_bytes)} of disk for at most {self.rows:,} rows"
             + (f", and {_disk(self.store_bytes)} for embeddings that are kept" if self.store_bytes else "")
         )
