@@ -36,6 +36,10 @@ from ppi.prediction.screening.scoring import JoiningScorer, pair_of
 from ppi.prediction.screening.settings import ScreenSettings
 
 #: Lets a screen be killed between many blocks.
+#: Sizes of the fixture `sides`.
+LIGANDS, RECEPTORS = 11, 7
+PAIRS = LIGANDS * RECEPTORS
+
 SMALL_BLOCKS = """
 import time
 from ppi.prediction.screening import run, targets
@@ -299,14 +303,14 @@ def test_an_unfinished_screen_is_not_mixed_with_another(
     with pytest.raises(InputError, match="ligands was '.*' and is '.*'; receptors was"):
         small.screening(*files[::-1], settings=ScreenSettings(top_k=2)).write(output, resume=True)
     done = small.screening(*files, settings=ScreenSettings(top_k=2)).write(output, resume=True)
-    assert done.rows == len(pd.read_csv(output)) == 12
+    assert done.rows == len(pd.read_csv(output)) == 2 * RECEPTORS
 
 
 def test_resume_without_anything_to_continue_begins(
     small: ppi.Predictor, files: list[Path], tmp_path: Path
 ) -> None:
     done = small.screening(*files).write(tmp_path / "out.tsv", resume=True)
-    assert (done.pairs, done.rows) == (66, 66)
+    assert (done.pairs, done.rows) == (PAIRS, PAIRS)
 
 
 def test_an_output_that_exists_is_not_touched(
@@ -401,7 +405,7 @@ def test_an_output_that_appears_meanwhile_is_not_replaced(
         small.screening(*files).write(output)
     assert output.read_text() == "mine"
     output.unlink()
-    assert small.screening(*files).write(output, resume=True).rows == 66
+    assert small.screening(*files).write(output, resume=True).rows == PAIRS
     assert list(tmp_path.iterdir()) == [output]
 
 
@@ -440,7 +444,7 @@ def test_a_full_disk_gives_one_line(small: ppi.Predictor, files: list[Path], tmp
         with pytest.raises(OutputError, match=r"out.csv.unfinished/part-.*: No space left on device"):
             small.screening(*files).write(output, resume=False)
     assert not output.exists()
-    assert small.screening(*files).write(output, resume=True).rows == 66
+    assert small.screening(*files).write(output, resume=True).rows == PAIRS
 
 
 def test_a_screen_that_fails_at_once_leaves_nothing(
@@ -461,8 +465,8 @@ def test_the_estimate_alone_writes_nothing(
     output = tmp_path / "out.parquet"
     main(["screen", *map(str, files), "--model", str(model_path), "--output", str(output), "--estimate"])
     text = capsys.readouterr().out
-    assert "11 ligands and 6 receptors in 66 pairs: about " in text
-    assert "of disk for at most 66 rows" in text
+    assert f"{LIGANDS} ligands and {RECEPTORS} receptors in {PAIRS} pairs: about " in text
+    assert f"of disk for at most {PAIRS} rows" in text
     assert not list(tmp_path.iterdir())
 
 
@@ -477,7 +481,8 @@ def test_the_estimate_names_a_wrong_suffix_before_anything_is_read(
 def test_a_screen_that_takes_too_long_is_refused_before_it_starts(
     small: ppi.Predictor, files: list[Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="the screen is too large. 11 ligands and 6 receptors in 66 pairs"):
+    size = f"{LIGANDS} ligands and {RECEPTORS} receptors in {PAIRS} pairs"
+    with pytest.raises(InputError, match=f"the screen is too large. {size}"):
         small.screening(*files, max_hours=1e-9).write(tmp_path / "out.csv", resume=False)
     assert not list(tmp_path.iterdir())
 
@@ -488,7 +493,7 @@ def test_the_command_prints_rows_without_an_output(
     main(["screen", *map(str, files), "--model", str(model_path), "--top-k", "1"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split(",") == list(COLUMNS)
-    assert len(lines) == 1 + 6
+    assert len(lines) == 1 + RECEPTORS
 
 
 @pytest.mark.parametrize(
