@@ -302,9 +302,11 @@ def test_a_cell_whose_worker_is_killed_is_started_again(table_path: Path, tmp_pa
     assert "hp" in set(table["predictor"])
 
 
-# The program waits after the first part, so that the screen is not finished when the signal comes.
+# The program waits after the first part, so that the screen is not finished when the signal comes. A shell
+# that runs the tests in the background lets its programs ignore this signal.
 _INTERRUPTED = """
-import os, time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from ppi.prediction.screening import run, targets
 from ppi.cli import main
 targets.BLOCK_PAIRS = 11
