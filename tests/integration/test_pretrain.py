@@ -101,7 +101,8 @@ def test_it_learns_and_the_result_is_a_backbone(
 
 
 @pytest.mark.parametrize(
-    ("precision", "optimizer"), [("float32", "adamw"), ("bfloat16", "muon"), ("float32", "muon")]
+    ("precision", "optimizer"),
+    [("float32", "adamw"), ("bfloat16", "muon"), pytest.param("float32", "muon", marks=pytest.mark.slow)],
 )
 def test_killed_and_resumed_ends_as_if_nothing_had_happened(
     tmp_path: Path, go: Any, monkeypatch: pytest.MonkeyPatch, precision: Any, optimizer: Any

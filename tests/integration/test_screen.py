@@ -224,7 +224,7 @@ def files(sides: tuple[list[Side], list[Side]], tmp_path_factory: pytest.TempPat
     return paths
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+@pytest.mark.parametrize("suffix", [".parquet", pytest.param(".csv", marks=pytest.mark.slow)])
 def test_a_killed_screen_is_continued_to_the_same_bytes(
     suffix: str, files: list[Path], model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

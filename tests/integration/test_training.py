@@ -265,7 +265,7 @@ def test_tuned_model_is_saved_and_predicts_the_same(
     assert np.abs(first - (moved * config.label_std + config.label_mean)).max() > 1e-4
 
 
-@pytest.mark.parametrize("method", ["lora", "head-mix"])
+@pytest.mark.parametrize("method", ["lora", pytest.param("head-mix", marks=pytest.mark.slow)])
 def test_tuned_runs_resume_too(
     tmp_path: Path, table_path: Path, tiny_backbone: str, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

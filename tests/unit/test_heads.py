@@ -235,7 +235,15 @@ def test_one_output_unless_two_are_requested(name: str, complexes: list[Complex]
     assert torch.equal(head(batch_for(head, complexes)), outputs[:, 0])
 
 
-@pytest.mark.parametrize("case", TRAINED, ids=label)
+def mostly_slow(values: list[Any], every: int) -> list[Any]:
+    """Leave the first of `every` values to the quick tests, and the others to the slow ones."""
+    return [
+        value if number % every == 0 else pytest.param(value, marks=pytest.mark.slow)
+        for number, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize("case", mostly_slow(TRAINED, 3), ids=label)
 def test_overfits_eight_complexes(case: Case, random: np.random.Generator) -> None:
     head = build(case)
     complexes = [random_complex(random, str(index), ligand=1 + index % 2) for index in range(8)]
@@ -388,8 +396,11 @@ def test_each_side_attends_the_other_side_of_its_own_complex(complexes: list[Com
     assert torch.allclose(predict(head, complexes), torch.cat(expected), atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "mixer"), [*((name, "convbert") for name in HEADS), ("hp", "attention")])
-def test_compiled_gives_the_same(name: str, mixer: str, complexes: list[Complex]) -> None:
+@pytest.mark.parametrize(
+    "parts", mostly_slow([("hp", "attention"), *((name, "convbert") for name in HEADS)], 5), ids="-".join
+)
+def test_compiled_gives_the_same(parts: tuple[str, str], complexes: list[Complex]) -> None:
+    name, mixer = parts
     torch.manual_seed(0)
     head = build_head(name, 48, mixer).eval()
     batch = batch_for(head, complexes)
