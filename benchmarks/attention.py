@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument(
-        "--backend", choices=get_args(Backend), help="of the kernels, instead of the usual one"
+        "--backend", choices=get_args(Backend), help="backend of the kernels; by default that of the device"
     )
     parser.add_argument("--train", action="store_true", help="forward and backward")
     parser.add_argument("--processor-time", action="store_true", help="not the time that passes")

@@ -92,5 +92,5 @@ def predict(
         return
     write_predictions(table, output)
     noted = int((table["warnings"] != "").sum()) if "warnings" in table else 0
-    notes = f"; for {noted}, see the column warnings" if noted else ""
+    notes = f"; {noted} of them have a note in the column warnings" if noted else ""
     print(f"{len(table)} prediction(s) written to {output}{notes}", file=sys.stderr)

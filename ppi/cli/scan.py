@@ -114,6 +114,6 @@ def scan(
     write_scan(found, output=output, html=html, png=png, dms_viz_file=dms_viz, structure=structure)
     sys.stdout.write(summary_text(found))
     if output is None:
-        print("The table with all mutants and columns was not written; --output FILE.csv writes it.")
+        print("to write the table of all mutants with all columns, give --output FILE.csv", file=sys.stderr)
     for path in outputs:
         print(f"written: {path}", file=sys.stderr)

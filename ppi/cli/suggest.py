@@ -49,9 +49,9 @@ def suggest(
         Files of complexes to choose from, as `ppi predict` reads them, or tables with a column mutant
         (ligand:1:H102A+receptor:1:D39A). They may differ from the reference only by substitutions.
     sites
-        Choose from all single mutants of these sites: ligand (a side), ligand:1 (a chain), ligand:1:102 or
-        ligand:1:95-102 (positions, counted from 1); or H, H:100a, H:95-102 (name of a chain, numbers of the
-        structure). The flag may be given several times.
+        Choose from all single mutants of these sites: ligand (a side), ligand:1 (a chain), ligand:1:102,
+        ligand:1:H102 or ligand:1:95-102 (positions, counted from 1); or H, H:100a, H:95-102 (name of a chain,
+        numbers of the structure). The flag may be given several times.
     library
         Choose from all combinations of these residues: ligand:1:57=AKR allows A, K, R and the wild-type
         residue at this position. The flag may be given several times; 1,000,000 variants at most.

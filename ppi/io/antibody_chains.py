@@ -13,14 +13,13 @@ from ppi.errors import PpiWarning
 if TYPE_CHECKING:
     from ppi.io.fasta import FastaRecord
 
-#: A header of a heavy, and of a light chain: a word anywhere, or a letter that ends the name (`H`, `mab1_L`).
+#: Words in the header of a heavy, and of a light chain.
 _HEAVY, _LIGHT = (
-    re.compile(
-        rf"(?<![A-Za-z])(?:{words})(?![A-Za-z])|^(?:\S*[^A-Za-z\s])?{letter}(?=\s|$)",
-        re.IGNORECASE,
-    )
-    for words, letter in (("heavy|VH|HC", "H"), ("light|VL|VK|LC|kappa|lambda", "L"))
+    re.compile(rf"(?<![A-Za-z])(?:{words})(?![A-Za-z])", re.IGNORECASE)
+    for words in ("heavy|VH|HC", "light|VL|VK|LC")
 )
+#: A name that ends in a letter of its own: `H`, `mab1_L`.
+_LETTERED = re.compile(r"(?P<stem>(?:\S*[_\-|.])?)(?P<letter>[HL])(?=\s|$)", re.IGNORECASE)
 
 
 def warn_of_separate_chains(records: Sequence[FastaRecord], path: Path | str) -> None:
@@ -33,9 +32,7 @@ def warn_of_separate_chains(records: Sequence[FastaRecord], path: Path | str) ->
     path
         What the warning calls the file.
     """
-    heavy, light = (
-        next((record for record in records if kind.search(record.header)), None) for kind in (_HEAVY, _LIGHT)
-    )
+    heavy, light = _by_word(records) or _by_letter(records) or (None, None)
     if heavy is None or light is None or ":" in heavy.sequence + light.sequence:
         return
     warnings.warn(
@@ -45,3 +42,22 @@ def warn_of_separate_chains(records: Sequence[FastaRecord], path: Path | str) ->
         PpiWarning,
         stacklevel=3,
     )
+
+
+def _by_word(records: Sequence[FastaRecord]) -> tuple[FastaRecord, FastaRecord] | None:
+    heavy, light = (
+        next((record for record in records if kind.search(record.header)), None) for kind in (_HEAVY, _LIGHT)
+    )
+    return (heavy, light) if heavy is not None and light is not None else None
+
+
+def _by_letter(records: Sequence[FastaRecord]) -> tuple[FastaRecord, FastaRecord] | None:
+    """Return the first two records whose names are the same but for the letter."""
+    found = {}
+    for record in records:
+        if name := _LETTERED.match(record.header):
+            found[name["stem"], name["letter"].upper()] = record
+            stem = name["stem"]
+            if (stem, "H") in found and (stem, "L") in found:
+                return found[stem, "H"], found[stem, "L"]
+    return None

@@ -35,8 +35,8 @@ COLUMNS = {
     "nearest_pkd": "what was measured for that complex",
     "anchors": "how many measured complexes, a few substitutions away at most, the prediction starts from; 0 "
     "for a prediction of the model alone",
-    "warnings": "what looks odd about the chains, what was changed in them, and which gaps separate the "
-    "complex from the nearest one, where this is at least 90 % identical",
+    "warnings": "what looks odd about the chains, what was changed in them, and, if pair_identity is at "
+    "least 0.9, which residues or chains the complex lacks, or has beyond the nearest one",
     "truncated": "whether the complex was shortened",
     "model": "name of the model",
 }

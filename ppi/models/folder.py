@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_curation.files import atomic_folder, sha256_of
-from heads.suggestions import did_you_mean
 from ppi.backbones.checkpoints import shipped_folder
 from ppi.errors import BackboneError, ModelError, SettingsError
 from ppi.models.calibration import Calibration, read_calibration
@@ -206,10 +205,7 @@ def find_folder(path: str | os.PathLike[str]) -> Path:
         return folder
     if not folder.exists() and is_hub_name(str(path)):
         return hub_folder(str(path))
-    raise ModelError(
-        f"{path}: no such model folder (the shipped model is called {DEFAULT_MODEL!r})"
-        f"{did_you_mean(str(path), [DEFAULT_MODEL])}"
-    )
+    raise ModelError(f"{path}: no such model folder (the shipped model is called {DEFAULT_MODEL!r})")
 
 
 def _shipped() -> Path:

@@ -66,11 +66,17 @@ def _parts(item: Complex, nearest: Complex) -> Iterator[str]:
 
 
 def _only_substituted(own: Sequence[Sequence[str]], other: Sequence[Sequence[str]]) -> bool:
-    """Return whether each chain has one of the same length that is as similar residue by residue."""
-    return all(
-        len(side) == len(onto) and all(any(_in_place(chain, one) for one in onto) for chain in side)
-        for side, onto in zip(own, other, strict=True)
-    )
+    """Return whether each chain has a counterpart of its length with few other residues, place by place."""
+    for side, onto in zip(own, other, strict=True):
+        free = list(onto)
+        for chain in side:
+            found = next((one for one in free if _in_place(chain, one)), None)
+            if found is None:
+                return False
+            free.remove(found)
+        if free:
+            return False
+    return True
 
 
 @lru_cache(16_384)

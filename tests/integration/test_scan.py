@@ -286,9 +286,9 @@ def test_given_mutants_and_pairs_are_in_the_summary_and_the_page(
     assert "ligand:1:I53A+ligand:1:N56A" in page.read_text()
     # Fifteen mutants are all listed, and the table is named; of more, the strongest are shown.
     assert run("scan", BARNASE, "--sites", "ligand:1:52-57", "--pairs", "--alanine") == 0
-    found = capsys.readouterr().out
-    assert len(re.findall(r"^  ligand:1:", found, re.M)) == 15
-    assert "--output FILE.csv writes it" in found
+    printed = capsys.readouterr()
+    assert len(re.findall(r"^  ligand:1:", printed.out, re.M)) == 15
+    assert "with all columns, give --output FILE.csv" in printed.err
     assert run("scan", BARNASE, "--sites", "ligand:1:52-58", "--pairs", "--alanine") == 0
     found = capsys.readouterr().out
     assert "Mutants that weaken binding most" in found

@@ -19,7 +19,7 @@ from ppi.io.sides import read_sides
         ("mab1_H", "mab1_L"),
         ("mab1|VH", "mab1|VL"),
         ("3HFM_2|Chain B[auth H]|FAB (HEAVY CHAIN)", "3HFM_1|Chain A[auth L]|FAB (LIGHT CHAIN)"),
-        ("a heavy chain", "b kappa"),
+        ("a heavy chain", "b light chain"),
     ],
 )
 def test_a_heavy_and_a_light_record_have_a_warning(tmp_path: Path, heavy: str, light: str) -> None:
@@ -39,6 +39,9 @@ def test_a_heavy_and_a_light_record_have_a_warning(tmp_path: Path, heavy: str, l
         ">barnase_h1\nEVQL\n>L\nDIQM\n",
         ">heavy\nEVQL\n>HL\nDIQM\n",
         ">light\nEVQL\n",
+        ">D32H\nEVQL\n>Y101L\nDIQM\n",  # mutants
+        ">1ABC_H\nEVQL\n>2XYZ_L\nDIQM\n",
+        ">myosin heavy chain\nEVQL\n>kappa opioid receptor\nDIQM\n",
     ],
 )
 def test_other_names_have_none(tmp_path: Path, text: str) -> None:

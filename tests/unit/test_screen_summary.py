@@ -43,8 +43,14 @@ def test_best_partners_are_shown_across_the_blocks_of_a_file(
 
 def test_few_rows_of_few_targets_are_shown(tmp_path: Path) -> None:
     text = ranking_text(screened(tmp_path, ".csv", targets=7, partners=4), "receptor", 7)
-    assert "The first 5 of 7 receptors are shown." in text
+    assert text.startswith("Best ligands of the first 5 of 7 receptors, by pKd")
     assert text.count("\n  ") == 10
+
+
+def test_targets_without_pairs_are_counted(tmp_path: Path) -> None:
+    text = ranking_text(screened(tmp_path, ".csv", targets=3, partners=2), "receptor", 5)
+    assert text.startswith("Best ligands of each receptor")
+    assert "2 of 5 receptors have no pair in the output." in text
 
 
 def test_a_screen_without_rows_has_no_ranking(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from agreement import assert_agree
 from torch import Tensor
 
-from heads.kernels.dispatch import has_triton, interpreted, use_backend
+from heads.kernels.dispatch import BackendUnavailableError, has_triton, interpreted, use_backend
 from heads.mixers.attention.base import Attention
 from heads.names import ATTENTIONS
 from heads.options import make_part
@@ -52,6 +52,13 @@ def test_a_triton_attention_equals_its_torch_form(
     with use_backend("triton"):
         found = computed(attention.float(), parts, dtype)
     assert_agree(found, exact, dtype)
+
+
+def test_a_triton_attention_refuses_large_blocks() -> None:
+    attention = make_part(ATTENTIONS, "block-sparse", HEADS, 4, options={"block": 65, "top_k": 1})
+    parts = [torch.randn(70, HEADS, 4) for _ in range(3)]
+    with use_backend("triton"), pytest.raises(BackendUnavailableError, match="blocks have 65 rows"):
+        attention(*parts, Segments.from_lengths([70]))
 
 
 @pytest.mark.parametrize("name", ["linear", "block-sparse"])

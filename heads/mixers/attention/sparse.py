@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from heads.kernels.dense import in_full_vectors
-from heads.kernels.dispatch import triton_is_demanded
+from heads.kernels.dispatch import BackendUnavailableError, triton_is_demanded
 from heads.mixers.attention.blocks import Blocks
 
 #: Largest number of elements of the keys that are gathered at once: 4 MiB in float32.
@@ -112,7 +112,12 @@ def attend_selected(query: Tensor, key: Tensor, value: Tensor, selection: Select
         ``(T, H, d)``.
     """
     blocks, heads, width = selection.blocks, *query.shape[1:]
-    if triton_is_demanded(value) and max(blocks.size, width) <= _FUSED:
+    if triton_is_demanded(value):
+        if max(blocks.size, width) > _FUSED:
+            raise BackendUnavailableError(
+                f"the backend 'triton' takes blocks and heads of at most {_FUSED}, but here blocks have "
+                f"{blocks.size} rows and heads {width} columns; do not demand a backend"
+            )
         # Imported here, because its kernels need Triton.
         from heads.kernels.selected_triton import attend_blocks
 

@@ -19,8 +19,8 @@ LIMITS = (
     "prediction, and a head without effect alone may matter together with others."
 )
 _TOP = 5
-#: Part of the units in which a head must have a sink, and how many times as much as uniform attention it must
-#: look elsewhere, to stand out.
+#: What stands out: a head with a sink in this fraction of the units, or one that attends elsewhere this many
+#: times as much as uniform attention.
 _OFTEN, _TIMES = 0.5, 2
 #: Measures of attention to elsewhere, and where that is.
 _ELSEWHERE = (("across_chains", "another chain"), ("across_sides", "the other side"))
@@ -53,22 +53,24 @@ def _head_name(row: Mapping[Hashable, Any], table: pd.DataFrame) -> str:
 
 def outstanding(found: AttentionDiagnosis) -> str:
     """Return what to look for, and whether anything stands out."""
-    heads, seen = found.heads, list[str]()
+    heads, seen, known = found.heads, list[str](), list[str]()
+    if heads["sink_rate"].notna().any():
+        known.append("rows that take most of the attention (sinks)")
     if sinks := int((heads["sink_rate"] >= _OFTEN).sum()):
         seen.append(f"{sinks} of {len(heads)} heads have a sink")
     for name, other in _ELSEWHERE:
         even = found.references[name]
-        if isfinite(even) and even > 0 and heads[name].max() >= _TIMES * even:
+        if not (isfinite(even) and even > 0):
+            continue
+        known.append(f"heads that attend to {other} {_TIMES} times as much as uniform attention")
+        if heads[name].max() >= _TIMES * even:
             (top,) = heads.nlargest(1, name).to_dict("records")
-            seen.append(f"{_head_name(top, heads)} looks at {other} {top[name] / even:.1f} times as much")
+            times = f"{top[name] / even:.1f} times as much as uniform attention"
+            seen.append(f"{_head_name(top, heads)} attends to {other} {times}")
+    known.append(f"massive activations (over {MASSIVE:g} medians)")
     if (largest := found.layers["largest_activation"].max()) > MASSIVE:
         seen.append(f"there are massive activations ({largest:.0f} medians)")
-    return (
-        "Look for rows that take most of the attention (sinks), heads that look at another chain or the "
-        f"other side {_TIMES} times as much as uniform attention, and massive activations (over {MASSIVE:g} "
-        "medians). "
-        f"Here {', and '.join(seen) if seen else 'none of these stands out'}."
-    )
+    return f"Look for {'; '.join(known)}. Here {', and '.join(seen) if seen else 'nothing stands out'}."
 
 
 def _sinks(found: AttentionDiagnosis) -> Iterator[str]:

@@ -60,7 +60,7 @@ class ChainLabels:
 
 
 def residue_name(row: Mapping[Hashable, Any], residue: str) -> str:
-    """Return ``ligand:1:H102``, which `ppi scan` reads, with what else it is called: ``(H)``, ``(H 100a)``.
+    """Return ``ligand:1:H102``, as `ppi scan` reads it, and known other names: ``ligand:1:H102 (H 100a)``.
 
     Parameters
     ----------

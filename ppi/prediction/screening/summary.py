@@ -30,15 +30,17 @@ def ranking_text(output: Path, per: Literal["ligand", "receptor"], targets: int)
     """
     partner = "ligand" if per == "receptor" else "receptor"
     shown = max(1, _ROWS // min(targets, _TARGETS))
-    best = {name: rows.head(shown) for name, rows in islice(_of_targets(output, per, shown), _TARGETS)}
-    if not best:
+    found = list(islice(_of_targets(output, per, shown), _TARGETS + 1))
+    if not found:
         return ""
-    lines = [f"Best {partner}s of each {per}, by pKd with its 90 % interval:"]
-    for name, rows in best.items():
+    more = len(found) > _TARGETS
+    first = f"the first {_TARGETS} of {targets:,} {per}s" if more else f"each {per}"
+    lines = [f"Best {partner}s of {first}, by pKd with its 90 % interval:"]
+    for name, rows in found[:_TARGETS]:
         lines.append(name)
-        lines += [_line(row, partner) for row in rows.to_dict("records")]
-    if targets > len(best):
-        lines.append(f"The first {len(best)} of {targets:,} {per}s are shown.")
+        lines += [_line(row, partner) for row in rows.head(shown).to_dict("records")]
+    if not more and targets > len(found):
+        lines.append(f"{targets - len(found):,} of {targets:,} {per}s have no pair in the output.")
     lines.append(
         "overlapping: how many other pairs of the target have an interval that overlaps with this one's."
     )
