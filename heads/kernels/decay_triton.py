@@ -14,13 +14,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from heads.kernels import decay_triton_kernels as kernels
-from heads.kernels.pooling_triton import CHUNK_ROWS, chunks_of, power_of_two
+from heads.kernels.pooling_triton import CHUNK_ROWS, chunks_of
+from heads.kernels.triton_sizes import matrix_side, product_precision, refuse_float64
 from heads.ragged import Segments
 
 #: Elements of a running sum that a program accumulates.
 ELEMENTS = 512
-#: Smallest side of a matrix that a tensor core multiplies.
-_LEAST_COLUMNS = 16
 
 
 def decayed_sums(query: Tensor, key: Tensor, value: Tensor, decays: Tensor, segments: Segments) -> Tensor:
@@ -45,8 +44,7 @@ def decayed_sums(query: Tensor, key: Tensor, value: Tensor, decays: Tensor, segm
     ValueError
         If the values are float64, which the kernels would round.
     """
-    if value.dtype == torch.float64:
-        raise ValueError("the triton backend sums in float32; 'reference' takes float64")
+    refuse_float64(value)
     mixed: Tensor = _DecayedSums.apply(query, key, value, decays, segments.offsets)
     return mixed
 
@@ -79,11 +77,7 @@ def _sums(query: Tensor, key: Tensor, value: Tensor, decays: Tensor, offsets: Te
     states = torch.empty(chunks, 2, heads, width, width, **wide)
     mixed = torch.empty(value.shape, **wide)
     sizes = {"WIDTH": width, "HEADS": heads, "CHUNK": CHUNK_ROWS}
-    products = {
-        "COLUMNS": max(_LEAST_COLUMNS, power_of_two(width)),
-        # Rounded to the 10 bits of tf32, numbers of 16 bits lose nothing, and float32 is split into three.
-        "PRECISION": "tf32x3" if value.dtype == torch.float32 else "tf32",
-    }
+    products = {"COLUMNS": matrix_side(width), "PRECISION": product_precision(value)}
     kernels.sums[(chunks, heads)](
         key, value, decays, offsets, chunk_offsets, chunk_segment, states, segments, **sizes, **products
     )

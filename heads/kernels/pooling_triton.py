@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from heads.kernels import pooling_triton_kernels as kernels
+from heads.kernels.triton_sizes import power_of_two, refuse_float64
 from heads.ragged import Segments
 
 #: Rows of a program, elements that it holds in registers at a time, and its warps.
@@ -30,8 +31,7 @@ def pool(values: Tensor, scores: Tensor | None, weight: Tensor | None, segments:
     ValueError
         If the values are float64, which the kernels would round.
     """
-    if values.dtype == torch.float64:
-        raise ValueError("the triton backend sums in float32; 'reference' takes float64")
+    refuse_float64(values)
     pooled: Tensor = _Pool.apply(values, scores, weight, segments.offsets)
     return pooled
 
@@ -117,8 +117,3 @@ def _sizes(width: int, pooling_heads: int, linear: bool) -> dict[str, Any]:
         "CHUNK": CHUNK_ROWS,
         "ROWS": min(CHUNK_ROWS, max(1, TILE // columns)),
     }
-
-
-def power_of_two(least: int) -> int:
-    """Return the smallest power of two that is at least `least`, because Triton requires such lengths."""
-    return 1 << (least - 1).bit_length()

@@ -15,13 +15,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from heads.kernels import selected_triton_kernels as kernels
-from heads.kernels.pooling_triton import power_of_two
+from heads.kernels.triton_sizes import matrix_side, product_precision, refuse_float64
 
 #: Summaries that a program takes at a time, and its warps.
 SUMMARIES = 32
 WARPS = 8
-#: Smallest side of a matrix that a tensor core multiplies.
-_LEAST = 16
 
 
 def attend_blocks(
@@ -59,8 +57,7 @@ def attend_blocks(
     ValueError
         If the values are float64, which the kernels would round.
     """
-    if value.dtype == torch.float64:
-        raise ValueError("the triton backend sums in float32; 'reference' takes float64")
+    refuse_float64(value)
     summarised, mean_keys, mean_values = summaries or (None, None, None)
     mixed: Tensor = _Selected.apply(
         query, key, value, mean_keys, mean_values, sizes, chosen, summarised, largest
@@ -139,10 +136,9 @@ def _constants(value: Tensor, largest: int) -> dict[str, Any]:
     return {
         "HEADS": heads,
         "WIDTH": width,
-        "COLUMNS": max(_LEAST, power_of_two(width)),
-        "ROWS": max(_LEAST, power_of_two(largest)),
+        "COLUMNS": matrix_side(width),
+        "ROWS": matrix_side(largest),
         "SCALE": width**-0.5,
         "num_warps": WARPS,
-        # Rounded to the 10 bits of tf32, numbers of 16 bits lose nothing, and float32 is split into three.
-        "PRECISION": "tf32x3" if value.dtype == torch.float32 else "tf32",
+        "PRECISION": product_precision(value),
     }
