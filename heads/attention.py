@@ -8,6 +8,8 @@ from torch import Tensor
 
 from heads.eager import run_eagerly
 from heads.kernels.dense import attend_runs
+from heads.kernels.dispatch import backend_for
+from heads.kernels.flash import flash_takes, ragged_flash
 from heads.ragged import Segments
 
 
@@ -21,9 +23,9 @@ def ragged_attention(
 ) -> Tensor:
     """Scaled dot-product attention of each segment's queries over the same segment's keys.
 
-    Neighbours of equal length are computed in one dense call, so there is neither padding nor a mask, and a
-    segment's result does not depend on the others. On a GPU segments are first sorted
-    by length, for fewer calls.
+    There is neither padding nor a mask, and a segment's result does not depend on the others. On a GPU,
+    torch's ragged flash kernel takes float16 and bfloat16. Otherwise neighbours of equal length are computed
+    in one dense call; on a GPU segments are first sorted by length, for fewer calls.
 
     Parameters
     ----------
@@ -41,8 +43,24 @@ def ragged_attention(
     Tensor
         ``(T, H, E)``, rows in the order of `query`.
     """
+    return run_eagerly(_attend, query, key, value, query_segments, key_segments, dropout)
+
+
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    query_segments: Segments,
+    key_segments: Segments,
+    dropout: float,
+) -> Tensor:
+    alike = query.dtype == key.dtype == value.dtype
+    if alike and dropout == 0 and flash_takes(query) and backend_for(query) == "triton":
+        cut = query_segments.offsets, key_segments.offsets
+        longest = max(query_segments.lengths), max(key_segments.lengths)
+        return ragged_flash(query, key, value, *cut, *longest).unflatten(1, query.shape[1:])
     attend = _in_order if query.device.type == "cpu" else by_length
-    return run_eagerly(attend, query, key, value, query_segments, key_segments, dropout)
+    return attend(query, key, value, query_segments, key_segments, dropout)
 
 
 def by_length(

@@ -14,6 +14,9 @@ from torch import Tensor
 
 Backend = Literal["reference", "cpu", "triton"]
 
+#: Largest side of the matrices that the Triton kernels of attentions keep in registers and shared memory.
+LARGEST_SIDE = 64
+
 _demanded: ContextVar[Backend | None] = ContextVar("demanded backend", default=None)
 
 
@@ -59,18 +62,22 @@ def backend_for(values: Tensor) -> Backend:
     return "cpu" if kind == "cpu" else "reference"
 
 
-def triton_is_demanded(values: Tensor) -> bool:
-    """Return whether `use_backend` demands Triton for these values.
-
-    Kernels that have not run on a GPU yet are used only then: they have run in Triton's interpreter, and
-    compile for GPUs.
+def triton_takes(values: Tensor, side: int) -> bool:
+    """Return whether Triton kernels compute with these values, if a matrix that they keep has this side.
 
     Raises
     ------
     BackendUnavailableError
-        If Triton is demanded, but cannot run on the device or is not installed.
+        If `use_backend` demands Triton, but it cannot run here or the matrix is too large.
     """
-    return _demanded.get() == "triton" and backend_for(values) == "triton"
+    if backend_for(values) != "triton":
+        return False
+    if side > LARGEST_SIDE and _demanded.get() == "triton":
+        raise BackendUnavailableError(
+            f"the backend 'triton' takes blocks of at most {LARGEST_SIDE} rows and heads of as many columns, "
+            f"and here one has {side}; do not demand a backend"
+        )
+    return side <= LARGEST_SIDE
 
 
 def _check_available(name: Backend, kind: str) -> None:

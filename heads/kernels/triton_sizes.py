@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+import triton.language as tl
 from torch import Tensor
+
+from heads.kernels.dispatch import interpreted
 
 #: Smallest side of a matrix that a tensor core multiplies.
 _LEAST_SIDE = 16
@@ -25,6 +30,16 @@ def product_precision(values: Tensor) -> str:
     Rounded to the 10 bits of tf32, numbers of 16 bits lose nothing, and float32 is split into three.
     """
     return "tf32x3" if values.dtype == torch.float32 else "tf32"
+
+
+def product_type(values: Tensor) -> Any:
+    """Return Triton's type of the factors of products with these values.
+
+    Triton's interpreter does not multiply bfloat16, so that it multiplies these as float32.
+    """
+    if values.dtype == torch.float32 or interpreted():
+        return tl.float32
+    return tl.bfloat16 if values.dtype == torch.bfloat16 else tl.float16
 
 
 def refuse_float64(values: Tensor) -> None:

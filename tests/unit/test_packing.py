@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from heads.attention import ragged_attention
 from heads.kernels.cross_attention import cross_attention
 from heads.kernels.dispatch import use_backend
 from heads.kernels.flash import flash_takes
@@ -72,6 +73,12 @@ def test_flash_gets_each_sequence_and_its_scale(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("heads.kernels.cross_attention.flash_takes", lambda _: True)
     monkeypatch.setattr("heads.kernels.cross_attention.backend_for", lambda _: "triton")
     assert torch.allclose(cross_attention(*rows, sides, 2), expected, atol=1e-6)
+    segments = Segments.from_lengths(LENGTHS)
+    expected = ragged_attention(query, key, value, segments, segments)
+    monkeypatch.setattr("heads.attention.flash_takes", lambda _: True)
+    monkeypatch.setattr("heads.attention.backend_for", lambda _: "triton")
+    monkeypatch.setattr("heads.attention._in_order", None)
+    assert torch.allclose(ragged_attention(query, key, value, segments, segments), expected, atol=1e-6)
 
 
 def test_rotary_scores_depend_on_the_distance_only() -> None:

@@ -21,9 +21,13 @@ from heads.ragged import Segments
 pytestmark = pytest.mark.skipif(not (has_triton() and interpreted()), reason="needs Triton's interpreter")
 
 HEADS = 2
-LENGTHS = [1, 30, 70, 7]
+LENGTHS = [1, 30, 150, 64, 7]
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("linear", {"decay": 0.9}),
+    ("relu", {}),
+    ("sigmoid", {}),
+    ("spans", {"starts": 3, "growths": (0.0, 0.3)}),
+    ("spans", {"starts": 70, "growths": (0.5, 1.0)}),
     ("block-sparse", {"block": 8, "top_k": 3}),
     ("block-sparse", {"block": 20, "top_k": 2, "rectified": False}),
     ("flex", {"block": 8, "least": 1, "most": 5, "divergence": 0.9, "gamma": 0.5}),
@@ -33,11 +37,14 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 
 
 def computed(attention: Attention, parts: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
-    """Return the result and its gradients."""
+    """Return the result, the gradients of the parts and those of the parameters."""
+    attention.zero_grad()
     leaves = [part.to(dtype).requires_grad_() for part in parts]
     mixed = attention(*leaves, Segments.from_lengths(LENGTHS))
     mixed.backward(torch.linspace(-1, 1, mixed.numel()).view(mixed.shape).to(dtype))
-    return [mixed.detach(), *(leaf.grad for leaf in leaves if leaf.grad is not None)]
+    trained = [*leaves, *attention.parameters()]
+    # Copies, because a module changes the type of its gradients in place.
+    return [mixed.detach(), *(each.grad.to(dtype, copy=True) for each in trained if each.grad is not None)]
 
 
 @pytest.mark.parametrize(("width", "dtype"), [(6, torch.float32), (20, torch.bfloat16)], ids=str)
@@ -57,7 +64,7 @@ def test_a_triton_attention_equals_its_torch_form(
 def test_a_triton_attention_refuses_large_blocks() -> None:
     attention = make_part(ATTENTIONS, "block-sparse", HEADS, 4, options={"block": 65, "top_k": 1})
     parts = [torch.randn(70, HEADS, 4) for _ in range(3)]
-    with use_backend("triton"), pytest.raises(BackendUnavailableError, match="blocks have 65 rows"):
+    with use_backend("triton"), pytest.raises(BackendUnavailableError, match="at most 64 .* has 65"):
         attention(*parts, Segments.from_lengths([70]))
 
 

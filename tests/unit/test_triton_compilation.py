@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 from heads.kernels.dispatch import has_triton, interpreted
 
@@ -19,9 +19,9 @@ pytestmark = [
 GPUS = {80: 163 * 2**10, 90: 227 * 2**10}
 HEADS, WIDTH, COLUMNS = 8, 40, 64
 TYPES = {
-    **dict.fromkeys(["decays", "states", "logarithms", "shifts"], "*fp32"),
+    **dict.fromkeys(["decays", "states", "logarithms", "shifts", "biases", "grad_biases"], "*fp32"),
     **dict.fromkeys(["offsets", "chunk_offsets", "chunk_segment", "starts", "sizes"], "*i64"),
-    **dict.fromkeys(["order", "counts"], "*i32"),
+    **dict.fromkeys(["order", "counts", "windows"], "*i32"),
     **dict.fromkeys(["segments", "blocks"], "i32"),
     "summarised": "*u8",
 }
@@ -33,40 +33,56 @@ CONSTANTS: dict[str, Any] = {
     "ROWS": 64,
     "ELEMENTS": 512,
     "SUMMARIES": 32,
-    "SUMMARISED": True,
     "SCALE": WIDTH**-0.5,
+}
+SUMMARIES = dict.fromkeys(["mean_keys", "mean_values", "summarised"])
+BIASES = dict.fromkeys(["biases", "grad_biases"])
+NUMBERS = dict.fromkeys(["logarithms", "shifts"])
+OF_BLOCKS = ["forward", "of_queries", "of_keys"]
+#: Kernels, and constants of them; an argument that is None is a constant, too.
+CASES: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "decay": (["sums", "accumulate", "mix"], {}),
+    "selected": (
+        [*OF_BLOCKS, "of_summaries"],
+        {"LISTED": True, "WEIGHTING": "softmax", "windows": None, **BIASES},
+    ),
+    "windows": (OF_BLOCKS, {"LISTED": False, "WEIGHTING": "softmax", **BIASES, **SUMMARIES}),
+    "sigmoid": (
+        OF_BLOCKS,
+        {"LISTED": False, "WEIGHTING": "sigmoid", "windows": None, **NUMBERS, **SUMMARIES},
+    ),
+    "relu": (
+        OF_BLOCKS,
+        {"LISTED": False, "WEIGHTING": "relu", "windows": None, **BIASES, **NUMBERS, **SUMMARIES},
+    ),
 }
 
 
-def modules() -> dict[str, tuple[ModuleType, list[str], int]]:
-    """Return modules with kernels, which import Triton, the names of the kernels, and their warps."""
-    from heads.kernels import decay_triton_kernels, selected_triton, selected_triton_kernels
-
-    of_selection = ["forward", "of_queries", "of_keys", "of_summaries"]
-    return {
-        "decay": (decay_triton_kernels, ["sums", "accumulate", "mix"], 4),
-        "selected": (selected_triton_kernels, of_selection, selected_triton.WARPS),
-    }
-
-
 @pytest.mark.parametrize("gpu", GPUS)
-@pytest.mark.parametrize(("kind", "precision"), [("*fp32", "tf32x3"), ("*bf16", "tf32")])
-@pytest.mark.parametrize("module", ["decay", "selected"])
-def test_kernels_compile(module: str, kind: str, precision: str, gpu: int) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("case", CASES)
+def test_kernels_compile(case: str, dtype: torch.dtype, gpu: int) -> None:
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    kernels, names, warps = modules()[module]
+    from heads.kernels import block_attention_triton, block_attention_triton_kernels, decay_triton_kernels
+    from heads.kernels.triton_sizes import product_precision, product_type
+
+    names, given = CASES[case]
+    values = torch.empty(0, dtype=dtype)
+    products = {"PRECISION": product_precision(values), "TYPE": product_type(values)}
+    kernels, warps = block_attention_triton_kernels, block_attention_triton.WARPS
+    if case == "decay":
+        kernels, warps = decay_triton_kernels, 4
     for name in names:
         kernel = getattr(kernels, name)
+        constants = {**CONSTANTS, **products, **given}
         parameters = [parameter.name for parameter in kernel.params]
-        constants = {**CONSTANTS, "PRECISION": precision}
-        given = {place: constants[each] for place, each in enumerate(parameters) if each in constants}
+        places = {(place,): constants[each] for place, each in enumerate(parameters) if each in constants}
+        kind = "*fp32" if dtype == torch.float32 else "*bf16"
         signature = {each: "constexpr" if each in constants else TYPES.get(each, kind) for each in parameters}
-        source = ASTSource(
-            fn=kernel, signature=signature, constexprs={(place,): value for place, value in given.items()}
-        )
+        source = ASTSource(fn=kernel, signature=signature, constexprs=places)
         compiled = triton.compile(source, target=GPUTarget("cuda", gpu, 32), options={"num_warps": warps})
         assert compiled.asm["cubin"]
         assert compiled.metadata.shared <= GPUS[gpu]

@@ -11,6 +11,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from heads.attention import ragged_attention
 from heads.kernels.dense import in_full_vectors
+from heads.kernels.dispatch import triton_takes
 from heads.ragged import Segments
 
 #: Fewest rows of a tile.
@@ -99,7 +100,13 @@ def attend_window(
     windows = [min(window, length - 1) for window, length in zip(windows, segments.lengths, strict=True)]
     if all(window == length - 1 for window, length in zip(windows, segments.lengths, strict=True)):
         return ragged_attention(query, key, value, segments, segments)
-    width = query.shape[2]
+    heads, width = query.shape[1:]
+    if triton_takes(value, width):
+        # Imported here, because its kernels need Triton.
+        from heads.kernels.block_attention_triton import attend_segments
+
+        of_heads = torch.tensor(windows, device=value.device).unsqueeze(1).expand(-1, heads)
+        return attend_segments(query, key, value, segments, windows=of_heads)
     query, key, value = (in_full_vectors(part) for part in (query, key, value))
     if max(windows) > _WIDEST:
         parts = zip(windows, *(part.split(segments.lengths) for part in (query, key, value)), strict=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from heads.about import About
-from heads.kernels.dispatch import triton_is_demanded
+from heads.kernels.dispatch import triton_takes
 from heads.mixers.attention.base import Attention
 from heads.mixers.attention.blocks import Blocks
 from heads.options import Fraction
@@ -52,7 +52,7 @@ class LinearAttention(Attention):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
         decays = self.decays.to(torch.promote_types(torch.float32, value.dtype))
-        if triton_is_demanded(value):
+        if triton_takes(value, self.width):
             # Imported here, because its kernels need Triton.
             from heads.kernels.decay_triton import decayed_sums
         else:

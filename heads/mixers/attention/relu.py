@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from heads.about import About
+from heads.kernels.dispatch import triton_takes
 from heads.mixers.attention.base import Attention
 from heads.mixers.attention.dense import attend_by_tiles, scores_of
 from heads.mixers.attention.uniform import DECONSTRUCTING
@@ -26,6 +27,11 @@ class ReluAttention(Attention):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
         shares = value / segments.offsets.diff()[segments.ids].view(-1, 1, 1)
+        if triton_takes(value, self.width):
+            # Imported here, because its kernels need Triton.
+            from heads.kernels.block_attention_triton import attend_segments
+
+            return attend_segments(query, key, shares.to(value.dtype), segments, weighting="relu")
         return attend_by_tiles(query, key, shares.to(value.dtype), segments, _relu)
 
     def weights(self, query: Tensor, key: Tensor, segments: Segments) -> list[Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from heads.about import About
+from heads.kernels.dispatch import triton_takes
 from heads.mixers.attention.base import Attention
 from heads.mixers.attention.dense import attend_by_tiles, scores_of
 from heads.ragged import Segments
@@ -32,6 +33,12 @@ class SigmoidAttention(Attention):
         self.bias = nn.Parameter(torch.zeros(heads))
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
+        if triton_takes(value, self.width):
+            # Imported here, because its kernels need Triton.
+            from heads.kernels.block_attention_triton import attend_segments
+
+            biases = self.bias - segments.offsets.diff().log().unsqueeze(1)
+            return attend_segments(query, key, value, segments, weighting="sigmoid", biases=biases)
         return attend_by_tiles(query, key, value, segments, self._weigh)
 
     def weights(self, query: Tensor, key: Tensor, segments: Segments) -> list[Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from heads.about import About
+from heads.kernels.dispatch import triton_takes
 from heads.mixers.attention.band import attend_window
 from heads.mixers.attention.base import Attention
 from heads.mixers.attention.dense import scores_of
@@ -64,6 +65,12 @@ class SpansAttention(Attention):
                 )
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, segments: Segments) -> Tensor:
+        if triton_takes(value, self.width):
+            # Imported here, because its kernels need Triton.
+            from heads.kernels.block_attention_triton import attend_segments
+
+            windows = torch.tensor([self._windows(length) for length in segments.lengths])
+            return attend_segments(query, key, value, segments, windows=windows.to(value.device))
         parts = (part.split(segments.lengths) for part in (query, key, value))
         return torch.cat([self._of_segment(*rows) for rows in zip(*parts, strict=True)])
 

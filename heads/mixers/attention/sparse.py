@@ -11,13 +11,11 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from heads.kernels.dense import in_full_vectors
-from heads.kernels.dispatch import BackendUnavailableError, triton_is_demanded
+from heads.kernels.dispatch import triton_takes
 from heads.mixers.attention.blocks import Blocks
 
 #: Largest number of elements of the keys that are gathered at once: 4 MiB in float32.
 _GATHERED = 2**20
-#: Largest block and width that the kernel for GPUs takes, because its programs keep some tiles in registers.
-_FUSED = 64
 #: Numbers of blocks up to which blocks are computed together; between two of them at most a third is wasted.
 _WIDTHS = tuple(sorted({2**power for power in range(16)} | {3 * 2**power for power in range(15)}))
 
@@ -112,19 +110,16 @@ def attend_selected(query: Tensor, key: Tensor, value: Tensor, selection: Select
         ``(T, H, d)``.
     """
     blocks, heads, width = selection.blocks, *query.shape[1:]
-    if triton_is_demanded(value):
-        if max(blocks.size, width) > _FUSED:
-            raise BackendUnavailableError(
-                f"the backend 'triton' takes blocks and heads of at most {_FUSED}, but here blocks have "
-                f"{blocks.size} rows and heads {width} columns; do not demand a backend"
-            )
+    if triton_takes(value, max(blocks.size, width)):
         # Imported here, because its kernels need Triton.
-        from heads.kernels.selected_triton import attend_blocks
+        from heads.kernels.block_attention_triton import attend_selected_blocks
 
         summaries = None
         if selection.summarised is not None:
             summaries = selection.summarised, block_means(key, blocks), block_means(value, blocks)
-        return attend_blocks(query, key, value, blocks.sizes, selection.chosen, summaries, blocks.size)
+        return attend_selected_blocks(
+            query, key, value, blocks.sizes, selection.chosen, summaries, blocks.size
+        )
     filled = [in_full_vectors(part) for part in (query, key, value)]
     queries, keys, values = (blocks.split(part).flatten(0, 1) for part in filled)
     counts = selection.chosen.sum(2).flatten()
