@@ -3,12 +3,14 @@
     python benchmarks/attention.py --threads 2
     python benchmarks/attention.py --names linear power --train
     python benchmarks/attention.py --device cuda --precision bfloat16
+    python benchmarks/attention.py --device cuda --precision bfloat16 --train --segments 64 --lengths 400
 
-One segment of each length, of two chains on each side. Queries and keys of a residue share a signal with
-those of its neighbourhood and of one distant region, as in a folded chain; the cost of an attention that
-chooses its blocks by mass depends on that. Times are the best of the rounds, in which all attentions take
-turns; on a busy machine, `--threads 1 --processor-time` counts the time of the processor instead. Peak memory
-is what an attention holds above its inputs at its worst. A ratio below 1 is faster, or smaller, than softmax.
+One segment of each length, or several of up to that length, of two chains on each side. Queries and keys of
+a residue share a signal with those of its neighbourhood and of one distant region, as in a folded chain; the
+cost of an attention that chooses its blocks by mass depends on that. Times are the best of the rounds, in
+which all attentions take turns; on a busy machine, `--threads 1 --processor-time` counts the time of the
+processor instead. Peak memory is what an attention holds above its inputs at its worst. A ratio below 1 is
+faster, or smaller, than softmax.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ def main() -> None:
     )
     parser.add_argument("--names", nargs="+", choices=list(ATTENTIONS), default=list(ATTENTIONS))
     parser.add_argument("--lengths", nargs="+", type=int, default=[500, 2000, 10000])
+    parser.add_argument("--segments", type=int, default=1, help="more than one have random lengths")
     parser.add_argument("--heads", type=int, default=8)
     parser.add_argument("--width", type=int, default=40, help="width of a head")
     parser.add_argument("--rounds", type=int, default=3)
@@ -69,11 +72,11 @@ def measured(given: argparse.Namespace) -> pd.DataFrame:
     torch.set_num_threads(given.threads)
     found = []
     for length in given.lengths:
-        chains = tuple((part // 2, (part + 1) * length // 4 - part * length // 4) for part in range(4))
-        segments = Segments.from_lengths([length], given.device, [chains])
+        lengths = lengths_of(given.segments, length)
+        segments = Segments.from_lengths(lengths, given.device, [quarters(each) for each in lengths])
         parts = [
             part.to(given.device, getattr(torch, given.precision)).requires_grad_(given.train)
-            for part in chain(length, given.heads, given.width)
+            for part in chain(sum(lengths), given.heads, given.width)
         ]
         runs = {name: run_of(name, parts, segments) for name in dict.fromkeys([BASELINE, *given.names])}
         memory = {name: peak(run, parts[0].device.type) for name, run in runs.items()}
@@ -86,6 +89,19 @@ def measured(given: argparse.Namespace) -> pd.DataFrame:
             for name in runs
         ]
     return pd.DataFrame(found)
+
+
+def lengths_of(segments: int, longest: int) -> list[int]:
+    """Return one length, or several that are drawn evenly from a twentieth of the longest on."""
+    if segments == 1:
+        return [longest]
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(max(4, longest // 20), longest + 1, (segments,), generator=generator).tolist()
+
+
+def quarters(length: int) -> tuple[tuple[int, int], ...]:
+    """Return two chains on each side, each with about a quarter of the rows."""
+    return tuple((part // 2, (part + 1) * length // 4 - part * length // 4) for part in range(4))
 
 
 def chain(length: int, heads: int, width: int) -> list[Tensor]:

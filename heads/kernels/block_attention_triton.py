@@ -23,9 +23,11 @@ from heads.ragged import Segments
 #: How scores become weights: normalised, cut at zero, or each by itself.
 Weighting = Literal["softmax", "relu", "sigmoid"]
 
-#: Summaries that a program takes at a time, and its warps.
+#: Summaries that a program takes at a time.
 SUMMARIES = 32
-WARPS = 8
+#: Warps of a program, and stages of its loads. On an H200 these were the fastest of 4 and 8 warps, 2 and 3
+#: stages, for all weightings, forward and backward.
+WARPS, STAGES = 4, 2
 
 
 def attend_selected_blocks(
@@ -178,6 +180,7 @@ class _Pattern:
             "PRECISION": product_precision(value),
             "WEIGHTING": weighting,
             "num_warps": WARPS,
+            "num_stages": STAGES,
         }
 
 
