@@ -7,25 +7,17 @@ from each residue of a repeated segment to the same residue of the other copy, e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from torch import Tensor
 
-from heads.kernels.dense import AttentionBias
 from ppi.backbones.esm2 import Esm2Backbone
-from ppi.backbones.packing import Pack
 from ppi.complexes import AMINO_ACIDS
-from ppi.explain.attention.packs import ObservingPack
+from ppi.explain.attention.packs import LayerHead, ObservingPack
 
 #: Made-up sequences, residues of the repeated segment, and of each random part before, between and after.
 _SEQUENCES, _SEGMENT, _BETWEEN = 32, 40, 30
 #: Fraction of the heads that are switched off, at least one.
 HEAD_SHARE = 0.05
-
-#: Layer, from 1, and number in the layer, from 0.
-Head = tuple[int, int]
 
 
 @torch.inference_mode()
@@ -60,12 +52,12 @@ def copy_attention(encoder: Esm2Backbone, *, seed: int) -> np.ndarray:
     return found / _SEQUENCES
 
 
-def most_retrieving(scores: np.ndarray) -> list[Head]:
+def most_retrieving(scores: np.ndarray) -> list[LayerHead]:
     """Return the heads with the highest scores, the best first: `HEAD_SHARE` of all, at least one."""
     count = max(1, round(HEAD_SHARE * scores.size))
     best = np.argsort(-scores, axis=None, kind="stable")[:count]
     layers, heads = np.unravel_index(best, scores.shape)
-    return [(int(layer) + 1, int(head)) for layer, head in zip(layers, heads, strict=True)]
+    return [(int(layer), int(head)) for layer, head in zip(layers, heads, strict=True)]
 
 
 def _with_copy(random: np.random.Generator) -> tuple[str, np.ndarray, np.ndarray]:
@@ -75,31 +67,3 @@ def _with_copy(random: np.random.Generator) -> tuple[str, np.ndarray, np.ndarray
     )
     first = _BETWEEN + np.arange(_SEGMENT)
     return segment.join(others), first, first + _SEGMENT + _BETWEEN
-
-
-class PackWithoutHeads(Pack):
-    """Sequences in which the outputs of some heads are zero, in one forward pass.
-
-    Parameters
-    ----------
-    lengths, device
-        See `ppi.backbones.packing.Pack`.
-    off
-        The heads.
-    """
-
-    def __init__(self, lengths: Sequence[int], device: torch.device | str, *, off: Sequence[Head]) -> None:
-        super().__init__(lengths, device)
-        self._off, self._calls = tuple(off), 0
-
-    def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, *, scale: float, bias: AttentionBias | None = None
-    ) -> Tensor:
-        attended = super().attend(query, key, value, scale=scale, bias=bias)
-        self._calls += 1
-        heads = [head for layer, head in self._off if layer == self._calls]
-        if not heads:
-            return attended
-        outputs = attended.unflatten(1, (query.shape[1], -1)).clone()
-        outputs[:, heads] = 0
-        return outputs.flatten(1)

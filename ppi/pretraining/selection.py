@@ -29,8 +29,9 @@ from ppi.complexes import UNKNOWN
 from ppi.effects.likelihood import LanguageHead
 from ppi.errors import InputError, SettingsError
 from ppi.explain.attention.language import LanguageLoss
+from ppi.explain.attention.packs import PackWithoutHeads
 from ppi.pretraining.corpus import FIRST_RESIDUE, LAST_RESIDUE, Corpus, TokenizedSequences
-from ppi.pretraining.retrieval import PackWithoutHeads, copy_attention, most_retrieving
+from ppi.pretraining.retrieval import copy_attention, most_retrieving
 from ppi.pretraining.settings import PretrainSettings
 from ppi.progress import progress_bar
 
@@ -99,8 +100,8 @@ def selected(
         100 * settings.select_share,
         f"{len(corpus.train.lengths):,}",
         settings.select,
-        ", ".join(f"head {number + 1} of layer {layer}" for layer, number in off),
-        *(scores[layer - 1, number] for layer, number in (off[-1], off[0])),
+        ", ".join(f"layer {layer} head {number}" for layer, number in off),
+        *(scores[layer, number] for layer, number in (off[-1], off[0])),
         scores.mean(),
     )
     if not (folder / SCORES).exists():

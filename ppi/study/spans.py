@@ -56,7 +56,7 @@ class SpansPlan:
     windows
         Window of each head.
     profile
-        One row per head and window: ``head`` (from 1), ``start, growth``, ``density`` (share of the pairs of
+        One row per head and window: ``head`` (from 0), ``start, growth``, ``density`` (share of the pairs of
         residues that the window keeps) and ``loss_change`` (of the mean squared error in pKd², if only this
         head has the window).
     density
@@ -82,7 +82,7 @@ class SpansPlan:
 
     def text(self) -> str:
         """Return the plan as lines of text."""
-        heads = enumerate(self.windows, start=1)
+        heads = enumerate(self.windows)
         lines = [
             f"head {head}: {window.start} + {window.growth:g} n residues on each side"
             if window != EVERYTHING
@@ -137,7 +137,7 @@ def plan_spans(predictor: Predictor, complexes: Sequence[Complex], *, tolerance:
     with progress_bar("limiting heads", heads * len(candidates), "windows") as advance:
         for head, window in itertools.product(range(heads), candidates):
             change = loss_with({head: window}) - loss
-            rows.append((head + 1, *window, _density(window, lengths), change))
+            rows.append((head, *window, _density(window, lengths), change))
             advance(1)
     profile = pd.DataFrame(rows, columns=["head", "start", "growth", "density", "loss_change"])
     windows = choose_windows(profile, heads, tolerance * loss)
@@ -169,7 +169,7 @@ def choose_windows(profile: pd.DataFrame, heads: int, budget: float) -> tuple[Wi
     options: list[list[tuple[Window, float, float]]] = [[(EVERYTHING, 1.0, 0.0)] for _ in range(heads)]
     for row in profile.to_dict("records"):
         window = Window(int(row["start"]), float(row["growth"]))
-        options[int(row["head"]) - 1].append((window, row["density"], max(0.0, row["loss_change"])))
+        options[int(row["head"])].append((window, row["density"], max(0.0, row["loss_change"])))
 
     def at(price: float) -> list[tuple[Window, float, float]]:
         return [min(of_head, key=lambda each: each[1] + price * each[2]) for of_head in options]

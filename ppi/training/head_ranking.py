@@ -71,9 +71,9 @@ def rank_heads(settings: TrainSettings, complexes: Sequence[Complex], device: st
     drawn = _drawn(settings, complexes, encoder)
     found = knock_out_backbone(encoder, language, drawn, seed=settings.seed)
     importance = {
-        f"{place.layer - 1}:{head}": float(value)
+        f"{place.layer}:{head}": float(value)
         for (place, head), value in zip(found.attention_heads, found.importance, strict=True)
-        if place.layer <= encoder.blocks_used
+        if place.layer < encoder.blocks_used
     }
     return dict(sorted(importance.items(), key=lambda item: -item[1]))
 

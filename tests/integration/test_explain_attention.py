@@ -49,7 +49,7 @@ def complexes() -> list[Complex]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An ESM-2 with a language head. In layer 1 head 2 attends evenly; in layer 2 head 1 is never used."""
+    """An ESM-2 with a language head. In layer 0 head 1 attends evenly; in layer 1 head 0 is never used."""
     path = tmp_path_factory.mktemp("esm2") / "tiny"
     config: EsmConfig = tiny_random_esm2(initializer_range=0.3).config
     torch.manual_seed(2)
@@ -102,7 +102,7 @@ def test_the_weights_are_those_of_the_library(encoder: Esm2Backbone, folder: Pat
     ids = torch.from_numpy(encoder.vocabulary.encode([(chain,)]).ids).unsqueeze(0)
     model = EsmModel.from_pretrained(folder, add_pooling_layer=False, attn_implementation="eager").eval()
     expected = model(ids, output_attentions=True, output_hidden_states=True)
-    assert [view.place.layer for view in views] == [1, 2]
+    assert [view.place.layer for view in views] == [0, 1]
     for view, weights, hidden in zip(views, expected.attentions, expected.hidden_states, strict=False):
         torch.testing.assert_close(view.weights, weights[0], atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(view.hidden, hidden[0], atol=1e-4, rtol=1e-4)
@@ -141,7 +141,7 @@ def test_the_loss_is_that_of_the_library(encoder: Esm2Backbone, folder: Path) ->
 def test_a_head_that_is_never_used_has_no_importance(encoder: Esm2Backbone, complexes: list[Complex]) -> None:
     units = units_of(complexes, "chain", encoder.max_residues)
     found = knock_out_backbone(encoder, LanguageHead.read(encoder.spec), units, seed=0)
-    assert [(place.layer, head) for place, head in found.attention_heads] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert [(place.layer, head) for place, head in found.attention_heads] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert np.abs(found.effects[2]).max() < 1e-6
     assert np.abs(found.effects[[0, 1, 3]]).min(axis=1).max() > 1e-4
     again = knock_out_backbone(encoder, LanguageHead.read(encoder.spec), units, seed=0)
@@ -186,8 +186,8 @@ def test_roles_and_sides_of_mixers_per_side_and_of_sequences(complexes: list[Com
     options = {"mixer_per_side": True, "symmetric": True}
     views = views_of(attention_model(members=1, head_options=options), item)
     assert [(view.place.part, view.place.layer, view.unit) for view in views] == [
-        *(("mixer", layer, unit) for layer in (1, 2) for unit in (0, 1)),
-        *(("receptor mixer", layer, 2) for layer in (1, 2)),
+        *(("mixer", layer, unit) for layer in (0, 1) for unit in (0, 1)),
+        *(("receptor mixer", layer, 2) for layer in (0, 1)),
     ]
     joint = views_of(attention_model(head="sc", members=1, head_options={"symmetric": True}), item)
     lengths = [len(chain) for chain in item.chains]
@@ -195,6 +195,18 @@ def test_roles_and_sides_of_mixers_per_side_and_of_sequences(complexes: list[Com
     assert joint[0].rows.side.bincount().tolist() == [sum(lengths[:2]), lengths[2]]
     assert joint[1].rows.side[0] == 1
     assert joint[1].rows.chain.bincount().tolist() == [lengths[2], *lengths[:2]]
+
+
+def test_each_expert_of_a_mixture_is_observed(complexes: list[Complex]) -> None:
+    options = {"expert": "attention", "experts": 2, "expert_options": {"heads": 4, "depth": 2}}
+    model = attention_model(members=1, mixer="mixture", mixer_options=options)
+    views = views_of(model, complexes[1])
+    places = [("mixer expert 0", 0), ("mixer expert 0", 1), ("mixer expert 1", 0), ("mixer expert 1", 1)]
+    assert [(view.place.part, view.place.layer) for view in views if view.unit == 0] == places
+    torch.testing.assert_close(views[0].hidden, views[-len(views) // 2].hidden)
+    found = knock_out_mixers(model, complexes, EmbeddingCache(model.backbone, "cpu"))
+    assert found.importance.shape == (16,)
+    assert (found.importance > 0).all()
 
 
 def test_isolated_chains_do_not_attend_each_other(complexes: list[Complex]) -> None:
@@ -224,7 +236,7 @@ def test_the_importance_of_a_mixer_head_is_the_change_of_its_member(complexes: l
     with torch.no_grad():
         blocks[2].out.weight[:, :width] = 0
     found = knock_out_mixers(model, complexes, cache)
-    unused = [(place.member, place.layer, head) for place, head in found.attention_heads].index((2, 1, 0))
+    unused = [(place.member, place.layer, head) for place, head in found.attention_heads].index((2, 0, 0))
     assert found.importance[unused] == 0
     assert (np.delete(found.importance, unused) > 0).all()
     base = predict_with(model, complexes, cache).pkd
@@ -274,7 +286,7 @@ def test_the_command_writes_table_json_and_page(
     assert "4 heads in 2 layers, over 24 units (each a complex) of 24 complexes" in printed.out
     assert "Overlap of the 1 most important heads by source" in printed.out
     written = pd.read_csv(heads)
-    assert written[["layer", "head"]].to_numpy().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+    assert written[["layer", "head"]].to_numpy().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     found = json.loads(result.read_text())
     assert [row["importance"] for row in found["heads"]] == pytest.approx(
         written["importance"].tolist(), rel=1e-4

@@ -33,7 +33,7 @@ N, HEADS, WIDTH = len(RESIDUE), 3, 4
 FAR = 10
 
 
-def view_of(weights: Tensor, rows: UnitRows = ROWS, layer: int = 1, **changes: Tensor) -> LayerView:
+def view_of(weights: Tensor, rows: UnitRows = ROWS, layer: int = 0, **changes: Tensor) -> LayerView:
     generator = torch.Generator().manual_seed(7)
     heads, n, _ = weights.shape
     outputs = torch.randn(n, heads, WIDTH, generator=generator)
@@ -161,13 +161,13 @@ def test_lifetimes_count_consecutive_layers() -> None:
     statistics = LayerStatistics(0.3)
     strong = torch.full((1, N, N), 0.1 / (N - 2))
     strong[:, :, 0], strong[:, :, 30] = 0.5, 0.4
-    for layer, weights in enumerate([sink_at(0), strong, strong, sink_at(0)], start=1):
+    for layer, weights in enumerate([sink_at(0), strong, strong, sink_at(0)]):
         statistics.see(view_of(weights, layer=layer))
     statistics.end_units()
     table = pd.DataFrame(statistics.rows()).set_index("layer")
     assert table["secondary_per_unit"].tolist() == [0, 1, 1, 0]
     assert table["secondary_beginning"].tolist() == [0, 1, 0, 0]
-    assert table["secondary_lifetime"][2] == 2
+    assert table["secondary_lifetime"][1] == 2
     assert (table["primary_kind"] == "special token").all()
 
 
@@ -192,7 +192,7 @@ def test_collected_means_leave_out_units_without_a_value() -> None:
         collector.see(view)
         collector.layers.end_units()
     table = collector.head_table()
-    assert table["head"].tolist() == [1, 2, 3]
+    assert table["head"].tolist() == [0, 1, 2]
     assert table["distance"].tolist() == pytest.approx(
         np.mean([distance(view).tolist() for view in views], axis=0).tolist()
     )

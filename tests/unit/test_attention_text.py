@@ -21,7 +21,7 @@ from ppi.explain.attention.text import outstanding
             0.1,
             0.9,
             50,
-            "Here layer 1 head 2 attends to the other side 3.0 times as much as uniform attention.",
+            "Here layer 0 head 1 attends to the other side 3.0 times as much as uniform attention.",
         ),
         (0.6, 0.5, 150, "Here 1 of 2 heads have a sink, and there are massive activations (150 medians)."),
     ],
@@ -29,7 +29,7 @@ from ppi.explain.attention.text import outstanding
 def test_what_stands_out_is_named(
     sink_rate: float, across_sides: float, activation: float, shown: str
 ) -> None:
-    heads = pd.DataFrame({"member": 1, "part": "mixer", "layer": 1, "head": [1, 2]})
+    heads = pd.DataFrame({"member": 1, "part": "mixer", "layer": 0, "head": [0, 1]})
     heads = heads.assign(sink_rate=[0.0, sink_rate], across_chains=nan, across_sides=[0.1, across_sides])
     layers = pd.DataFrame({"largest_activation": [10, activation]})
     even = {"across_chains": nan, "across_sides": 0.3 if across_sides == across_sides else nan}

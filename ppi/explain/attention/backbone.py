@@ -51,7 +51,7 @@ def observe_backbone(encoder: PackedEncoder, unit: Unit, sides: Sequence[int]) -
     pack = ObservingPack(len(ids), device)
     states = encoder.states(ids, pack)
     hidden = next(states)
-    for layer, following in enumerate(states, start=1):
+    for layer, following in enumerate(states):
         weights, outputs = pack.take()
         yield LayerView(Place(1, BACKBONE, layer), 0, weights, outputs, hidden.float(), rows)
         del weights, outputs

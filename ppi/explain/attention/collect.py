@@ -48,19 +48,19 @@ class Collector:
         self.layers.see(view)
         for name, measure in MEASURES.items():
             self._heads[view.place, name].add(measure.of(view, self.epsilon))
-        if view.place.layer == view.place.member == 1:
+        if view.place.layer == 0 and view.place.member == 1:
             even = uniform(view)
             for name, measure in MEASURES.items():
                 if measure.of_weights:
                     self._references[name].add(measure.of(even, self.epsilon))
 
     def head_table(self) -> pd.DataFrame:
-        """Return one row per head: ``member, part, layer, head`` (from 1), and a column per measure."""
+        """Return one row per head: ``member, part, layer, head``, and a column per measure."""
         columns: defaultdict[Place, dict[str, list[float]]] = defaultdict(dict)
         for (place, name), mean in self._heads.items():
             columns[place][name] = mean.values
         rows = [
-            {**place._asdict(), "head": head + 1, **{name: values[head] for name, values in found.items()}}
+            {**place._asdict(), "head": head, **{name: values[head] for name, values in found.items()}}
             for place, found in sorted(columns.items())
             for head in range(len(next(iter(found.values()))))
         ]

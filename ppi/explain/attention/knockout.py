@@ -22,7 +22,7 @@ from ppi.errors import BackboneError
 from ppi.explain.attention.backbone import BACKBONE
 from ppi.explain.attention.language import LanguageLoss
 from ppi.explain.attention.mixers import attention_blocks, head_off
-from ppi.explain.attention.packs import MutedPack
+from ppi.explain.attention.packs import PackWithoutHeads
 from ppi.explain.attention.units import SidedUnit
 from ppi.explain.attention.view import Place
 from ppi.models.affinity import AffinityModel
@@ -37,7 +37,7 @@ class Knockout:
     Attributes
     ----------
     attention_heads
-        Layer and number, from 0, of each head.
+        Layer of each head, and its number in the layer.
     effects
         ``(K, C)``: the change of the loss of each complex, or the size of the change of its prediction; NaN
         for a complex without masked residues.
@@ -94,14 +94,14 @@ def knock_out_backbone(
     masked = np.array([count[each].sum() for each in own], dtype=float)
     masked[masked == 0] = np.nan
     attention_heads = [
-        (Place(1, BACKBONE, layer + 1), n)
+        (Place(1, BACKBONE, layer), n)
         for layer in range(len(encoder.blocks))
         for n in range(encoder.attention_heads)
     ]
     effects = np.empty((len(attention_heads), len(own)))
     with progress_bar("switching heads off", len(attention_heads), "heads") as advance:
         for row, (place, n) in enumerate(attention_heads):
-            changed, _ = loss.per_unit(partial(MutedPack, layer=place.layer, head=n))
+            changed, _ = loss.per_unit(partial(PackWithoutHeads, off=[(place.layer, n)]))
             effects[row] = [(changed - base)[each].sum() for each in own] / masked
             advance(1)
     measure = "change of the masked-language-model loss, in nats per masked residue"

@@ -41,10 +41,11 @@ def attention_blocks(model: AffinityModel) -> dict[Place, AttentionBlock]:
             "own weights are not used; give a model that was trained without it"
         )
     found = {
-        Place(member, part, layer): block
+        Place(member, part, layer): cast(AttentionBlock, block)
         for member, head in enumerate(model.heads, start=1)
-        for name, part in _MIXERS.items()
-        for layer, block in enumerate(_blocks(getattr(head, name)), start=1)
+        for name, mixer in _MIXERS.items()
+        for part, stack in _stacks(getattr(head, name), mixer).items()
+        for layer, block in enumerate(stack.blocks)
     }
     if not found:
         raise InputError(
@@ -54,8 +55,12 @@ def attention_blocks(model: AffinityModel) -> dict[Place, AttentionBlock]:
     return found
 
 
-def _blocks(mixer: nn.Module | None) -> list[AttentionBlock]:
-    return [] if mixer is None else [part for part in mixer.modules() if isinstance(part, AttentionBlock)]
+def _stacks(mixer: nn.Module | None, name: str) -> dict[str, AttentionMixer]:
+    """Return the stack of blocks of a mixer, or that of each expert of a mixture, by its name in a table."""
+    parts = [] if mixer is None else [part for part in mixer.modules() if isinstance(part, AttentionMixer)]
+    if len(parts) == 1:
+        return {name: parts[0]}
+    return {f"{name} expert {number}": part for number, part in enumerate(parts)}
 
 
 def observe_mixers(
@@ -87,7 +92,8 @@ def observe_mixers(
             own = [
                 number
                 for number, role in enumerate(roles)
-                if head.receptor_mixer is None or (role == LIGAND) == (place.part == "mixer")
+                if head.receptor_mixer is None
+                or (role == LIGAND) != place.part.startswith(_MIXERS["receptor_mixer"])
             ]
             stack.enter_context(_observed(place, block, {number: rows[number] for number in own}, see))
         model.predict(batch, [item])
@@ -135,7 +141,7 @@ def head_off(block: AttentionBlock, head: int) -> Iterator[None]:
     attention_heads = block.attention.heads
 
     def zero(_module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        return (muted(inputs[0].unflatten(1, (attention_heads, -1)), head).flatten(1),)
+        return (muted(inputs[0].unflatten(1, (attention_heads, -1)), [head]).flatten(1),)
 
     hook = block.out.register_forward_pre_hook(zero)
     try:

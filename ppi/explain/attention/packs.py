@@ -1,4 +1,4 @@
-"""Packs of tokens that form attention weights, or that switch a head off."""
+"""Packs of tokens that form attention weights, or that switch heads off."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from torch import Tensor
 
 from heads.kernels.dense import AttentionBias
 from ppi.backbones.packing import Pack
+
+#: Layer of a head, and its number in the layer, both from 0.
+LayerHead = tuple[int, int]
 
 
 class ObservingPack(Pack):
@@ -45,37 +48,34 @@ class ObservingPack(Pack):
         return formed
 
 
-class MutedPack(Pack):
-    """Sequences in which the output of one head of one layer is zero, in one forward pass.
+class PackWithoutHeads(Pack):
+    """Sequences in which the outputs of some heads are zero, in one forward pass.
 
     Parameters
     ----------
     lengths, device
         See `ppi.backbones.packing.Pack`.
-    layer
-        Number of the layer, from 1.
-    head
-        Number of the head, from 0.
+    off
+        The heads.
     """
 
-    def __init__(self, lengths: Sequence[int], device: torch.device | str, *, layer: int, head: int) -> None:
+    def __init__(
+        self, lengths: Sequence[int], device: torch.device | str, *, off: Sequence[LayerHead]
+    ) -> None:
         super().__init__(lengths, device)
-        self._layer, self._head, self._calls = layer, head, 0
+        self._off, self._calls = tuple(off), 0
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, *, scale: float, bias: AttentionBias | None = None
     ) -> Tensor:
         attended = super().attend(query, key, value, scale=scale, bias=bias)
+        heads = [head for layer, head in self._off if layer == self._calls]
         self._calls += 1
-        return (
-            muted(attended.unflatten(1, (query.shape[1], -1)), self._head).flatten(1)
-            if (self._calls == self._layer)
-            else attended
-        )
+        return muted(attended.unflatten(1, (query.shape[1], -1)), heads).flatten(1) if heads else attended
 
 
-def muted(outputs: Tensor, head: int) -> Tensor:
-    """Return ``(n, H, d)`` outputs of heads with zeros for one head."""
+def muted(outputs: Tensor, heads: Sequence[int]) -> Tensor:
+    """Return ``(n, H, d)`` outputs of heads with zeros for some heads."""
     changed = outputs.clone()
-    changed[:, head] = 0
+    changed[:, heads] = 0
     return changed

@@ -15,13 +15,13 @@ from ppi.explain.attention.secondary import MASSIVE
 #: Columns that name a layer.
 PLACE = {
     "member": "member of the ensemble, from 1; 1 for a language model",
-    "part": "backbone, mixer or receptor mixer",
-    "layer": "layer or block, from 1",
+    "part": "backbone, mixer or receptor mixer; with the number of the expert, from 0, in a mixture",
+    "layer": "layer or block, from 0",
 }
 #: Columns of the table of heads; each measure is a mean over units.
 HEAD_COLUMNS = {
     **PLACE,
-    "head": "head, from 1",
+    "head": "head, from 0",
     **{name: measure.text for name, measure in MEASURES.items()},
     "importance": "effect of switching the head off; the summary says of what",
     "rmse_change": "change of the RMSE of the predicted pKd if the head is switched off, where pKd is known",

@@ -181,7 +181,7 @@ def _result(
 
 
 def _importance(found: Knockout) -> pd.DataFrame:
-    table = pd.DataFrame([{**place._asdict(), "head": head + 1} for place, head in found.attention_heads])
+    table = pd.DataFrame([{**place._asdict(), "head": head} for place, head in found.attention_heads])
     table["importance"] = found.importance
     if found.rmse_changes is not None and np.isfinite(found.rmse_changes).all():
         table["rmse_change"] = found.rmse_changes

@@ -71,9 +71,9 @@ class Place(NamedTuple):
     member
         Number of the member of an ensemble, from 1; 1 for a backbone.
     part
-        ``backbone``, ``mixer`` or ``receptor mixer``.
+        ``backbone``, ``mixer`` or ``receptor mixer``; ``mixer expert 0`` and so on in a mixture.
     layer
-        Number of the layer or block, from 1.
+        Number of the layer or block, from 0.
     """
 
     member: int
