@@ -90,37 +90,40 @@ class NativeSparseAttention(SelectiveAttention):
         selection: Selection,
     ) -> Tensor:
         """Add the three attentions, from the weights of the compressed blocks and the selected blocks."""
-        overview = weights.to(value.dtype) @ self._compressed(value, blocks).transpose(0, 1)
+        compressed = self._compressed(value, blocks).transpose(0, 1)
+        overview = (weights.to(value.dtype).transpose(1, 2) @ compressed).transpose(0, 1)
         selected = super().attend(query, key, value, segments, selection)
         longest = max(segments.lengths)
         alike = self.covers(longest) and self.window >= longest - 1
         windows = [self.window] * len(segments)
         near = selected if alike else attend_window(query, key, value, segments, windows)
-        gates = torch.einsum("thd,hdg->thg", query, self.gates.to(query.dtype)) + self.gate_bias.to(
-            query.dtype
-        )
-        first, second, third = gates.sigmoid().to(value.dtype).split(1, dim=2)
-        return torch.addcmul(overview.transpose(0, 1) * first, selected, second).addcmul(near, third)
+        gates = self.gates.to(query.dtype).transpose(1, 2) @ query.permute(1, 2, 0)
+        gates = (gates + self.gate_bias.to(query.dtype).unsqueeze(2)).sigmoid().to(value.dtype)
+        first, second, third = gates.permute(2, 0, 1).split(1, dim=2)
+        return torch.addcmul(overview * first, selected, second).addcmul(near, third)
 
     def _best(self, weights: Tensor, blocks: Blocks) -> Selection:
         """Select the blocks to which the rows of a block give most weight."""
         if max(blocks.counts) <= self.top_k:
             return Selection.complete(blocks, self.heads)
-        by_block = blocks.split(weights.transpose(0, 1)).sum(2)
+        by_block = blocks.split(weights.permute(2, 0, 1)).sum(2)
         return Selection(blocks, best(by_block, blocks, self.top_k))
 
     def weights(self, query: Tensor, key: Tensor, segments: Segments) -> None:
         return None
 
     def _weights_of_blocks(self, query: Tensor, key: Tensor, blocks: Blocks) -> Tensor:
-        """Return ``(H, T, N)``: the weights that rows give to the compressed blocks of their segment."""
+        """Return ``(H, N, T)``: the weights that rows give to the compressed blocks of their segment.
+
+        Rows are the last dimension, because a softmax over the few blocks of a chain is slow there.
+        """
         wide = torch.promote_types(torch.float32, query.dtype)
-        keys = self._compressed(key.to(wide), blocks).permute(1, 2, 0) * self.width**-0.5
-        scores = query.to(wide).transpose(0, 1) @ keys
+        keys = self._compressed(key.to(wide), blocks).transpose(0, 1) * self.width**-0.5
+        scores = keys @ query.to(wide).permute(1, 2, 0)
         if len(blocks.counts) > 1:
             of_rows = blocks.segments[blocks.slots // blocks.size]
-            scores = scores.masked_fill(of_rows.unsqueeze(1) != blocks.segments, -torch.inf)
-        return scores.softmax(2)
+            scores = scores.masked_fill(blocks.segments.unsqueeze(1) != of_rows, -torch.inf)
+        return scores.softmax(1)
 
     def _compressed(self, values: Tensor, blocks: Blocks) -> Tensor:
         """Return ``(N, H, d)``: the learned mean of the rows ``(T, H, d)`` of each block."""
