@@ -45,7 +45,12 @@ def main() -> None:
     )
     parser.add_argument("--names", nargs="+", choices=list(ATTENTIONS), default=list(ATTENTIONS))
     parser.add_argument("--lengths", nargs="+", type=int, default=[500, 2000, 10000])
-    parser.add_argument("--segments", type=int, default=1, help="more than one have random lengths")
+    parser.add_argument(
+        "--segments",
+        type=int,
+        default=1,
+        help="number of segments; if more than one, their lengths are random",
+    )
     parser.add_argument("--heads", type=int, default=8)
     parser.add_argument("--width", type=int, default=40, help="width of a head")
     parser.add_argument("--rounds", type=int, default=3)

@@ -24,8 +24,8 @@ def ragged_attention(
     """Scaled dot-product attention of each segment's queries over the same segment's keys.
 
     There is neither padding nor a mask, and a segment's result does not depend on the others. On a GPU,
-    torch's ragged flash kernel takes float16 and bfloat16. Otherwise neighbours of equal length are computed
-    in one dense call; on a GPU segments are first sorted by length, for fewer calls.
+    torch's ragged flash kernel takes float16 and bfloat16 without dropout, if 8 divides `E`. Otherwise
+    neighbours of equal length are computed in one dense call, on a GPU after sorting the segments by length.
 
     Parameters
     ----------

@@ -74,8 +74,8 @@ def triton_takes(values: Tensor, side: int) -> bool:
         return False
     if side > LARGEST_SIDE and _demanded.get() == "triton":
         raise BackendUnavailableError(
-            f"the backend 'triton' takes blocks of at most {LARGEST_SIDE} rows and heads of as many columns, "
-            f"and here one has {side}; do not demand a backend"
+            f"the backend 'triton' takes blocks of at most {LARGEST_SIDE} rows and heads of at most "
+            f"{LARGEST_SIDE} columns, but the larger of the two is {side} here; do not demand a backend"
         )
     return side <= LARGEST_SIDE
 

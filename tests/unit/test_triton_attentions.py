@@ -64,7 +64,7 @@ def test_a_triton_attention_equals_its_torch_form(
 def test_a_triton_attention_refuses_large_blocks() -> None:
     attention = make_part(ATTENTIONS, "block-sparse", HEADS, 4, options={"block": 65, "top_k": 1})
     parts = [torch.randn(70, HEADS, 4) for _ in range(3)]
-    with use_backend("triton"), pytest.raises(BackendUnavailableError, match="at most 64 .* has 65"):
+    with use_backend("triton"), pytest.raises(BackendUnavailableError, match="at most 64 rows .* is 65"):
         attention(*parts, Segments.from_lengths([70]))
 
 

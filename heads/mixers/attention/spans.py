@@ -106,4 +106,4 @@ class SpansAttention(Attention):
     def _windows(self, length: int) -> list[int]:
         """Return the window of each head in a segment of this length."""
         pairs = zip(self.starts, self.growths, strict=True)
-        return [start + int(growth * length) for start, growth in pairs]
+        return [min(length - 1, start + int(growth * length)) for start, growth in pairs]
