@@ -57,6 +57,18 @@ def refuse_overwriting(path: str | os.PathLike[str], sources: Iterable[str | os.
             raise OutputError(f"cannot write {path}: it is the input file {source}; name another output")
 
 
+def refuse_existing(path: str | os.PathLike[str]) -> None:
+    """Raise if an output file exists already.
+
+    Raises
+    ------
+    OutputError
+        If there is anything by this name.
+    """
+    if Path(path).exists():
+        raise OutputError(f"{path} exists and is left as it is; name another output, or remove it")
+
+
 def check_writable_folder(path: str | os.PathLike[str]) -> Path:
     """Raise before any heavy work if a folder cannot be created or written into.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ppi.complexes import Complex
-from ppi.effects.mutations import Mutation, apply_mutations, mutations_between, parse_mutation
+from ppi.effects.mutations import Mutation, Side, apply_mutations, mutations_between, parse_mutation
 
 
 class KnownSurrogate:
@@ -34,6 +34,7 @@ class KnownSurrogate:
         column: str = "score",
     ) -> None:
         self.wild, self.column = wild, column
+        self.chain_names: Mapping[Side, tuple[str, ...]] = {}
         self._effects = {parse_mutation(text, wild): effect for text, effect in effects.items()}
         rows = []
         for text, value in measured.items():

@@ -51,7 +51,7 @@ def predict(
     model
         Model folder, name on the Hugging Face hub, or `default`, the bundled model; or the folder of a model
         that `ppi adapt` made, which ranks variants: its input may name them in a column mutant, and of the
-        other flags only --output and --device apply to it.
+        other flags only --ligand, --receptor, --output and --device apply to it.
     temperature_kelvin
         Temperature used to convert pKd to dG, unless the table has a column of this name.
     truncate

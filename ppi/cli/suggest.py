@@ -35,7 +35,7 @@ def suggest(
     ppi adapt measured.csv --output adapted
     ppi suggest adapted --sites ligand:1:20-60 --output plate.csv
     ppi suggest adapted --library ligand:1:57=AKR --library receptor:1:35=ADE --size 8 --output plate.xlsx
-    ppi suggest adapted designs.fasta --avoid glycosylation cysteine --controls --output plate.csv
+    ppi suggest adapted designs.csv --avoid glycosylation cysteine --controls --output plate.csv
     ```
 
     Candidates are the complexes of a file, all single mutants of some sites, or a library; by default all
@@ -46,8 +46,9 @@ def suggest(
     model
         Folder that `ppi adapt` wrote.
     complexes
-        Files of complexes to choose from, as `ppi predict` reads them, or tables with a column mutant
-        (ligand:1:H102A+receptor:1:D39A). They may differ from the reference only by substitutions.
+        Files of complexes to choose from, with both sides of each, as `ppi predict` reads them, or tables
+        with a column mutant (ligand:1:H102A+receptor:1:D39A). They may differ from the reference only by
+        substitutions.
     sites
         Choose from all single mutants of these sites: ligand (a side), ligand:1 (a chain), ligand:1:102,
         ligand:1:H102 or ligand:1:95-102 (positions, counted from 1); or H, H:100a, H:95-102 (name of a chain,
@@ -56,7 +57,8 @@ def suggest(
         Choose from all combinations of these residues: ligand:1:57=AKR allows A, K, R and the wild-type
         residue at this position. The flag may be given several times; 1,000,000 variants at most.
     structure
-        PDB or mmCIF file of the reference: its names of chains and numbers of residues may be used.
+        PDB or mmCIF file of the reference: its names of chains and numbers of residues may be used. The
+        names of chains in the file with the wild type that `ppi adapt` read may be used without it.
     by
         expected-improvement: what is most likely to be better than all that was measured, and by how much;
         upper-bound: mean and two standard deviations, which explores more; thompson: the best variant of a
@@ -78,14 +80,17 @@ def suggest(
     seed
         Seed of the draws from the posterior distribution: the same seed gives the same batch.
     output
-        File for the plate, one row per well: .csv, .tsv, .parquet, .json or .xlsx.
+        File for the plate, one row per well, one that does not exist yet: .csv, .tsv, .parquet, .json or
+        .xlsx.
     device
         auto, cpu, cuda or cuda:N.
     """
+    from data_curation.files import refuse_existing
     from ppi.io.inputs import files_of
     from ppi.io.predictions import write_predictions
 
-    checked_outputs(output, (), [*files_of(complexes), *filter(None, [structure])])
+    for path in checked_outputs(output, (), [*files_of(complexes), *filter(None, [structure])]):
+        refuse_existing(path)
 
     from ppi.prediction.suggesting.suggest import suggest as run
     from ppi.prediction.suggesting.summary import summary_text
@@ -106,7 +111,9 @@ def suggest(
         seed=seed,
         device=device,
     )
-    sys.stdout.write(summary_text(found))
-    if output is not None:
-        write_predictions(found.table, output)
-        print(f"written: {output}", file=sys.stderr)
+    sys.stdout.write(summary_text(found, listed=output is None))
+    if output is None:
+        print("nothing was written; --output FILE.csv writes the plate", file=sys.stderr)
+        return
+    write_predictions(found.table, output)
+    print(f"written: {output}", file=sys.stderr)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ppi.errors import InputError
@@ -43,6 +44,8 @@ _KNOWN = (
     "score",
     "ddg_kcal_mol",
 )
+#: A bound, as people write it into the column of the values.
+_BOUND = re.compile(r"\s*(?P<mark>[<>])=?\s*(?P<number>[0-9].*?)\s*")
 #: Columns that hold a Kd in another unit, and how many of it are one mol/L.
 _KD_UNITS = {"kdmm": 1e3, "kdum": 1e6, "kdnm": 1e9, "kdpm": 1e12, "kdfm": 1e15}
 
@@ -78,8 +81,28 @@ def simple_name(name: Any) -> str:
     return re.sub(r"[\s_()\[\]/.-]", "", plain)
 
 
-def with_molar_kd(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Return a table whose Kd is in mol/L, also where a column such as ``Kd (nM)`` has it in another unit."""
+def holds_affinity(name: str) -> bool:
+    """Say whether a column holds a pKd, or a Kd in a unit that is known."""
+    return simple_name(name) in (*_KD_UNITS, "kdmolar", "pkd")
+
+
+def with_molar_kd(frame: pd.DataFrame, source: str, rows: Sequence[int]) -> pd.DataFrame:
+    """Return a table whose Kd is in mol/L, also where a column such as ``Kd (nM)`` has it in another unit.
+
+    Parameters
+    ----------
+    frame
+        Table with a column ``id``.
+    source
+        Beginning of every error.
+    rows
+        Number of each row, for errors.
+
+    Raises
+    ------
+    InputError
+        If two columns hold a Kd, or a Kd is no number.
+    """
     for name in frame.columns:
         plain = simple_name(name)
         if plain not in _KD_UNITS:
@@ -88,12 +111,26 @@ def with_molar_kd(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             raise InputError(
                 f"{source}: the columns {name!r} and 'kd_molar' both hold a Kd; keep one of them"
             )
-        try:
-            molar = pd.to_numeric(frame[name]) / _KD_UNITS[plain]
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{source}, column {name!r}: {error}; give numbers") from error
-        frame = frame.drop(columns=name).assign(kd_molar=molar)
+        given = pd.to_numeric(frame[name], errors="coerce").astype(np.float64)
+        wrong = np.flatnonzero(frame[name].notna() & ~np.isfinite(given))
+        if len(wrong):
+            first = int(wrong[0])
+            where = f"{source}, row {rows[first]}, id {frame['id'].iloc[first]!r}"
+            raise InputError(f"{where}: {not_a_number(str(name), frame[name].iloc[first])}")
+        frame = frame.drop(columns=name).assign(kd_molar=given / _KD_UNITS[plain])
     return frame
+
+
+def not_a_number(name: str, value: object) -> str:
+    """Return the message about a measured value that is no finite number, and how a bound is given."""
+    bound = _BOUND.fullmatch(str(value))
+    if bound is None:
+        hint = "A bound is given as its number, with < or > in a column censored"
+    else:
+        # Marks of a pKd are those of the Kd.
+        mark = bound["mark"].translate({60: 62, 62: 60}) if name == "pkd" else bound["mark"]
+        hint = f"For this bound, give {bound['number']} here and {mark} in a column censored"
+    return f"{name} is {value!r}; give a finite number, or leave the cell empty. {hint}"
 
 
 def named_frame(frame: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -16,8 +16,10 @@ ACCEPTED_FORMS = (
     "accepted forms: one record a side, '>ID|ligand' and '>ID|receptor', chains joined by ':' "
     "(EVQLVESGG:DIQMTQSPS); or one record a chain, '>ID|ligand|H', '>ID|ligand|L', '>ID|receptor|A'"
 )
-
-
+#: What to do with a file whose records do not say which side they are.
+_SINGLE_SIDES = (
+    ". Files of single sides are given to ppi predict as --ligand designs.fasta --receptor antigen.fasta"
+)
 #: Id (blanks allowed inside), role and perhaps a chain, then the end or a blank and any text.
 _HEADER = re.compile(r"\s*([^|]*[^|\s])\s*\|\s*([^|\s]+)(?:\s*\|\s*([^|\s]+))?(?=\s|$)")
 
@@ -196,7 +198,8 @@ def _parse_header(header: str, where: str) -> tuple[str, str, str]:
     """Return id, role and chain name (empty for a whole side); text after a blank is ignored."""
     form = _HEADER.match(header)
     if form is None:
-        raise InputError(f"{where}: the header has another form; {ACCEPTED_FORMS}")
+        hint = _SINGLE_SIDES if "|" not in header else ""
+        raise InputError(f"{where}: the header has another form; {ACCEPTED_FORMS}{hint}")
     name, role, chain = form.groups(default="")
     if role.lower() not in ("ligand", "receptor"):
         raise InputError(f"{where}: {role!r} is neither 'ligand' nor 'receptor'; {ACCEPTED_FORMS}")

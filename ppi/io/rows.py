@@ -11,6 +11,7 @@ import numpy as np
 from data_curation.records import LARGEST_KD
 from ppi.complexes import Complex, split_side
 from ppi.errors import InputError
+from ppi.io.columns import not_a_number
 from ppi.io.frames import MISSING_CELLS
 
 #: pKd and Kd of one row may differ by this much, from rounding.
@@ -68,5 +69,5 @@ def _number(row: Mapping[Any, object], name: str) -> float | None:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{name} is {value!r}; give a finite number, or leave the cell empty")
+        raise InputError(not_a_number(name, value))
     return number

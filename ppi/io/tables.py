@@ -16,6 +16,7 @@ from ppi.errors import InputError
 from ppi.io.columns import ACCEPTED_COLUMNS, CHAIN_NAME_COLUMNS, named_frame, with_molar_kd
 from ppi.io.fasta import named_complexes_from_fasta
 from ppi.io.frames import FASTA_SUFFIXES, file_suffix, read_frame, read_frame_from_text
+from ppi.io.origin import Origin
 from ppi.io.rows import complex_from_row
 from ppi.io.text import read_text, with_plain_line_ends
 
@@ -37,10 +38,13 @@ class ComplexTable:
         One row per complex, in the same order: every other column of the table (``split``, ``weight``,
         ``temperature_kelvin``, ``source``, ...). For a FASTA file whose records name chains,
         `CHAIN_NAME_COLUMNS`; else none.
+    origin
+        Where the rows come from; None for what is no single table.
     """
 
     complexes: list[Complex]
     columns: pd.DataFrame
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         if len(self.complexes) != len(self.columns):
@@ -187,16 +191,18 @@ def complexes_from_frame(frame: pd.DataFrame, source: str) -> ComplexTable:
     renamed, numbers = renamed.iloc[filled].reset_index(drop=True), (filled + 1).tolist()
     if renamed.empty:
         raise InputError(f"{source}: the table has no rows")
+    header = renamed.columns
     if "id" not in renamed:
         renamed["id"] = [f"row{number}" for number in numbers]
-    renamed = with_molar_kd(renamed, source)
+    origin = Origin(source, tuple(map(str, header)), tuple(numbers))
+    renamed = with_molar_kd(renamed, source, numbers)
     complexes = [
         complex_from_row(row, f"{source}, row {number}")
         for number, row in zip(numbers, renamed.to_dict("records"), strict=True)
     ]
     _refuse_repeated_ids(complexes, f"{source}, row", numbers)
     rest = renamed.drop(columns=["id", "ligand", "receptor", "pkd", "kd_molar"], errors="ignore")
-    return ComplexTable(complexes, rest.reset_index(drop=True))
+    return ComplexTable(complexes, rest.reset_index(drop=True), origin)
 
 
 def _refuse_repeated_ids(complexes: Sequence[Complex], where: str, numbers: Sequence[int]) -> None:

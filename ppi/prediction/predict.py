@@ -9,6 +9,7 @@ import pandas as pd
 from ppi.io.inputs import Inputs
 from ppi.io.predictions import STANDARD_TEMPERATURE
 from ppi.models.folder import DEFAULT_MODEL, TrainedModel
+from ppi.prediction.adapting.cautions import warn_of_cautions
 from ppi.prediction.adapting.folder import is_adapted, load_adapted
 from ppi.prediction.predictor import Predictor
 
@@ -45,8 +46,15 @@ def predict(
     ------
     ppi.errors.PpiError
         If the input or the model is wrong.
+
+    Warns
+    -----
+    ppi.errors.PpiWarning
+        Where the measurements of an adapted model hardly support a ranking.
     """
     if isinstance(model, (str, os.PathLike)) and is_adapted(model):
-        return load_adapted(model, device=device).predict(complexes)
+        adapted = load_adapted(model, device=device)
+        warn_of_cautions(adapted.targets, adapted.validations)
+        return adapted.predict(complexes)
     with Predictor(model, device=device, store=store, novelty=novelty) as predictor:
         return predictor.predict(complexes, temperature_kelvin=temperature_kelvin, truncate=truncate)

@@ -13,6 +13,7 @@ from conftest import REPOSITORY
 from scipy.stats import spearmanr
 
 import ppi
+from data_curation.files import sha256_of
 from ppi.cli import main
 from ppi.effects.model import EffectModel
 from ppi.effects.mutations import apply_mutations, parse_mutation
@@ -157,6 +158,12 @@ def test_two_targets(tmp_path: Path, effects: EffectModel, capsys: pytest.Captur
     found = again.predict(table.drop(columns=["target", "pkd"]))
     assert found["target"].tolist() == table["target"].tolist()
     assert found["measured"].tolist() == table["pkd"].tolist()
+    save_adapted(tmp_path / "again", model)
+    table.drop(columns=["target", "pkd"]).to_csv(tmp_path / "variants.csv", index=False)
+    capsys.readouterr()
+    assert run("predict", tmp_path / "variants.csv", "--model", tmp_path / "again") == 0
+    warned = [line for line in capsys.readouterr().err.splitlines() if "only 4 variants" in line]
+    assert [line.split(":")[2] for line in warned] == [" target lysozyme", " target barnase"]
     assert again.surrogate("barnase").wild.chains[0][:5] == second.ligand[0][:5]
 
 
@@ -169,6 +176,15 @@ def test_two_targets(tmp_path: Path, effects: EffectModel, capsys: pytest.Captur
         ("mutant,kd_molar\nligand:1:Y50A,0.5\nligand:1:Y50F,0.2\n", "Kd above 10 mmol/L"),
         ("mutant,kd_molar\nligand:1:Y50A,5\nligand:1:Y50F,2\n", "in another unit"),
         ("mutant\nligand:1:Y50A\n", "no measured values"),
+        (
+            "mutant,kd\nligand:1:Y50A,3\n",
+            "in.csv: there are no measured values in a column that is known; the colu",
+        ),
+        (
+            "mutant,Kd (nM)\nligand:1:Y50A,n.d.\n",
+            "in.csv, row 1, id 'ligand:1:Y50A': Kd (nM) is 'n.d.'; give",
+        ),
+        ("", "in.csv: the file is empty; give columns id, ligand and receptor, or a column mutant"),
     ],
 )
 def test_each_error_is_one_line(
@@ -180,6 +196,85 @@ def test_each_error_is_one_line(
     assert words in shown
     assert shown.count("\n") == 0
     assert not (tmp_path / "model").exists()
+
+
+def test_a_value_is_called_as_in_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pd.read_csv(MEASURED)
+    table.assign(affinity=table["pkd"], kd=10 ** (9 - table["pkd"])).to_csv(tmp_path / "in.csv", index=False)
+    words = ("adapt", tmp_path / "in.csv", "--wild", WILD, "--output", tmp_path / "model", "--value")
+    for value, message in (
+        (
+            "kd",
+            "by its name, lower values of the column 'kd' mean stronger binding, but --value takes higher",
+        ),
+        (
+            "afinity",
+            "there is no column 'afinity'; did you mean affinity? The columns are mutant, pkd, affinity",
+        ),
+    ):
+        assert run(*words, value) == 1
+        assert message in capsys.readouterr().err
+    assert run(*words, "Affinity") == 0
+    assert "learnt from affinity (higher is taken as stronger)" in capsys.readouterr().out
+
+
+def test_a_reference_that_is_not_given_is_named_and_dashes_are_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], adapted: AdaptedModel, effects: EffectModel
+) -> None:
+    table = adapted.surrogate().measured.rename(columns={"value": "score"})[
+        ["id", "ligand", "receptor", "score"]
+    ]
+    table.head(8).to_csv(tmp_path / "in.csv", index=False)
+    assert run("adapt", tmp_path / "in.csv", "--output", tmp_path / "model") == 0
+    shown = capsys.readouterr()
+    reference = load_adapted(tmp_path / "model", effects=effects).surrogate().wild.id
+    assert f"no wild type is given, so the reference is {reference!r}, the variant with" in shown.err
+    assert "--wild FILE" in shown.err
+    assert "  -: positions are held out where at least 5 are changed (here 8)" in shown.out
+    assert run("adapt", MEASURED, "--wild", WILD, "--output", tmp_path / "other") == 0
+    shown = capsys.readouterr()
+    assert "no wild type" not in shown.err
+    assert "  -: one-hot ridge knows nothing of a position that it has not seen" in shown.out
+
+
+def test_the_names_of_chains_are_kept(tmp_path: Path, adapted: AdaptedModel, effects: EffectModel) -> None:
+    save_adapted(tmp_path / "model", adapted)
+    loaded = load_adapted(tmp_path / "model", effects=effects)
+    assert loaded.surrogate().chain_names == {"ligand": ("H", "L"), "receptor": ("Y",)}
+    named, counted = (
+        loaded.predict(pd.DataFrame({"mutant": [text]})) for text in ("L:50:Y:A", "ligand:2:Y50A")
+    )
+    pd.testing.assert_frame_equal(named.drop(columns="id"), counted.drop(columns="id"))
+
+
+def test_a_folder_of_an_earlier_version_is_read(
+    tmp_path: Path, adapted: AdaptedModel, effects: EffectModel
+) -> None:
+    folder = tmp_path / "model"
+    save_adapted(folder, adapted)
+    config, manifest = (json.loads((folder / name).read_text()) for name in ("config.json", "manifest.json"))
+    del config["targets"][0]["reference"]["chain_names"]
+    (folder / "config.json").write_text(json.dumps(config))
+    manifest["config_sha256"] = sha256_of(folder / "config.json")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    again = load_adapted(folder, effects=effects)
+    assert again.surrogate().chain_names == {}
+    assert np.array_equal(again.predict(POOL)["pkd"], adapted.predict(POOL)["pkd"])
+
+
+def test_designs_of_one_side_are_paired_with_the_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], adapted: AdaptedModel
+) -> None:
+    save_adapted(tmp_path / "model", adapted)
+    wild = adapted.surrogate().wild
+    design = apply_mutations(wild, [parse_mutation("ligand:2:Y50A", wild)])
+    (tmp_path / "designs.fasta").write_text(f">first\n{':'.join(design.ligand)}\n")
+    (tmp_path / "antigen.fasta").write_text(f">lysozyme\n{':'.join(wild.receptor)}\n")
+    assert run("predict", tmp_path / "designs.fasta", "--model", tmp_path / "model") == 1
+    assert "ppi predict as --ligand designs.fasta --receptor antigen.fasta" in capsys.readouterr().err
+    sides = ("--ligand", tmp_path / "designs.fasta", "--receptor", tmp_path / "antigen.fasta")
+    assert run("predict", *sides, "--model", tmp_path / "model") == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("first|lysozyme,")
 
 
 def test_few_measurements_at_one_position_are_warned_of(effects: EffectModel) -> None:

@@ -78,6 +78,44 @@ def test_the_next_round_learns_from_the_plate(folder: Path, tmp_path: Path) -> N
     assert run("suggest", next_round, *LIBRARY, "--size", 2) == 0
 
 
+def test_a_plate_is_never_overwritten(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plate = tmp_path / "plate.csv"
+    plate.write_text("measured")
+    assert run("suggest", folder, *LIBRARY, "--size", 2, "--output", plate) == 1
+    assert f"{plate} exists and is left as it is; name another output" in capsys.readouterr().err
+    assert plate.read_text() == "measured"
+
+
+def test_without_output_all_wells_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("suggest", folder, "--sites", "L", "--controls", "--size")
+    assert run(*words, 22) == 0
+    shown = capsys.readouterr()
+    assert sum(line.startswith("  ") for line in shown.out.splitlines()) == 24
+    assert "control: best measured" in shown.out
+    assert "nothing was written; --output FILE.csv writes the plate" in shown.err
+    assert run(*words, 23) == 0
+    assert sum(line.startswith("  ") for line in capsys.readouterr().out.splitlines()) == 5
+
+
+def test_warnings_of_the_model_are_shown_again(
+    folder: Path, adapted: AdaptedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(MEASURED)
+    table["pkd"] = table["pkd"].sample(frac=1, random_state=1).to_numpy()
+    table.to_csv(tmp_path / "noise.csv", index=False)
+    model = tmp_path / "model"
+    assert run("adapt", tmp_path / "noise.csv", "--wild", WILD, "--output", model) == 0
+    warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("ppi: warning")]
+    assert "do not support a ranking" in warned[0]
+    for words in (("suggest", model, *LIBRARY, "--size", 2), ("predict", POOL, "--model", model)):
+        assert run(*words) == 0
+        assert [line for line in capsys.readouterr().err.splitlines() if "warning" in line] == warned
+        assert run(words[0], *(folder if word == model else word for word in words[1:])) == 0
+        assert "warning" not in capsys.readouterr().err
+
+
 def test_a_library_and_a_table_of_mutants(folder: Path, tmp_path: Path) -> None:
     plate = tmp_path / "plate.xlsx"
     assert run("suggest", folder, *LIBRARY, "--most-mutations", 2, "--size", 4, "--output", plate) == 0

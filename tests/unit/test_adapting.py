@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from ppi.prediction.adapting.measurements import Measured, measurements
 from ppi.prediction.adapting.observed import observe
 from ppi.prediction.adapting.one_hot import left_out_ridge, one_hot
 from ppi.prediction.adapting.posterior import Posterior
-from ppi.prediction.adapting.reading import read_variants
+from ppi.prediction.adapting.reading import MEASUREMENTS, read_variants
 from ppi.prediction.adapting.reference import medoid, placed_onto
 from ppi.prediction.adapting.scales import (
     LEVEL_SD,
@@ -397,7 +398,12 @@ def test_marks_of_bounds() -> None:
     [
         ({}, "no measured values"),
         ({"pkd": [7, 8], "score": [1, 2]}, "pkd and score; say with --value"),
-        ({"score": ["high", 1]}, "score is 'high'"),
+        ({"score": ["high", 1]}, "the table, row 1, id 'a': score is 'high'"),
+        ({"kd": [2, 1]}, "the columns are id, ligand, receptor, kd. The column 'kd' is not read.*'Kd .nM.'"),
+        (
+            {"pkd": [7, 8], "Kd (nM)": [100, 10], "score": [1, 2]},
+            r"values in pkd and Kd \(nM\) and score; say",
+        ),
         ({"score": [1, 2], "censored": ["", "?"]}, r"censored holds '\?'"),
         ({"kd_molar": [0.05, 1e-8]}, "Kd above 10 mmol/L.*'a'.*nmol/L"),
         ({"score": [1, 2], "target": ["x", None]}, "'b' has no target"),
@@ -406,6 +412,82 @@ def test_marks_of_bounds() -> None:
 def test_wrong_tables_are_refused(columns: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         measurements(read_variants(frame(**columns), None))
+
+
+#: Names by which lower values mean stronger binding, and names by which they do not.
+LOWER = (
+    *("kd", "KD", "Kd_app (nM)", "kd nM mean", "log10 Kd", "K_D", "Ki (nM)", "ki", "IC50", "rel. EC50_uM"),
+    *("koff", "k_off (1/s)", "kdis", "off rate", "IC90", "Dissociation constant", "ddG", "dG", "delta G"),
+    "\u0394\u0394G",
+)
+HIGHER = (
+    *("signal", "pKi", "pIC50", "-log Kd", "neg_log_kd", "1/Kd", "kinetics", "kon", "KA", "enrichment"),
+    *("peak intensity", "Tm", "fold improvement IC50"),
+)
+
+
+@pytest.mark.parametrize("name", LOWER)
+def test_a_value_of_which_lower_is_stronger_is_refused(name: str) -> None:
+    table = read_variants(frame(**{name: [1.0, 2.0]}), None)
+    with pytest.raises(InputError, match="lower values of the column .* mean stronger") as caught:
+        measurements(table, name)
+    energy = name.lower().endswith("g")
+    assert ("ddg_kcal_mol" if energy else "'Kd (nM)'") in str(caught.value)
+    assert repr(name) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", HIGHER)
+def test_any_other_value_is_a_score(name: str) -> None:
+    table = read_variants(frame(**{name: [1.0, 2.0]}), None)
+    assert measurements(table, name).value.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("column", ["Kd (nM)", "KD_nM", "kd [nM]"])
+def test_a_kd_with_a_unit_is_read_as_such_by_its_name(column: str) -> None:
+    table = read_variants(frame(**{column: [100.0, 10.0], "score": [1, 2]}), None)
+    for name in (column, "Kd (nM)", "pkd"):
+        found = measurements(table, name)
+        assert (found.column, found.value.tolist()) == ("pkd", [7.0, 8.0])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            "afinity",
+            "no column 'afinity'; did you mean affinity.*columns are id, ligand, receptor, affinity, Kd",
+        ),
+        ("kd (NM)", r"the column 'Kd \(nM\)' holds no measured values; give"),
+        ("id", "the column 'id' holds no measured values"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_called_as_in_the_file(value: str, message: str) -> None:
+    table = read_variants(frame(**{"affinity": [1, 2], "Kd (nM)": [None, None]}), None)
+    assert measurements(table, "Affinity").column == "affinity"
+    with pytest.raises(InputError, match=message):
+        measurements(table, value)
+
+
+def test_rows_of_mutants_are_counted_as_in_the_file(tmp_path: Path) -> None:
+    from ppi.io.tables import table_of
+
+    wild = table_of([Complex("w", ("MKVLAW",), ("TTYA",))])
+    path = tmp_path / "in.csv"
+    path.write_text("mutant,Kd (nM),note\nWT,1,\n,,\nK2A,n.d.,\n")
+    with pytest.raises(InputError, match=r"in.csv, row 3, id 'K2A': Kd \(nM\) is 'n.d.'; give a finite"):
+        read_variants(path, wild)
+    path.write_text("mutant,signal\nWT,1\n,\nK2A,low\n")
+    table = read_variants(path, wild)
+    assert [item.id for item in table.complexes] == ["WT", "K2A"]
+    with pytest.raises(InputError, match=r"in.csv, row 3, id 'K2A': signal is 'low'"):
+        measurements(table, "signal")
+    with pytest.raises(InputError, match=r"in.csv: .* the columns are mutant, signal\. To learn"):
+        measurements(table)
+    path.write_text("")
+    with pytest.raises(
+        InputError, match=r"the file is empty; give columns .* or a column mutant .*Kd \(nM\)"
+    ):
+        read_variants(path, wild, forms=MEASUREMENTS)
 
 
 def test_mutants_of_a_wild_type_and_repeated_ids() -> None:

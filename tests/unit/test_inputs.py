@@ -101,7 +101,12 @@ def test_files_and_folders_in_order(tmp_path: Path) -> None:
         ("id,ligand,receptor,pkd\na,M,K,-7.5\n", r"row 1, id 'a': .*pkd is -7.5"),
         ("id,ligand,receptor,pkd,kd_molar\na,M,K,8,1e-6\n", "pkd is 8, but kd_molar 1e-06 is a pkd of 6"),
         ("id,ligand,receptor,Kd (nM),kd_molar\na,M,K,8,1e-6\n", "both hold a Kd"),
-        ("id,ligand,receptor,Kd (nM)\na,M,K,strong\n", "column 'Kd .nM.': .*give numbers"),
+        ("id,ligand,receptor,Kd (nM)\na,M,K,strong\n", r"row 1, id 'a': Kd \(nM\) is 'strong'; give a"),
+        (
+            "id,ligand,receptor,Kd (nM)\na,M,K,1\n,,,\nb,M,K,>1000\n",
+            "row 3, id 'b': .*1000 here and > in a col",
+        ),
+        ("id,ligand,receptor,pkd\na,M,K,> 9.5\n", "For this bound, give 9.5 here and < in a column censored"),
         ("id,ligand,receptor\na,MKV,MKV,LLW\n", "row 1: it has 4 cells, but the header has 3"),
         ("a,b\n1,2\n", "no column ligand and no column receptor"),
     ],

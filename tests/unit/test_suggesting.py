@@ -301,6 +301,19 @@ def test_what_is_left_out_is_counted_once(surrogate: KnownSurrogate) -> None:
         run(surrogate, library=(), pool=[pool[3], pool[5]], avoid="cysteine")
 
 
+def test_a_batch_without_a_better_variant_says_so(surrogate: KnownSurrogate) -> None:
+    sentence = "No suggested variant is predicted to be better than the best measured one"
+    best = float(run(surrogate, size=2).table["predicted"].max())
+    surrogate.measured.loc[1, "value"] = best + 0.01
+    assert sentence in summary_text(run(surrogate, size=2))
+    surrogate.measured.loc[1, "value"] = best - 0.01
+    assert sentence not in summary_text(run(surrogate, size=2))
+    effects = {"ligand:1:A1K": (2.0, 0.5)}
+    for measured, expected in ((5.5, False), (7.5, True)):
+        model = KnownSurrogate(WILD, effects, {"": 5.0, "ligand:1:K2W": measured}, column="ddg_kcal_mol")
+        assert (sentence in summary_text(run(model, library=("ligand:1:1=K",), size=1))) is expected
+
+
 def test_controls_come_first(surrogate: KnownSurrogate) -> None:
     table = run(surrogate, controls=True, size=2).table
     assert table["role"].tolist() == ["reference", "best measured", "suggested", "suggested"]

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
 from dataclasses import replace
 
 import numpy as np
 
-from ppi.complexes import Complex
 from ppi.effects.model import EffectModel
-from ppi.errors import InputError, PpiWarning
+from ppi.errors import InputError
 from ppi.io.inputs import Inputs
+from ppi.io.tables import ComplexTable
 from ppi.models.files import WEIGHTS_HASH
 from ppi.prediction.adapting.adapted import AdaptedComplex
-from ppi.prediction.adapting.cautions import cautions
+from ppi.prediction.adapting.cautions import warn_of_cautions
 from ppi.prediction.adapting.describer import EffectDescriber
 from ppi.prediction.adapting.measurements import Measured, measurements
 from ppi.prediction.adapting.model import AdaptedModel
 from ppi.prediction.adapting.observed import observe
-from ppi.prediction.adapting.reading import read_variants, read_wild
+from ppi.prediction.adapting.reading import MEASUREMENTS, read_variants, read_wild
 from ppi.prediction.adapting.reference import medoid, placed_onto
 from ppi.prediction.adapting.validation import validate
+from ppi.prediction.scanning.labels import names_of
+
+_LOG = logging.getLogger(__name__)
 
 
 def adapt(
@@ -63,7 +66,7 @@ def adapt(
         Where the measurements hardly support a ranking.
     """
     reference = None if wild is None else read_wild(wild)
-    measured = measurements(read_variants(variants, reference), value)
+    measured = measurements(read_variants(variants, reference, forms=MEASUREMENTS), value)
     names = list(dict.fromkeys(measured.target))
     if reference is not None and len(names) > 1:
         raise InputError(
@@ -71,26 +74,28 @@ def adapt(
             "them one by one"
         )
     model = EffectModel.load(device=device, on_disk=False) if effects is None else effects
-    targets = {
-        name: _adapted(
-            name, _of_target(measured, name), None if reference is None else reference.complexes[0], model
-        )
-        for name in names
-    }
+    targets = {name: _adapted(name, _of_target(measured, name), reference, model) for name in names}
     validations = {
         name: validate(each.posterior, each.observed, each.widening, seed=seed)
         for name, each in targets.items()
     }
-    for name, each in targets.items():
-        for text in cautions(each, validations[name]):
-            warnings.warn(f"target {name}: {text}" if name else text, PpiWarning, stacklevel=2)
+    warn_of_cautions(targets, validations)
     base = {"name": model.name, WEIGHTS_HASH: str(model.manifest.get(WEIGHTS_HASH))}
     return AdaptedModel(targets, validations, base)
 
 
-def _adapted(name: str, measured: Measured, wild: Complex | None, model: EffectModel) -> AdaptedComplex:
+def _adapted(name: str, measured: Measured, wild: ComplexTable | None, model: EffectModel) -> AdaptedComplex:
     where = f"target {name}" if name else "the measured variants"
-    reference = medoid(measured.complexes) if wild is None else wild
+    if wild is None:
+        reference, chains = medoid(measured.complexes), {}
+        _LOG.info(
+            "%s: no wild type is given, so the reference is %r, the variant with the fewest differences "
+            "from all others; with --wild FILE it is the wild type of that file",
+            where,
+            reference.id,
+        )
+    else:
+        reference, chains = wild.complexes[0], names_of(wild, 0)
     placed = placed_onto(measured.complexes, reference, which=where)
     try:
         observed = observe(placed, measured)
@@ -98,7 +103,11 @@ def _adapted(name: str, measured: Measured, wild: Complex | None, model: EffectM
         raise InputError(f"{where}: {error}") from error
     # Without its pKd: the reference is where mutations start from, and no measurement.
     return AdaptedComplex(
-        replace(reference, pkd=None), observed, EffectDescriber(model, reference), name=name
+        replace(reference, pkd=None),
+        observed,
+        EffectDescriber(model, reference),
+        name=name,
+        chain_names=chains,
     )
 
 

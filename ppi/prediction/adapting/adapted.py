@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from ppi.complexes import CHAIN_SEPARATOR, Complex
+from ppi.effects.mutations import Side
 from ppi.prediction.adapting.measurements import sign_of
 from ppi.prediction.adapting.observed import Observed
 from ppi.prediction.adapting.posterior import NORMAL_QUANTILE, Posterior
@@ -38,6 +39,8 @@ class AdaptedComplex:
         That was fitted before; by default it is fitted to what was measured.
     name
         Name of the target; empty where there is only one.
+    chain_names
+        Names of the chains of each side of the reference, where they have names.
 
     Attributes
     ----------
@@ -53,8 +56,10 @@ class AdaptedComplex:
         *,
         fitted: tuple[Observations, Scales] | None = None,
         name: str = "",
+        chain_names: Mapping[Side, tuple[str, ...]] | None = None,
     ) -> None:
         self.wild, self.observed, self.describer, self.name = wild, observed, describer, name
+        self.chain_names: Mapping[Side, tuple[str, ...]] = dict(chain_names or {})
         known = Variants.of(wild, observed.complexes, describer)
         if fitted is None:
             self.posterior = Posterior.fit(known, observed.observations, observed.side)

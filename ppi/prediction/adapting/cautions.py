@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from ppi.errors import PpiWarning
 from ppi.prediction.adapting.adapted import AdaptedComplex
 from ppi.prediction.adapting.validation import Validation
 
@@ -13,6 +15,28 @@ from ppi.prediction.adapting.validation import Validation
 FEWEST = 8
 #: A Spearman correlation under this is no ranking.
 _LEAST = 0.2
+
+
+def warn_of_cautions(
+    targets: Mapping[str, AdaptedComplex], validations: Mapping[str, Validation], *, stacklevel: int = 2
+) -> None:
+    """Warn of what a user should know before trusting the rankings of some targets.
+
+    Parameters
+    ----------
+    targets, validations
+        The models and their scores, by name; of a single complex, the name is empty.
+    stacklevel
+        That of `warnings.warn` for the caller.
+
+    Warns
+    -----
+    PpiWarning
+        A warning for each caution.
+    """
+    for name, each in targets.items():
+        for text in cautions(each, validations[name]):
+            warnings.warn(f"target {name}: {text}" if name else text, PpiWarning, stacklevel=stacklevel + 1)
 
 
 def cautions(model: AdaptedComplex, scores: Validation) -> Iterator[str]:

@@ -176,6 +176,7 @@ def _described(name: str, model: AdaptedComplex) -> dict[str, Any]:
             "id": model.wild.id,
             "ligand": CHAIN_SEPARATOR.join(model.wild.ligand),
             "receptor": CHAIN_SEPARATOR.join(model.wild.receptor),
+            "chain_names": {side: list(names) for side, names in model.chain_names.items()},
         },
         "column": observed.column,
         "unit": observed.unit,
@@ -222,7 +223,16 @@ def _target(
     reference = config["reference"]
     wild = Complex(reference["id"], split_side(reference["ligand"]), split_side(reference["receptor"]))
     describer = EffectDescriber(model, wild)
-    return AdaptedComplex(wild, observed, describer, fitted=(observations, scales), name=config["name"])
+    # Models of earlier versions have no names of chains.
+    names = {side: tuple(given) for side, given in reference.get("chain_names", {}).items()}
+    return AdaptedComplex(
+        wild,
+        observed,
+        describer,
+        fitted=(observations, scales),
+        name=config["name"],
+        chain_names=names,
+    )
 
 
 def _check(folder: Path, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:

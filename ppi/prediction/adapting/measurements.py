@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from ppi.complexes import Complex
 from ppi.errors import InputError
 from ppi.io.predictions import KCAL_PER_PKD
 from ppi.io.tables import ComplexTable
+from ppi.prediction.adapting.measured_column import DDG, PKD, measured_column
 
-#: Columns of measured values. Each is looked for in this order.
-PKD, DDG, SCORE = "pkd", "ddg_kcal_mol", "score"
 #: A pKd below this is a Kd above 10 mmol/L, which is not measured: it is in another unit.
 _WEAKEST_PKD = 2.0
 #: Which way a mark points, for values that rise with the strength of binding: `>` says that Kd, or ddG, is
@@ -80,7 +78,7 @@ def measurements(table: ComplexTable, column: str | None = None) -> Measured:
     InputError
         If there is none or are several, a value is no number or in another unit, or a mark is unknown.
     """
-    values = _column(table, column)
+    values = measured_column(table, column)
     name = str(values.name)
     known = values.notna().to_numpy()
     complexes = [item for item, kept in zip(table.complexes, known, strict=True) if kept]
@@ -95,38 +93,6 @@ def measurements(table: ComplexTable, column: str | None = None) -> Measured:
         name,
         int((~known).sum()),
     )
-
-
-def _column(table: ComplexTable, column: str | None) -> pd.Series:
-    pkd = pd.Series([item.pkd for item in table.complexes], dtype=np.float64, name=PKD)
-    given = {PKD: pkd} | {str(name): table.columns[name] for name in table.columns}
-    if column is not None:
-        if column not in given or not given[column].notna().any():
-            raise InputError(f"the column {column!r} holds no values; the table has {', '.join(given)}")
-        return _numbers(given[column], table.complexes)
-    found = [name for name in (PKD, DDG, SCORE) if name in given and given[name].notna().any()]
-    if not found:
-        raise InputError(
-            "the table has no measured values; give a column pkd, kd_molar, ddg_kcal_mol or score, or name "
-            "another with --value"
-        )
-    if len(found) > 1:
-        raise InputError(
-            f"the table has values in {' and '.join(found)}; say with --value which to learn from"
-        )
-    return _numbers(given[found[0]], table.complexes)
-
-
-def _numbers(values: pd.Series, complexes: Sequence[Complex]) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)
-    wrong = values.notna() & ~np.isfinite(numbers)
-    if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        raise InputError(
-            f"complex {complexes[row].id!r}: {values.name} is {values.iloc[row]!r}; give a finite number, or "
-            "leave the cell empty. A bound is a number with < or > in the column censored"
-        )
-    return numbers.rename(str(values.name))
 
 
 def _check_pkd(complexes: Sequence[Complex], pkd: np.ndarray) -> None:

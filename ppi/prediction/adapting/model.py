@@ -11,10 +11,11 @@ import pandas as pd
 from ppi.complexes import Complex
 from ppi.errors import InputError
 from ppi.io.inputs import Inputs
-from ppi.io.tables import ComplexTable, table_of
+from ppi.io.tables import ComplexTable
 from ppi.prediction.adapting.adapted import AdaptedComplex
 from ppi.prediction.adapting.reading import read_variants
 from ppi.prediction.adapting.validation import Validation
+from ppi.prediction.scanning.labels import named_table
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,10 @@ class AdaptedModel:
 
     def _wild(self) -> ComplexTable | None:
         """Return the wild type where there is only one."""
-        return table_of([self.surrogate().wild]) if len(self.targets) == 1 else None
+        if len(self.targets) > 1:
+            return None
+        only = self.surrogate()
+        return named_table(only.wild, only.chain_names)
 
     def _names(self, table: ComplexTable) -> np.ndarray:
         """Return the target of each row."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,12 @@ from ppi.prediction.scanning.notation import parse_variant
 _WILD = ("", "wt", "wild type", "wild-type", "wildtype")
 
 
-def read_variants(source: Inputs, wild: ComplexTable | None) -> ComplexTable:
+#: Columns that name variants, and those that measurements may be in beside them.
+_VARIANTS = "give columns id, ligand and receptor, or a column mutant (ligand:1:H102A) and a wild type"
+MEASUREMENTS = f"{_VARIANTS} (--wild); and one of pkd, kd_molar, Kd (nM), ddg_kcal_mol and score"
+
+
+def read_variants(source: Inputs, wild: ComplexTable | None, *, forms: str = _VARIANTS) -> ComplexTable:
     """Read variants of complexes.
 
     Parameters
@@ -32,19 +38,22 @@ def read_variants(source: Inputs, wild: ComplexTable | None) -> ComplexTable:
     wild
         The wild type alone; a table may then name variants in a column ``mutant``, as
         `ppi.prediction.scanning.notation.parse_variant` reads them, instead of columns ligand and receptor.
+    forms
+        Which columns an empty file may have, for its error.
 
     Raises
     ------
     InputError
         If it cannot be read, or a mutant does not fit.
     """
-    frame, name = _frame_of(source)
+    frame, name = _frame_of(source, forms)
     if frame is None:
         return read_inputs(source)
+    header = tuple(map(str, frame))
     if not {"ligand", "receptor"} <= set(frame):
         if "mutant" not in frame:
             raise InputError(
-                f"{name}: it has the columns {', '.join(map(str, frame))}; variants are named by columns "
+                f"{name}: it has the columns {', '.join(header)}; variants are named by columns "
                 "ligand and receptor with their chains, or by a column mutant, such as ligand:1:H102A, with "
                 "--wild"
             )
@@ -54,7 +63,8 @@ def read_variants(source: Inputs, wild: ComplexTable | None) -> ComplexTable:
                 "complex.fasta, or columns ligand and receptor"
             )
         frame = _with_sequences(frame, name, wild)
-    return complexes_from_frame(_with_own_ids(frame), name)
+    table = complexes_from_frame(_with_own_ids(frame), name)
+    return replace(table, origin=table.origin and replace(table.origin, header=header))
 
 
 def read_wild(source: Inputs) -> ComplexTable:
@@ -71,13 +81,13 @@ def read_wild(source: Inputs) -> ComplexTable:
     return table
 
 
-def _frame_of(source: Inputs) -> tuple[pd.DataFrame | None, str]:
+def _frame_of(source: Inputs, forms: str) -> tuple[pd.DataFrame | None, str]:
     if isinstance(source, pd.DataFrame):
         return named_frame(source, "the table"), "the table"
     if isinstance(source, (list, tuple)) and len(source) == 1:
-        return _frame_of(source[0])
+        return _frame_of(source[0], forms)
     if isinstance(source, (str, os.PathLike)) and _is_table(Path(source)):
-        return named_frame(read_frame(Path(source)), str(source)), str(source)
+        return named_frame(read_frame(Path(source), forms=forms), str(source)), str(source)
     return None, ""
 
 
@@ -89,6 +99,7 @@ def _is_table(path: Path) -> bool:
 def _with_sequences(frame: pd.DataFrame, name: str, wild: ComplexTable) -> pd.DataFrame:
     """Return a table with the sequences of its mutants, named by them where it has no ids."""
     item, labels = wild.complexes[0], label_table(wild, None)[0]
+    rows = frame.index
     frame = frame[frame.notna().any(axis=1)]
     mutants = frame["mutant"].fillna("").astype(str).str.strip()
     ligand, receptor = [], []
@@ -101,7 +112,8 @@ def _with_sequences(frame: pd.DataFrame, name: str, wild: ComplexTable) -> pd.Da
         ligand.append(CHAIN_SEPARATOR.join(mutated.ligand))
         receptor.append(CHAIN_SEPARATOR.join(mutated.receptor))
     named = frame if "id" in frame else frame.assign(id=mutants.where(mutants != "", "wild type"))
-    return named.assign(ligand=ligand, receptor=receptor)
+    # Empty rows stay, so that others keep their numbers.
+    return named.assign(ligand=ligand, receptor=receptor).reindex(rows)
 
 
 def _with_own_ids(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,9 +8,10 @@ import numpy as np
 
 from ppi.prediction.adapting.adapted import AdaptedComplex
 from ppi.prediction.adapting.cautions import cautions
-from ppi.prediction.adapting.measurements import DDG, PKD, sign_of
+from ppi.prediction.adapting.measured_column import DDG, PKD
+from ppi.prediction.adapting.measurements import sign_of
 from ppi.prediction.adapting.model import AdaptedModel
-from ppi.prediction.adapting.validation import Score, Validation
+from ppi.prediction.adapting.validation import HELD_OUT_POSITIONS, HELD_OUT_VARIANTS, Score, Validation
 
 _UNITS = {PKD: "pKd", DDG: "kcal/mol"}
 
@@ -66,6 +67,7 @@ def _target_lines(model: AdaptedModel, name: str) -> Iterator[str]:
     yield (
         f"{f'{name}: ' if name else ''}{len(observed.complexes)} variants of {each.wild.id} at "
         f"{scores.positions} position(s), learnt from {each.column}"
+        f"{'' if each.column in _UNITS else ' (higher is taken as stronger)'}"
     )
     lower, higher = ((observed.side == side).sum() for side in (-1, 1))
     if lower or higher:
@@ -100,6 +102,16 @@ def _score_lines(scores: Validation, unit: str) -> Iterator[str]:
     held = {score.name: score for score in scores.held_out}
     for score in scores.left_out:
         yield f"  {score.name:16}{_cells(score)}{_cells(held.get(score.name))}"
+    yield f"  -: {_why_dashes(scores)}"
+
+
+def _why_dashes(scores: Validation) -> str:
+    if scores.held_out:
+        return "one-hot ridge knows nothing of a position that it has not seen"
+    return (
+        f"positions are held out where at least {HELD_OUT_POSITIONS} are changed (here "
+        f"{scores.positions}), and at least {HELD_OUT_VARIANTS} variants beside the reference can be predicted"
+    )
 
 
 def _cells(score: Score | None) -> str:

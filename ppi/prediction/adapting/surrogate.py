@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from ppi.complexes import Complex
+from ppi.effects.mutations import Side
 
 
 class Surrogate(Protocol):
@@ -24,9 +25,12 @@ class Surrogate(Protocol):
     column
         What the values are called in the table that was learnt from. Of ``ddg_kcal_mol`` they have the other
         sign.
+    chain_names
+        Names of the chains of each side of the reference; none for a side whose chains have no names.
     """
 
     wild: Complex
+    chain_names: Mapping[Side, tuple[str, ...]]
 
     @property
     def measured(self) -> pd.DataFrame:

@@ -19,8 +19,10 @@ from ppi.prediction.adapting.variants import Variants
 #: the rest that are ranked.
 CURVE = (8, 16, 24, 48, 96, 192)
 _DRAWS, _STEPS, _RANKED = 4, 20, 8
-#: Groups of positions that are held out in turn, and fewest positions for that.
+#: Groups of positions that are held out in turn.
 _FOLDS = 5
+#: Fewest positions for that, and fewest variants that are predicted so.
+HELD_OUT_POSITIONS, HELD_OUT_VARIANTS = _FOLDS, _RANKED
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def position_folds(known: Variants) -> np.ndarray:
     most frequent position.
     """
     position, number = np.unique(known.singles.position, return_inverse=True)
-    if len(position) < _FOLDS:
+    if len(position) < HELD_OUT_POSITIONS:
         return np.full(len(known), -1)
     often = np.bincount(number[known.members.indices], minlength=len(position))
     order = np.argsort(-often, kind="stable")
@@ -158,7 +160,7 @@ def _held_out(posterior: Posterior, observed: Observed) -> tuple[tuple[Score, ..
             found, _ = posterior.left_out([out])
             mean[scored] = found[scored]
     rows = np.flatnonzero(np.isfinite(mean) & (observed.side == 0))
-    if len(rows) < _RANKED:
+    if len(rows) < HELD_OUT_VARIANTS:
         return (), 0
     truth, effect = observed.value[rows] / observed.unit, known.effect[rows]
     scores = (

@@ -74,22 +74,32 @@ def residue_name(row: Mapping[Hashable, Any], residue: str) -> str:
     return f"{row['side']}:{row['chain']}:{residue}{row['position']}{known}"
 
 
+def names_of(table: ComplexTable, number: int) -> dict[Side, tuple[str, ...]]:
+    """Return the names of the chains of one complex of a table; none for a side without.
+
+    They are in `ppi.io.columns.CHAIN_NAME_COLUMNS`, if the table has these columns.
+    """
+    found: dict[Side, tuple[str, ...]] = {}
+    for side in SIDES:
+        column = CHAIN_NAME_COLUMNS[side]
+        cell = table.columns[column].iloc[number] if column in table.columns else ""
+        if pd.notna(cell) and cell != "":
+            found[side] = tuple(name.strip() for name in str(cell).split(","))
+    return found
+
+
+def named_table(item: Complex, names: Mapping[Side, Sequence[str]]) -> ComplexTable:
+    """Return a table of one complex whose chains have names; see `names_of`."""
+    columns = {CHAIN_NAME_COLUMNS[side]: [",".join(given)] for side, given in names.items()}
+    return ComplexTable([item], pd.DataFrame(columns, index=[0]))
+
+
 def label_table(
     table: ComplexTable, structure: Mapping[str, StructureChain] | None
 ) -> list[tuple[ChainLabels, ...]]:
-    """Name the chains of the complexes of a table; see `label_chains`.
-
-    Their names are in `ppi.io.columns.CHAIN_NAME_COLUMNS`, if the table has these columns.
-    """
-
-    def names(number: int, side: Side) -> tuple[str, ...]:
-        column = CHAIN_NAME_COLUMNS[side]
-        cell = table.columns[column].iloc[number] if column in table.columns else ""
-        return tuple(name.strip() for name in str(cell).split(",")) if pd.notna(cell) and cell != "" else ()
-
+    """Name the chains of the complexes of a table by `names_of`; see `label_chains`."""
     return [
-        label_chains(item, {side: names(number, side) for side in SIDES}, structure)
-        for number, item in enumerate(table.complexes)
+        label_chains(item, names_of(table, number), structure) for number, item in enumerate(table.complexes)
     ]
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from data_curation.errors import OutputError
-from data_curation.files import atomic_file, check_writable_file
+from data_curation.files import atomic_file, check_writable_file, refuse_existing
 from ppi.errors import InputError
 from ppi.io.predictions import COLUMNS as OF_PREDICTIONS
 from ppi.io.predictions import format_csv
@@ -82,8 +81,8 @@ def check_output(path: str | os.PathLike[str]) -> Path:
         If it exists, or cannot be written.
     """
     output = check_format(path)
-    if check_writable_file(output).exists():
-        raise OutputError(f"{path} exists and is left as it is; name another output, or remove it")
+    check_writable_file(output)
+    refuse_existing(output)
     return output
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +11,16 @@ import pandas as pd
 
 from data_curation.structures.chains import read_structure
 from ppi.complexes import Complex
+from ppi.effects.mutations import Side
 from ppi.errors import InputError, ModelError
 from ppi.io.inputs import Inputs
-from ppi.io.tables import table_of
+from ppi.prediction.adapting.cautions import warn_of_cautions
 from ppi.prediction.adapting.folder import load_adapted
 from ppi.prediction.adapting.measurements import sign_of
 from ppi.prediction.adapting.model import AdaptedModel
 from ppi.prediction.adapting.reading import read_variants
 from ppi.prediction.adapting.surrogate import Surrogate
-from ppi.prediction.scanning.labels import label_chains
+from ppi.prediction.scanning.labels import label_chains, named_table
 from ppi.prediction.suggesting.acquisition import Acquisition, check_acquisition
 from ppi.prediction.suggesting.batch import Batch, choose_batch, short_list
 from ppi.prediction.suggesting.filters import filtered
@@ -137,6 +138,11 @@ def suggest(
         the batch.
     data_curation.errors.StructureError
         If the structure cannot be read.
+
+    Warns
+    -----
+    PpiWarning
+        Where the measurements of a model that is loaded hardly support a ranking.
     """
     acquisition = check_acquisition(by)
     avoided = check_liabilities(_listed(avoid))
@@ -145,7 +151,9 @@ def suggest(
     check_fits(size, _CONTROLS * controls, plate)
     surrogate = _surrogate(model, target, device)
     wild, known = surrogate.wild, Measured.of(surrogate)
-    candidates = _pool(wild, pool, _listed(sites), _listed(library), structure, most_mutations)
+    candidates = _pool(
+        wild, surrogate.chain_names, pool, _listed(sites), _listed(library), structure, most_mutations
+    )
     left = filtered(wild, candidates, known.variants, most_mutations=most_mutations, avoid=avoided)
     if size > len(left.candidates):
         out = f" ({left})" if left.removed else ""
@@ -175,12 +183,16 @@ def _surrogate(
     model: str | os.PathLike[str] | AdaptedModel | Surrogate, target: str | None, device: str
 ) -> Surrogate:
     if isinstance(model, (str, os.PathLike)):
-        model = load_adapted(model, device=device)
+        loaded = load_adapted(model, device=device)
+        chosen = loaded.surrogate(target)
+        warn_of_cautions({chosen.name: chosen}, loaded.validations, stacklevel=3)
+        return chosen
     return model.surrogate(target) if isinstance(model, AdaptedModel) else model
 
 
 def _pool(
     wild: Complex,
+    names: Mapping[Side, tuple[str, ...]],
     pool: Inputs | None,
     sites: Sequence[str],
     library: Sequence[str],
@@ -190,8 +202,8 @@ def _pool(
     if sum([pool is not None, bool(sites), bool(library)]) > 1:
         raise InputError("give one pool: complexes, sites to scan, or a library")
     if pool is not None:
-        return listed_pool(wild, read_variants(pool, table_of([wild])).complexes)
-    labels = label_chains(wild, {}, None if structure is None else read_structure(structure))
+        return listed_pool(wild, read_variants(pool, named_table(wild, names)).complexes)
+    labels = label_chains(wild, names, None if structure is None else read_structure(structure))
     if library:
         return library_pool(wild, labels, library, most_mutations)
     return scan_pool(wild, labels, sites)
