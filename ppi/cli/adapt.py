@@ -47,7 +47,8 @@ def adapt(
         ligand:1:H102A+receptor:1:D39A; an empty cell, or WT, is the wild type itself. By default the
         reference is the variant with the fewest differences from all others.
     value
-        Column to learn from, if there are several or it has another name; higher is better.
+        Column to learn from, if there are several or it has another name; higher is better. A Kd needs its
+        unit in the name, such as Kd (nM), and is read as a pKd.
     seed
         Seed of the random draws for the learning curve in the summary.
     device

@@ -16,9 +16,10 @@ ACCEPTED_FORMS = (
     "accepted forms: one record a side, '>ID|ligand' and '>ID|receptor', chains joined by ':' "
     "(EVQLVESGG:DIQMTQSPS); or one record a chain, '>ID|ligand|H', '>ID|ligand|L', '>ID|receptor|A'"
 )
-#: What to do with a file whose records do not say which side they are.
-_SINGLE_SIDES = (
-    ". Files of single sides are given to ppi predict as --ligand designs.fasta --receptor antigen.fasta"
+#: The same, and what to do with records that are single sides.
+_FORMS_OF_COMPLEXES = (
+    f"{ACCEPTED_FORMS}. Files of single sides are given to ppi predict as --ligand designs.fasta --receptor "
+    "antigen.fasta"
 )
 #: Id (blanks allowed inside), role and perhaps a chain, then the end or a blank and any text.
 _HEADER = re.compile(r"\s*([^|]*[^|\s])\s*\|\s*([^|\s]+)(?:\s*\|\s*([^|\s]+))?(?=\s|$)")
@@ -122,7 +123,8 @@ def named_complexes_from_fasta(text: str, path: Path | str) -> list[NamedComplex
         for role, other in (("ligand", "receptor"), ("receptor", "ligand")):
             if (name, role) not in sides:
                 raise InputError(
-                    f"{path}, line {line}: complex {name!r} has a {other} but no {role}; {ACCEPTED_FORMS}"
+                    f"{path}, line {line}: complex {name!r} has a {other} but no {role}; "
+                    f"{_FORMS_OF_COMPLEXES}"
                 )
         ligand, receptor = (sides[name, role] for role in ("ligand", "receptor"))
         item = Complex(name, tuple(ligand.chains), tuple(receptor.chains))
@@ -198,11 +200,10 @@ def _parse_header(header: str, where: str) -> tuple[str, str, str]:
     """Return id, role and chain name (empty for a whole side); text after a blank is ignored."""
     form = _HEADER.match(header)
     if form is None:
-        hint = _SINGLE_SIDES if "|" not in header else ""
-        raise InputError(f"{where}: the header has another form; {ACCEPTED_FORMS}{hint}")
+        raise InputError(f"{where}: the header has another form; {_FORMS_OF_COMPLEXES}")
     name, role, chain = form.groups(default="")
     if role.lower() not in ("ligand", "receptor"):
-        raise InputError(f"{where}: {role!r} is neither 'ligand' nor 'receptor'; {ACCEPTED_FORMS}")
+        raise InputError(f"{where}: {role!r} is neither 'ligand' nor 'receptor'; {_FORMS_OF_COMPLEXES}")
     return name.strip(), role.lower(), chain
 
 

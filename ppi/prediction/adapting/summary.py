@@ -109,8 +109,8 @@ def _why_dashes(scores: Validation) -> str:
     if scores.held_out:
         return "one-hot ridge knows nothing of a position that it has not seen"
     return (
-        f"positions are held out where at least {HELD_OUT_POSITIONS} are changed (here "
-        f"{scores.positions}), and at least {HELD_OUT_VARIANTS} variants beside the reference can be predicted"
+        f"positions are held out where at least {HELD_OUT_POSITIONS} are changed "
+        f"(here {scores.positions}), and {HELD_OUT_VARIANTS} variants or more beside the reference are scored"
     )
 
 
