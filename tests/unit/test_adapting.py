@@ -490,6 +490,27 @@ def test_rows_of_mutants_are_counted_as_in_the_file(tmp_path: Path) -> None:
         read_variants(path, wild, forms=MEASUREMENTS)
 
 
+def test_tables_that_were_concatenated_are_read() -> None:
+    from ppi.io.tables import table_of
+
+    part = pd.DataFrame({"mutant": ["WT", "K2A"], "score": [1, 2]}, index=["a", "b"])
+    wild = table_of([Complex("w", ("MKVLAW",), ("TTYA",))])
+    found = read_variants(pd.concat([part, part]), wild)
+    assert [item.id for item in found.complexes] == ["WT", "K2A", "WT (2)", "K2A (2)"]
+    assert measurements(found).value.tolist() == [1, 2, 1, 2]
+
+
+def test_complexes_without_a_file_are_described_by_what_they_have(complexes: list[Complex]) -> None:
+    from ppi.io.tables import table_of
+
+    with pytest.raises(
+        InputError, match="the table: there are no .* the columns are id, ligand, receptor. To"
+    ):
+        measurements(table_of(complexes))
+    known = table_of([replace(item, pkd=8.0) for item in complexes])
+    assert measurements(known, "pKd").column == "pkd"
+
+
 def test_mutants_of_a_wild_type_and_repeated_ids() -> None:
     from ppi.io.tables import table_of
 

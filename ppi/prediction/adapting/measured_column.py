@@ -130,7 +130,8 @@ def _read_as(name: str) -> str:
 def _header(table: ComplexTable) -> tuple[str, ...]:
     if table.origin is not None:
         return table.origin.header
-    return ("id", "ligand", "receptor", PKD, *map(str, table.columns))
+    affinity = [PKD] * any(item.pkd is not None for item in table.complexes)
+    return ("id", "ligand", "receptor", *affinity, *map(str, table.columns))
 
 
 def _source(table: ComplexTable) -> str:

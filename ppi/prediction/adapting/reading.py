@@ -83,7 +83,8 @@ def read_wild(source: Inputs) -> ComplexTable:
 
 def _frame_of(source: Inputs, forms: str) -> tuple[pd.DataFrame | None, str]:
     if isinstance(source, pd.DataFrame):
-        return named_frame(source, "the table"), "the table"
+        # Rows are counted; the labels of a table that was concatenated may occur again.
+        return named_frame(source, "the table").reset_index(drop=True), "the table"
     if isinstance(source, (list, tuple)) and len(source) == 1:
         return _frame_of(source[0], forms)
     if isinstance(source, (str, os.PathLike)) and _is_table(Path(source)):
