@@ -124,7 +124,7 @@ def _warn_of_unused(settings: TrainSettings) -> None:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
         warnings.warn(
             f"{flags}: not used, because the read-out {settings.model.readout} is fitted to vectors of a "
-            "frozen language model without training in epochs; the recipes network and finetune have epochs",
+            "frozen backbone, without training in epochs; the recipes network and finetune have epochs",
             PpiWarning,
             stacklevel=2,
         )

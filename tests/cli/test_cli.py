@@ -426,7 +426,7 @@ def test_settings_of_epochs_without_epochs_have_a_warning_and_the_scores_a_comma
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng = np.random.default_rng(2)
-    rows = [random_complex(rng, f"c{number}", ((20,), (20,))) for number in range(30)]
+    rows = [random_complex(rng, f"c{number}", 1, 1) for number in range(30)]
     table, split = tmp_path / "my table.csv", tmp_path / "s.csv"
     sides = [
         {"id": c.id, "ligand": c.ligand[0], "receptor": c.receptor[0], "pkd": 4 + n % 7}
