@@ -110,6 +110,9 @@ def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], N
     if listener is not None:
         yield _ListenerProgress(listener, what, total).advance
         return
+    if not total:
+        yield lambda done: None
+        return
     if not sys.stderr.isatty():
         yield _LoggedProgress(what, total, unit).advance
         return

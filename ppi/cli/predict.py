@@ -47,7 +47,8 @@ def predict(
     receptor
         FASTA of receptor sides, with --ligand.
     output
-        File for the predictions: .csv, .tsv, .parquet, .json or .xlsx. Standard output (CSV) by default.
+        File for the predictions: .csv, .tsv, .parquet, .json or .xlsx. Without it, a terminal shows the first
+        ten as text, and a pipe or a redirection gets CSV.
     model
         Model folder, name on the Hugging Face hub, or `default`, the bundled model; or the folder of a model
         that `ppi adapt` made, which ranks variants: its input may name them in a column mutant, and of the
@@ -67,6 +68,7 @@ def predict(
     from ppi.io.fasta import read_side_pairs
     from ppi.io.inputs import files_of
     from ppi.io.predictions import format_csv, write_predictions
+    from ppi.io.readable import readable
 
     if (ligand is None) != (receptor is None) and not complexes:
         absent, given = ("--receptor", "--ligand") if receptor is None else ("--ligand", "--receptor")
@@ -90,10 +92,13 @@ def predict(
         store=store,
         novelty=novelty,
     )
+    text = readable(table)
     if output is None:
-        sys.stdout.write(format_csv(table) or "")
+        shown = text if sys.stdout.isatty() else None
+        sys.stdout.write(shown or format_csv(table) or "")
         return
     write_predictions(table, output)
     noted = int((table["warnings"] != "").sum()) if "warnings" in table else 0
-    notes = f"; {noted} of them have a note in the column warnings" if noted else ""
-    print(f"{len(table)} prediction(s) written to {output}{notes}", file=sys.stderr)
+    notes = f"; rows with a note in the column warnings: {noted}" if noted else ""
+    count = "1 prediction" if len(table) == 1 else f"{len(table):,} predictions"
+    print(f"{text or ''}{count} written to {output}{notes}", file=sys.stderr)

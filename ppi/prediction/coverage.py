@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pyopal
 
 from ppi.complexes import UNKNOWN, Complex
+from ppi.prediction.antibodies import outside_constant_domains
 from ppi.prediction.neighbours import MIN_PLACED_IDENTITY
 from ppi.prediction.novelty import MIN_COVERAGE, alignments
 
@@ -96,16 +97,27 @@ def _compare(chain: str, other: str) -> _Comparison:
     if chain == other:
         return _Comparison(len(chain), 0, 0, 0, 0)
     for hit in alignments(chain, pyopal.Database([other]), "full"):
-        lacks = other[: hit.target_start] + other[hit.target_end + 1 :]
-        adds = chain[: hit.query_start] + chain[hit.query_end + 1 :]
         return _Comparison(
             same=hit.alignment.count("M"),
             lacks_inside=_known(_skipped(other[hit.target_start :], hit.alignment, "I")),
-            lacks_at_ends=_known(lacks) if len(lacks) > _LOOSE_ENDS * len(other) else 0,
+            lacks_at_ends=_known(_loose(other, hit.target_start, hit.target_end + 1)),
             adds_inside=_known(_skipped(chain[hit.query_start :], hit.alignment, "D")),
-            adds_at_ends=_known(adds) if len(adds) > _LOOSE_ENDS * len(chain) else 0,
+            adds_at_ends=_known(_loose(chain, hit.query_start, hit.query_end + 1)),
         )
     return _Comparison(0, 0, 0, 0, 0)
+
+
+def _loose(chain: str, start: int, end: int) -> str:
+    """Return the residues before and behind an aligned part; few are no difference.
+
+    Constant domains of antibodies are none either, because they do not bind.
+    """
+    if len(chain) - (end - start) <= _LOOSE_ENDS * len(chain):
+        return ""
+    free = outside_constant_domains(chain).tolist()
+    free[start:end] = [False] * (end - start)
+    left = "".join(residue for residue, counts in zip(chain, free, strict=True) if counts)
+    return left if len(left) > _LOOSE_ENDS * len(chain) else ""
 
 
 def _skipped(residues: str, steps: str, gap: str) -> str:

@@ -10,9 +10,12 @@ import numpy as np
 from Bio.Align import Alignment, PairwiseAligner
 
 from ppi.complexes import UNKNOWN, Complex
+from ppi.prediction.antibodies import outside_constant_domains
 
 #: Most chains of a side whose orders are all tried.
 MOST_CHAINS = 4
+#: Least part of the longer one of two chains that is aligned.
+_LEAST_COVERED = 0.7
 
 
 class Placed(NamedTuple):
@@ -109,13 +112,23 @@ def _place_chain(chain: str, onto: str, most: int) -> tuple[str, np.ndarray] | N
     alignment: Alignment = chain_aligner().align(onto, chain)[0]
     placed, before = list(onto), None
     sources = np.full(len(onto), -1)
-    covered = 0
+    covered = np.zeros(len(onto), dtype=bool)
     for (start, end), (own_start, own_end) in zip(*alignment.aligned, strict=True):
         if before is not None and (own_start != before[1] or set(onto[before[0] : start]) - {UNKNOWN}):
             return None
         for target, own in zip(range(start, end), range(own_start, own_end), strict=True):
             if UNKNOWN not in (onto[target], chain[own]):
                 placed[target], sources[target] = chain[own], own
-        before, covered = (end, own_end), covered + end - start
-    # Chance aligns a few residues of any two chains.
-    return ("".join(placed), sources) if covered >= 0.7 * max(len(chain), len(onto)) else None
+        before, covered[start:end] = (end, own_end), True
+    return ("".join(placed), sources) if _covers(covered, chain, onto) else None
+
+
+def _covers(covered: np.ndarray, chain: str, onto: str) -> bool:
+    """Return whether enough is aligned; chance aligns a few residues of any two chains.
+
+    Of antibodies the variable domains are enough, because the constant ones do not bind.
+    """
+    if covered.sum() >= _LEAST_COVERED * max(len(chain), len(onto)):
+        return True
+    own, free = outside_constant_domains(chain), outside_constant_domains(onto)
+    return bool((covered & free).sum() >= _LEAST_COVERED * max(own.sum(), free.sum()))

@@ -69,7 +69,7 @@ def test_shipped_model_predicts_the_examples(
     assert 3 < row["pkd"] < 14
     assert row["kd_molar"] == pytest.approx(10 ** -row["pkd"], rel=1e-4)
     assert (row["novelty"], row["pair_identity"]) == ("familiar", pytest.approx(1, abs=0.1))
-    assert "1 prediction(s) written" in capsys.readouterr().err
+    assert "1 prediction written" in capsys.readouterr().err
 
 
 def test_an_input_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,16 @@ def test_mutants_of_a_measured_complex_start_from_it(predictor: ppi.Predictor) -
     assert (table["anchors"] > 50).all()
 
 
+def test_variable_domains_start_from_the_measured_antibody(predictor: ppi.Predictor) -> None:
+    (whole,) = read_complexes(REPOSITORY / "examples" / "hyhel10_lysozyme.fasta").complexes
+    heavy, light = sorted(whole.ligand, key=lambda chain: chain.startswith("D") and "VTLSVTPG" in chain)
+    variable = ppi.Complex("fv", (heavy[:113], light[:107]), whole.receptor)
+    full, short = predictor.predict([whole, variable]).to_dict("records")
+    assert len(heavy) > 200 < len(light)
+    assert short["anchors"] == full["anchors"] == 88
+    assert short["pkd"] == pytest.approx(full["pkd"], abs=0.2)
+
+
 def _bfloat16() -> bool:
     import torch
 

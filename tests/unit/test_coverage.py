@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import random_chain
 
+from data_curation.splits.immunoglobulin import reference_domains
 from ppi.complexes import Complex
 from ppi.prediction.coverage import MIN_PAIR_IDENTITY, uncovered
 
@@ -49,6 +50,15 @@ def test_what_identities_do_not_count_is_named(
 )
 def test_substitutions_and_short_ends_are_no_difference(item: Complex) -> None:
     assert uncovered(item, KNOWN, 1.0) == ""
+
+
+def test_constant_domains_are_no_difference() -> None:
+    domains = reference_domains()
+    variable, constant = domains["V|6II8_H"], domains["C|IGHG1_CH1"]
+    fab, fv = Complex("fab", (variable + constant,), (B,)), Complex("fv", (variable,), (B,))
+    assert uncovered(fv, fab, 1.0) == ""
+    assert uncovered(fab, fv, 1.0) == ""
+    assert "lacks 60 residues at its ends" in uncovered(Complex("part", (variable[60:],), (B,)), fab, 1.0)
 
 
 def test_unresolved_residues_of_a_structure_are_no_difference() -> None:

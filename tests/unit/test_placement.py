@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from data_curation.splits.immunoglobulin import reference_domains
 from ppi.complexes import Complex
+from ppi.prediction.antibodies import outside_constant_domains
 from ppi.prediction.placement import place
 
 LONG = "KKAVINGEQIRSISDLHQTLKKELALPEYYGENLDALWDALTGWVEYPLVLEWRQFEQSKQLTGAESVLQVFREAKAEGADITIILS"
@@ -28,6 +30,21 @@ def mutated(chain: str, position: int, residue: str) -> str:
 )
 def test_missing_and_additional_ends_make_no_difference(chain: str) -> None:
     assert placed((chain,)) == (LONG,)
+
+
+def test_variable_domains_are_laid_onto_an_antibody_with_constant_domains() -> None:
+    domains = reference_domains()
+    variable, constant = domains["V|6II8_H"], domains["C|IGHG1_CH1"]
+    antibody = Complex("measured", (variable + constant,), (OTHER,))
+    binding = outside_constant_domains(variable + constant)
+    assert binding[: len(variable) - 8].all()
+    assert not binding[len(variable) + 8 :].any()
+    assert placed((variable,), onto=antibody) == antibody.ligand
+    # Constant domains count where there is no variable one, and other chains count completely.
+    assert outside_constant_domains(constant).all()
+    assert outside_constant_domains(LONG + OTHER).all()
+    assert placed((constant,), onto=antibody) is None
+    assert placed((LONG,), onto=Complex("measured", (LONG + OTHER,), (OTHER,))) is None
 
 
 def test_substitutions_are_carried_over() -> None:
