@@ -19,6 +19,21 @@ from ppi.prediction.scanning.summary import (
 )
 
 _ROWS = 20
+#: Headers of the page's tables, by column.
+_HEADERS = {
+    "mutants": "mutants",
+    "mean_ddg": "mean ddG (kcal/mol)",
+    "largest": "largest ddG: new residue",
+    "largest_ddg": "its ddG (kcal/mol)",
+    "ddg_kcal_mol": "ddG (kcal/mol)",
+    "ddg_lower": "90 % interval: from",
+    "ddg_upper": "to",
+    "ddg_from_sequence": "ddG from sequence alone",
+    "interface": "at the interface (0 to 1)",
+    "pkd": "pKd of the mutant",
+    "measured_ddg": "measured ddG",
+    "within_noise": "within the noise",
+}
 _CAPTION = (
     "Columns are positions, rows the new residue; red binds more weakly, blue more strongly, a dot marks the "
     "wild type, grey was not scanned. Above: the mean ddG of each site (bars, kcal/mol) and the predicted "
@@ -68,4 +83,5 @@ def _mutants(rows: pd.DataFrame, *more: str) -> pd.DataFrame:
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     numbers = table.select_dtypes("float").columns
-    return table.assign(**{name: [f"{value:.2f}" for value in table[name]] for name in numbers})
+    shown = table.assign(**{name: [f"{value:.2f}" for value in table[name]] for name in numbers})
+    return shown.replace({True: "yes", False: "no"}).rename(columns=_HEADERS)

@@ -82,7 +82,7 @@ class ScannedComplex:
         return alone.astype({"chain": int, "position": int})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scan:
     """What `ppi.prediction.predictor.Predictor.scan` finds.
 
@@ -93,6 +93,11 @@ class Scan:
     """
 
     complexes: tuple[ScannedComplex, ...]
+
+    def __repr__(self) -> str:
+        """Return the numbers of complexes and mutants; the tables would fill pages."""
+        mutants = sum(len(item.table) for item in self.complexes)
+        return f"Scan(complexes={len(self.complexes)}, mutants={mutants})"
 
     @property
     def table(self) -> pd.DataFrame:

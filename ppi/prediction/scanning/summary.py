@@ -136,7 +136,7 @@ def _lines(item: ScannedComplex) -> Iterator[str]:
         yield from filter(None, [alanine_sentence(strongest_binders(item))])
         return
     sites = site_table(item).head(SHOWN)
-    if len(sites):
+    if len(sites) and sites["mutants"].max() > 1:
         yield "Hot spots, by the mean ddG of a site in kcal/mol (positive: weaker binding):"
         for site in sites.to_dict("records"):
             yield (
