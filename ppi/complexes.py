@@ -160,6 +160,8 @@ def _describe(character: str) -> str:
         return "'-' is a gap of an alignment; give the sequence without gaps"
     if character == "*":
         return "'*' is a stop codon inside the sequence; only one at the end is accepted"
+    if character.isdecimal():
+        return f"{character!r} is not an amino acid; remove the numbers, and give the residues only"
     return (
         f"{character!r} is not an amino acid; the 20 one-letter codes and X are accepted "
         f"({', '.join(REPLACED_BY_UNKNOWN)} become X)"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from data_curation.errors import CurationError, OutputError
-from ppi.cli.values import refuse_fractions, shown
+from ppi.cli.values import refuse_fractions, shown, usage_error
 from ppi.errors import PpiError, PpiWarning
 from ppi.messages import show_messages
 from ppi.provenance import package_version
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CycloptsError as error:
         if debug:
             raise
-        sys.exit(_print_line("error", " ".join(str(error).split()), 2))
+        sys.exit(_print_line("error", usage_error(error), 2))
     except OSError as error:
         if debug:
             raise

@@ -7,6 +7,13 @@ from typing import Annotated
 
 from ppi.cli.groups import DATA, OUTPUT
 
+#: What the columns of the printed table are.
+_LEGEND = (
+    "per cent of complexes; chain_30: with a chain 30 % or more identical to one of the other part;\n"
+    "both_sides: with both sides similar to those of one of its complexes; strict_violation: not allowed by\n"
+    "`ppi split --protocol strict`, which lets antibody chains recur"
+)
+
 
 def audit(
     data: Annotated[str, DATA] = "ppb-affinity",
@@ -49,5 +56,6 @@ def audit(
         funnel = dataset_path().with_name("funnel.csv")
     summary = run(table.frame(), default_split(table) if split is None else split, output, funnel)
     print(as_percentages(summary).to_string(index=False))
+    print(_LEGEND)
     if output is not None:
         print(f"written to {output}")

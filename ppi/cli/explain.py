@@ -49,7 +49,7 @@ def explain_complexes(
     complexes
         Files of complexes as `ppi predict` reads them; `-` for standard input. Each complex is explained.
     output
-        File for the table, one row per residue: .csv, .tsv, .parquet or .json.
+        File for the table, one row per residue: .csv, .tsv, .parquet, .json or .xlsx.
     html
         File for a page with the attributions along the chains and the predicted interface.
     structure

@@ -70,6 +70,9 @@ def predict(
     from ppi.io.predictions import format_csv, write_predictions
     from ppi.io.readable import readable
 
+    if (ligand is None) != (receptor is None) and not complexes:
+        absent, given = ("--receptor", "--ligand") if receptor is None else ("--ligand", "--receptor")
+        raise InputError(f"{absent} is missing; {given} is one side, and needs the file of the other one")
     if bool(complexes) == (ligand is not None) or (ligand is None) != (receptor is None):
         raise InputError("give either files of complexes, or both --ligand and --receptor")
     checked_outputs(output, (), [*files_of(complexes), *filter(None, (ligand, receptor))])

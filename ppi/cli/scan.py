@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from ppi.cli.groups import CAN_BE_OFF, DATA, HARDWARE, MODEL, MUTATIONS, OUTPUT
+from ppi.cli.groups import CAN_BE_OFF, DATA, HARDWARE, MODEL, MUTATIONS, OUTPUT, SEVERAL
 from ppi.cli.outputs import checked_outputs
 from ppi.errors import InputError
 
@@ -19,9 +19,9 @@ def scan(
     png: Annotated[Path | None, OUTPUT] = None,
     dms_viz: Annotated[Path | None, OUTPUT] = None,
     novelty: Annotated[bool, OUTPUT, CAN_BE_OFF] = True,
-    sites: Annotated[tuple[str, ...], MUTATIONS] = (),
+    sites: Annotated[tuple[str, ...], MUTATIONS, SEVERAL] = (),
     alanine: Annotated[bool, MUTATIONS] = False,
-    mutants: Annotated[tuple[str, ...], MUTATIONS] = (),
+    mutants: Annotated[tuple[str, ...], MUTATIONS, SEVERAL] = (),
     pairs: Annotated[bool, MUTATIONS] = False,
     model: Annotated[str, MODEL] = "default",
     anchors: Annotated[bool, MODEL, CAN_BE_OFF] = True,
@@ -34,9 +34,10 @@ def scan(
     ```
     ppi scan examples/barnase_barstar.fasta --output scan.csv --html scan.html
     ppi scan examples/barnase_barstar.fasta --alanine
-    ppi scan examples/hyhel10_lysozyme.fasta --sites H:95-102 --sites L:91 --structure 3hfm.pdb
-    ppi scan examples/barnase_barstar.fasta --sites ligand:1:57 --sites receptor:1:35-39 --pairs --alanine
-    ppi scan examples/barnase_barstar.fasta --mutants ligand:1:H100A --mutants ligand:1:H100A+receptor:1:D39A
+    ppi scan examples/hyhel10_lysozyme.fasta --sites H:95-102 L:91 --structure 3hfm.pdb
+    ppi scan examples/barnase_barstar.fasta --sites ligand:1:57 receptor:1:35-39 --pairs --alanine
+    ppi scan examples/barnase_barstar.fasta --mutants ligand:1:H100A ligand:1:H100A+receptor:1:D39A
+    ppi scan examples/barnase_barstar.fasta --mutants designs.csv
     ppi scan examples/barnase_barstar.fasta --estimate
     ```
 
@@ -48,16 +49,17 @@ def scan(
         Files of complexes as `ppi predict` reads them; `-` for standard input. Each complex is scanned.
     sites
         Sites to mutate: ligand (a side), ligand:1 (a chain), ligand:1:102, ligand:1:H102 or ligand:1:95-102
-        (positions, counted from 1); or H, H:100a, H:95-102 (name of a chain, numbers of the structure). The
-        flag may be given several times.
+        (positions, counted from 1); or H, H:100a, H:95-102 (name of a chain, numbers of the structure).
+        Several may follow the flag.
     alanine
         Mutate only to alanine.
     pairs
         Scan all double mutants of the sites instead of all single ones; 50,000 at most.
     mutants
         Scan only these mutants: ligand:1:H102A, H:Y100aA (name of a chain, number of the structure) or
-        H:101:Y:A (name of a chain, position in it); several mutations of one mutant are joined by +. The flag
-        may be given several times.
+        H:101:Y:A (name of a chain, position in it); several mutations of one mutant are joined by +. Several
+        mutants may follow the flag, or a CSV, TSV, XLSX or Parquet with a column mutant; its empty cells are
+        left out.
     structure
         PDB or mmCIF file of the complex: its names of chains and numbers of residues may be used, and are
         in the output.
@@ -83,23 +85,25 @@ def scan(
         Search for the training complexes that resemble the complex.
     """
     from ppi.io.inputs import files_of
+    from ppi.io.mutants import is_table, named_mutants
 
     if not complexes:
-        raise InputError("give one or more files of complexes")
+        raise InputError("give one or more files of complexes, before flags that take several values")
     if dms_viz is not None:
         from ppi.prediction.scanning.dms_viz import check_pdb
 
         if structure is None:
             raise InputError("--dms-viz shows mutants on a structure; give it with --structure")
         check_pdb(structure)
-    sources = [*files_of(complexes), *filter(None, [structure])]
+    tables = [Path(text) for text in mutants if is_table(text)]
+    sources = [*files_of(complexes), *filter(None, [structure]), *tables]
     # An estimate writes nothing, so that outputs may exist.
     outputs = [] if estimate else checked_outputs(output, (html, png, dms_viz), sources)
 
     from ppi.prediction.scanning.choice import Choice
 
     # This refuses wrong notation before a model is loaded.
-    choice = Choice.of(sites, mutants, alanine=alanine, pairs=pairs)
+    choice = Choice.of(sites, named_mutants(mutants), alanine=alanine, pairs=pairs)
 
     from ppi.prediction.predictor import Predictor
     from ppi.prediction.scanning.files import write_scan

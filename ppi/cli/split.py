@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from data_curation.records import VALIDATION, Protocol
 from ppi.cli.groups import DATA, OUTPUT, RULES
 from ppi.errors import PpiWarning
+from ppi.plurals import counted
 
 if TYPE_CHECKING:
     from ppi.io.tables import ComplexTable
@@ -44,8 +45,8 @@ def split(
         CSV with the columns id and split (train, validation, test; a fold number for kfold, where -1 always
         trains).
     protocol
-        reference: the published procedure. strict: no similar chain, nor both sides similar, across parts.
-        kfold: strict folds. cold-target: no receptor family in two parts.
+        reference: the published procedure. strict: no similar chain (antibody chains excepted), nor
+        both sides similar, across parts. kfold: strict folds. cold-target: no receptor family in two parts.
     ratios
         Fractions of train, validation and test (strict, cold-target).
     folds
@@ -126,7 +127,8 @@ def _warn_of_few_groups(table: ComplexTable, output: Path) -> None:
     groups, needed = len(np.unique(targets)), needed_groups()
     if groups < needed:
         warnings.warn(
-            f"the validation part has {len(targets)} complex(es) of {groups} group(s), but `ppi train` needs "
+            f"the validation part has {counted(len(targets), 'complex')} of "
+            f"{counted(groups, 'group')}, but `ppi train` needs "
             f"at least {needed} groups for its intervals; "
             f"{ratios_for(len(parts), len(targets), groups, needed)}",
             PpiWarning,

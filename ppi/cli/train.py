@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ppi.cli.flags import flags_of
-from ppi.cli.groups import COMPLETED, DATA, HARDWARE, OUTPUT, RECIPE
+from ppi.cli.groups import COMPLETED, DATA, HARDWARE, OUTPUT, RECIPE, SEVERAL
 from ppi.cli.names import RecipeName
 from ppi.errors import SettingsError
 from ppi.setting_groups import SettingGroup
@@ -30,7 +31,7 @@ def train(
     resume: Annotated[bool, OUTPUT] = False,
     tensorboard: Annotated[Path | None, OUTPUT] = None,
     recipe: Annotated[RecipeName | None, RECIPE, COMPLETED] = None,
-    upcycle: Annotated[tuple[Path, ...], RECIPE] = (),
+    upcycle: Annotated[tuple[Path, ...], RECIPE, SEVERAL] = (),
     config: Annotated[Path | None, RECIPE] = None,
     device: Annotated[str, HARDWARE] = "auto",
     devices: Annotated[int, HARDWARE] = 1,
@@ -82,8 +83,8 @@ def train(
         Model folders of one architecture, with a network as read-out. Each of their members, two or more in
         all, becomes an expert of one mixture, which is trained on. The settings of the model are those of the
         members, but for tuning and the options route, top-k and balance of the mixture, such as
-        --mixer-options.route residue; other settings are those of the recipe network. The flag may be given
-        several times.
+        --mixer-options.route residue; other settings are those of the recipe network. Several may follow the
+        flag.
     device
         auto, cpu, cuda or cuda:N.
     devices
@@ -126,9 +127,10 @@ def train(
     if rank_zero_only.rank:
         return
     scores, count = trained.manifest["validation"], trained.manifest["validation_complexes"]
+    command = f"ppi evaluate {shlex.quote(str(output))} --data {shlex.quote(data)}"
+    command += "" if split is None else f" --split {shlex.quote(split)}"
     print(
         f"model written to {output}: validation Spearman {scores['spearman']:.3f}, RMSE {scores['rmse']:.2f} "
-        f"over {count} complexes; `ppi evaluate {output} --data TABLE` shows the scores on the test part "
-        "beside those of baselines",
+        f"over {count:,} complexes; `{command}` shows the scores on the test part beside those of baselines",
         file=sys.stderr,
     )

@@ -1,11 +1,12 @@
-"""How values of flags are read, and how their defaults are shown."""
+"""How values of flags are read, how their defaults are shown, and what is wrong with a command."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from cyclopts import App, ArgumentCollection, CoercionError
+from cyclopts import App, ArgumentCollection, CoercionError, CycloptsError, MissingArgumentError
 
 
 def refuse_fractions(_: App, __: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -33,6 +34,20 @@ def shown(value: Any) -> str | None:
     if isinstance(value, list | tuple):
         return " ".join(map(str, value))
     return "on" if value is True else str(value)
+
+
+def usage_error(error: CycloptsError) -> str:
+    """Return what is wrong with a command, as one line."""
+    argument = error.argument
+    if not isinstance(error, MissingArgumentError) or argument is None:
+        return " ".join(str(error).split())
+    command = " ".join(("ppi", *(error.command_chain or ())))
+    if error.keyword is None:
+        keyword_only = argument.field_info.kind is inspect.Parameter.KEYWORD_ONLY
+        name = argument.name if keyword_only else argument.name.lstrip("-").upper()
+        return f"{command} needs {name}; `{command} --help` says what it is"
+    wanted, given = argument.token_count()[0], len(error.tokens_so_far)
+    return f"{error.keyword} needs {'a value' if wanted == 1 else f'{wanted} values, and has {given}'}"
 
 
 def _takes_integers(hint: Any) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ppi.errors import InputError
+from ppi.errors import InputError, PpiWarning
 from ppi.io.tables import ComplexTable, read_complexes
+from ppi.plurals import counted
 from ppi.provenance import source_label
 
 if TYPE_CHECKING:
@@ -56,8 +58,8 @@ def default_split(table: ComplexTable) -> str:
         if name in table.columns:
             return name
     raise InputError(
-        f"the table has no column {' or '.join(DEFAULT_SPLITS)}; add one, or name another column, or a CSV "
-        "with id,split"
+        f"the table has no column {' or '.join(DEFAULT_SPLITS)}; name another column, or a CSV with the "
+        "columns id and split, with --split; `ppi split TABLE --output split.csv` makes such a CSV"
     )
 
 
@@ -74,7 +76,8 @@ def split_dataset(
 ) -> ComplexTable:
     """Return the complexes to train and test on, with their part in column ``split``.
 
-    Rows whose pKd is only a bound (column ``censored`` is not empty) and rows without a part are excluded.
+    Rows whose pKd is only a bound (column ``censored`` is not empty) and rows without a part are excluded,
+    with a warning where a file does not name them; an empty cell of a column says so on purpose.
 
     Parameters
     ----------
@@ -91,12 +94,15 @@ def split_dataset(
     data_curation.errors.AssignmentError
         If the split is neither a column nor a readable CSV of ids of this table.
     """
-    from data_curation.splits.parts import assigned_parts
+    from data_curation.splits.parts import assigned_parts, split_and_fold
 
     table = open_dataset(data)
     frame = table.frame()
-    part = assigned_parts(frame, default_split(table) if split is None else str(split))
+    name = default_split(table) if split is None else str(split)
+    part = assigned_parts(frame, name)
     columns = table.columns.assign(split=frame["id"].map(part))
+    if split_and_fold(name)[0] not in frame:
+        _warn_of_rows_without_part(frame["id"][columns["split"].isna()].tolist(), len(frame), name)
     keep = columns["split"].notna()
     if "censored" in columns:
         marks = columns["censored"].fillna("").astype(str)
@@ -107,3 +113,13 @@ def split_dataset(
             )
         keep &= marks == ""
     return ComplexTable(table.complexes, columns).rows(keep)
+
+
+def _warn_of_rows_without_part(without: list[str], rows: int, split: str) -> None:
+    if without:
+        warnings.warn(
+            f"{len(without):,} of {counted(rows, 'complex')} have no part in {split} and are left out, "
+            f"the first is {without[0]!r}; is this the split of this table? `ppi split` makes one",
+            PpiWarning,
+            stacklevel=3,
+        )

@@ -11,6 +11,7 @@ from heads.ragged import BOTH, LIGAND, RECEPTOR, Chains
 from ppi.backbones.base import Unit
 from ppi.complexes import Complex
 from ppi.errors import InputError, PpiWarning
+from ppi.plurals import counted
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,11 @@ def warn_truncated(complexes: Sequence[Complex], truncated: Sequence[bool]) -> N
     names = [item.id for item, cut in zip(complexes, truncated, strict=True) if cut]
     if names:
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        warnings.warn(f"{len(names)} complex(es) were shortened: {shown}", PpiWarning, stacklevel=3)
+        warnings.warn(
+            f"{counted(len(names), 'complex')} {'was' if len(names) == 1 else 'were'} shortened: {shown}",
+            PpiWarning,
+            stacklevel=3,
+        )
 
 
 def _places(unit: Unit) -> int:

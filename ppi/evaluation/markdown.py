@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ppi.evaluation.score_tables import (
+    COVERAGE_SENTENCE,
     bootstrap_sentence,
     ceiling_sentence,
     coverage_table,
@@ -37,12 +38,16 @@ def format_report(result: Mapping[str, Any]) -> str:
             lines += markdown_table(score_table(result, stratum["name"], metrics=_METRICS))
     capped = result["capped_scores"][model][EVERYTHING]
     shown = ", ".join(f"{metric} {score_cell(capped[metric])}" for metric in ("spearman", "pearson", "rmse"))
-    lines += [f"Against capped labels, to compare with the published table only: {shown}.", ""]
+    lines += [
+        f"Against labels capped at pKd 10, to compare with the table of arXiv 2505.20036 only: {shown}.",
+        "",
+    ]
     if result["within_target"]:
         count = result["within_target"][model]["count"]
         lines += [f"## within a target ({count} PDB entries with at least 8 complexes)", ""]
         lines += markdown_table(within_target_table(result))
     lines += [f"## coverage of the {result['coverage']['level']:.0%} intervals", ""]
     lines += markdown_table(coverage_table(result, (*_KINDS, "novelty bin")))
+    lines += [COVERAGE_SENTENCE, ""]
     unscored = unscored_sentence(result)
     return "\n".join([*lines, unscored, ""] if unscored else lines)

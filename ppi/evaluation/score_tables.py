@@ -67,6 +67,13 @@ def within_target_table(result: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
+#: What the last column but one of `coverage_table` is.
+COVERAGE_SENTENCE = (
+    "Groups counted alike: the coverage with the same weight for each group of related complexes (column "
+    "cluster, else pdb), which is what the level promises."
+)
+
+
 def coverage_table(result: Mapping[str, Any], kinds: tuple[str, ...] | None = None) -> pd.DataFrame:
     """Return one row per stratum of these kinds (all by default): coverage and mean width in pKd units."""
     found = result["coverage"]["strata"]

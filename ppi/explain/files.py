@@ -31,7 +31,7 @@ def write_explanations(
     explanations
         One or more.
     output
-        Table, one row a residue: .csv, .tsv, .parquet or .json.
+        Table, one row a residue: .csv, .tsv, .parquet, .json or .xlsx.
     html
         Page.
     structure, coloured, colour_by

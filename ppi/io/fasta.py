@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,9 @@ _FORMS_OF_COMPLEXES = (
 )
 #: Id (blanks allowed inside), role and perhaps a chain, then the end or a blank and any text.
 _HEADER = re.compile(r"\s*([^|]*[^|\s])\s*\|\s*([^|\s]+)(?:\s*\|\s*([^|\s]+))?(?=\s|$)")
+
+
+_ROLES = ("ligand", "receptor")
 
 
 class FastaRecord(NamedTuple):
@@ -202,9 +205,27 @@ def _parse_header(header: str, where: str) -> tuple[str, str, str]:
     if form is None:
         raise InputError(f"{where}: the header has another form; {_FORMS_OF_COMPLEXES}")
     name, role, chain = form.groups(default="")
-    if role.lower() not in ("ligand", "receptor"):
+    if role.lower() not in _ROLES:
         raise InputError(f"{where}: {role!r} is neither 'ligand' nor 'receptor'; {_FORMS_OF_COMPLEXES}")
     return name.strip(), role.lower(), chain
+
+
+def refuse_complexes(records: Iterable[FastaRecord], path: Path | str) -> None:
+    """Raise if a header names a side of a complex, in a file whose records are sides of their own.
+
+    Raises
+    ------
+    InputError
+        If one does.
+    """
+    for record in records:
+        form = _HEADER.match(record.header)
+        if form is not None and form[2].lower() in _ROLES:
+            raise InputError(
+                f"{path}, line {record.line}, record '>{record.header}': {form[2]!r} in a header is for "
+                "files of complexes, which `ppi predict` reads; in a file of sides write one record a side, "
+                f"such as '>{form[1].strip()}', chains joined by ':', and the partners in another file"
+            )
 
 
 def first_word(record: FastaRecord, path: Path | str) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from ppi.complexes import CHAIN_SEPARATOR, clean_chain, split_side
 from ppi.errors import InputError
 from ppi.io.antibody_chains import warn_of_separate_chains
-from ppi.io.fasta import first_word, parse_fasta
+from ppi.io.fasta import first_word, parse_fasta, refuse_complexes
 from ppi.io.frames import FASTA_SUFFIXES, file_suffix, read_frame, read_frame_from_text
 from ppi.io.text import is_standard_input, read_standard_input, read_text, with_plain_line_ends
 
@@ -121,6 +121,7 @@ def _from_file(path: Path, role: str) -> list[tuple[str, str, Any]]:
 
 def _from_fasta(text: str, source: Path | str) -> list[tuple[str, str, Any]]:
     records = list(parse_fasta(text, source, _FORMS))
+    refuse_complexes(records, source)
     warn_of_separate_chains(records, source)
     return [
         (

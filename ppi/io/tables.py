@@ -19,6 +19,7 @@ from ppi.io.frames import FASTA_SUFFIXES, file_suffix, read_frame, read_frame_fr
 from ppi.io.origin import Origin
 from ppi.io.rows import complex_from_row
 from ppi.io.text import read_text, with_plain_line_ends
+from ppi.plurals import counted
 
 #: Columns that say which complexes are no independent draws, the one that says most first.
 GROUP_COLUMNS = ("cluster", "pdb")
@@ -78,10 +79,17 @@ class ComplexTable:
             If a complex has none; `what` says in the message which complexes these are.
         """
         without = [item.id for item in self.complexes if item.pkd is None]
+        if without and len(without) == len(self):
+            columns = ", ".join(["id", "ligand", "receptor", *map(str, self.columns)])
+            raise InputError(
+                f"no {what} complex has a pKd: there is no column pkd, kd_molar or Kd with a unit, such as "
+                f"Kd (nM), or it is empty; the other columns are {columns}"
+            )
         if without:
             raise InputError(
-                f"{len(without)} {what} complex(es) have no pKd, the first is {without[0]!r}; give a "
-                "number in the column of pKd or Kd, or remove these rows and split the table again"
+                f"{len(without):,} of {counted(len(self), f'{what} complex')} have no pKd, the first is "
+                f"{without[0]!r}; give a number in the column of pKd or Kd, or remove these rows and split "
+                "the table again"
             )
         return np.array([item.pkd for item in self.complexes], dtype=np.float64)
 

@@ -26,6 +26,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ppi.errors import InputError, ModelError
+from ppi.plurals import counted
 
 LEVEL = 0.9
 #: Number of folds of groups, each scored by a difficulty fitted on the others.
@@ -158,8 +159,9 @@ def check_groups(groups: np.ndarray, level: float = LEVEL) -> None:
     found, needed = len(np.unique(groups)), needed_groups(level)
     if found < needed:
         raise InputError(
-            f"there are {len(groups)} validation complex(es); at least {needed} groups of them (column "
-            f"cluster, else pdb, else each alone) are needed for a {level:.0%} interval, these are of {found}"
+            f"there are only {counted(len(groups), 'validation complex')}; at least {needed} groups of them "
+            f"(column cluster, else pdb, else each alone) are needed for a {level:.0%} interval, these are "
+            f"of {found}"
         )
 
 

@@ -139,7 +139,10 @@ def load_model(path: str | os.PathLike[str] = DEFAULT_MODEL) -> TrainedModel:
     absent = [name for name in needed if not (folder / name).is_file()]
     if absent:
         if (folder / CONFIG_FILE).is_file() and '"kind": "adapted"' in (folder / CONFIG_FILE).read_text():
-            raise ModelError(f"{folder}: an adapted model; ppi predict and ppi.load_adapted read it")
+            raise ModelError(
+                f"{folder}: this is the folder of an adapted model, which `ppi predict` and `ppi suggest` "
+                "read (ppi.load_adapted in Python)"
+            )
         raise ModelError(f"{folder}: this is not a model folder, because it lacks {', '.join(absent)}")
     manifest = read_manifest(folder)
     check_hash(folder, manifest)

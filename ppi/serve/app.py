@@ -103,7 +103,7 @@ def _add_pages(app: FastAPI, state: State) -> None:
 
 def _add_errors(app: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> Response:
-        response = _refusal_of(error).response()
+        response = _refusal_of(error, request).response()
         if response.status_code == 405:
             response.headers["Allow"] = _allowed(app, request.url.path)
         return response
@@ -119,13 +119,19 @@ def _allowed(app: FastAPI, path: str) -> str:
     return ", ".join(sorted(method.upper() for methods in fitting for method in methods)) or "GET"
 
 
-def _refusal_of(error: Exception) -> RefusedError:
+def _fields_of(request: Request) -> list[str]:
+    """Return the names of the fields of the body that an address takes."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    return list(getattr(body and body.field_info.annotation, "model_fields", ()))
+
+
+def _refusal_of(error: Exception, request: Request) -> RefusedError:
     if isinstance(error, RefusedError):
         return error
     if isinstance(error, (PpiError, CurationError)):
         return of_error(error)
     if isinstance(error, RequestValidationError):
-        return of_validation(list(error.errors()))
+        return of_validation(list(error.errors()), _fields_of(request))
     if isinstance(error, HTTPException):
         sentences = {
             400: "the body cannot be read; send a JSON object that is not nested deeply",

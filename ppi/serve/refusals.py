@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fastapi import HTTPException
 from starlette.responses import JSONResponse
 
 from data_curation.errors import CurationError
+from heads.suggestions import did_you_mean
 from ppi.errors import InputError, PpiError, SettingsError
 
 _LOG = logging.getLogger(__name__)
@@ -58,16 +59,33 @@ def of_error(error: PpiError | CurationError) -> RefusedError:
     return RefusedError(500, str(error))
 
 
-def of_validation(errors: list[Any]) -> RefusedError:
-    """Return the refusal of a body that has another form; `errors` are those of pydantic."""
+def of_validation(errors: list[Any], fields: Collection[str] = ()) -> RefusedError:
+    """Return the refusal of a body that has another form.
+
+    Parameters
+    ----------
+    errors
+        Those of pydantic.
+    fields
+        Names of the fields of the body.
+    """
     first = errors[0]
     if first["type"] == "json_invalid":
         return RefusedError(400, f"the body is not JSON ({first['ctx']['error']}); send a JSON object")
+    if first["type"] == "extra_forbidden":
+        return RefusedError(422, _unknown_field(first["loc"][1:], fields))
     where = ".".join(map(str, first["loc"][1:])) or "the body"
     message = first["msg"].removeprefix("Value error, ")
     given = first.get("input")
     got = "" if given is None or isinstance(given, (dict, list)) else f", got {_short(given)}"
     return RefusedError(422, f"{where}: {message}{got}")
+
+
+def _unknown_field(place: Sequence[Any], fields: Collection[str]) -> str:
+    *inside, name = map(str, place)
+    if inside:
+        return f"{'.'.join(inside)}: unknown field {name!r}; /api/v1/openapi.json describes the fields"
+    return f"unknown field {name!r}" + (did_you_mean(name, fields) or f"; the fields are {', '.join(fields)}")
 
 
 def _short(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, cast
@@ -16,6 +17,7 @@ from ppi.backbones.base import Unit
 from ppi.devices import native_dtype
 from ppi.embedding.run import open_embeddings
 from ppi.embedding.sources import LiveUnits, UnitEmbeddings
+from ppi.errors import PpiWarning
 from ppi.models.affinity import AffinityModel
 from ppi.training.data import AffinityData, Examples
 from ppi.training.hardware import Hardware
@@ -26,6 +28,18 @@ from ppi.training.settings import TrainSettings
 from ppi.training.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
+
+#: Settings of the training in epochs.
+_OF_EPOCHS = (
+    "losses",
+    "max_epochs",
+    "patience",
+    "learning_rate",
+    "weight_decay",
+    "warmup_fraction",
+    "schedule",
+    "batch_residues",
+)
 
 FolderPath = str | os.PathLike[str] | None
 
@@ -79,6 +93,7 @@ def train_members(model: AffinityModel, task: Task) -> list[Member]:
         If the loss is not finite, or the embeddings cannot be computed or kept.
     """
     if model.readout is not None and not model.head.learns_to_represent() and model.config.tuning.frozen:
+        _warn_of_unused(task.settings)
         return []
     units = [unit for part in (task.train, task.validation) for item in part.encoded for unit in item.units]
     members = []
@@ -99,6 +114,20 @@ def train_members(model: AffinityModel, task: Task) -> list[Member]:
                     len(member.log),
                 )
     return members
+
+
+def _warn_of_unused(settings: TrainSettings) -> None:
+    """Warn of settings of the training in epochs that differ from their defaults."""
+    default = TrainSettings()
+    unused = [name for name in _OF_EPOCHS if getattr(settings, name) != getattr(default, name)]
+    if unused:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+        warnings.warn(
+            f"{flags}: not used, because the read-out {settings.model.readout} is fitted to vectors of a "
+            "frozen backbone, without training in epochs; the recipes network and finetune have epochs",
+            PpiWarning,
+            stacklevel=2,
+        )
 
 
 def finished(model: AffinityModel, task: Task) -> AffinityModel:

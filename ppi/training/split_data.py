@@ -73,6 +73,11 @@ def _check_validation(table: ComplexTable, validation_part: ComplexTable) -> Non
 
 def _labels(part: ComplexTable, what: str) -> np.ndarray:
     labels = part.measured_pkd(what)
+    if len(labels) == 1:
+        raise InputError(
+            f"the split has only 1 {what} complex, {part.complexes[0].id!r}, so there is nothing to rank; "
+            "give the split of this table with --split, or make one with `ppi split`"
+        )
     if np.ptp(labels) == 0:
         raise InputError(f"all {len(labels)} {what} complexes have the same pKd, so there is nothing to rank")
     return labels

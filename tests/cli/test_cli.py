@@ -350,7 +350,9 @@ def test_split_and_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "sha256" in capsys.readouterr().out
     assert list(pd.read_csv(split)["id"]) == list(shipped["id"].iloc[::200])
     assert run("audit", table, "--split", split, "--output", tmp_path / "audit") == 0
-    assert "strict_violation" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "strict_violation" in printed
+    assert "per cent of complexes; chain_30: with a chain 30 % or more identical" in printed
     assert {path.name for path in (tmp_path / "audit").iterdir()} == {
         "audit.json",
         "audit.html",
@@ -395,6 +397,53 @@ def test_split_of_a_small_table_says_which_ratios_training_takes(
     warned = capsys.readouterr().err
     assert "1 of 60 complexes have no pKd, the first is 'c7'" in warned
     assert "1 of 60 complexes have the same sequences as an earlier one, on both sides: 'c8' ('c3')" in warned
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train"], "ppi train needs --output; `ppi train --help` says what it is"),
+        (["screen", "a.fasta"], "ppi screen needs RECEPTORS; `ppi screen --help` says what it is"),
+        (["screen", "a.fasta", "b.fasta", "--output"], "--output needs a value"),
+        (["split", "a.csv", "--output", "b", "--ratios", 1], "--ratios needs 3 values, and has 1"),
+    ],
+)
+def test_what_is_absent_is_named(
+    words: list[object], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*words) == 2
+    assert capsys.readouterr().err == f"ppi: error: {message}\n"
+
+
+def test_a_side_without_the_other_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("predict", "--ligand", "x.fasta") == 1
+    assert "--receptor is missing; --ligand is one side" in capsys.readouterr().err
+    assert run("predict", "--receptor", "x.fasta") == 1
+    assert "--ligand is missing; --receptor is one side" in capsys.readouterr().err
+
+
+def test_settings_of_epochs_without_epochs_have_a_warning_and_the_scores_a_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(2)
+    rows = [random_complex(rng, f"c{number}", 1, 1) for number in range(30)]
+    table, split = tmp_path / "my table.csv", tmp_path / "s.csv"
+    sides = [
+        {"id": c.id, "ligand": c.ligand[0], "receptor": c.receptor[0], "pkd": 4 + n % 7}
+        for n, c in enumerate(rows)
+    ]
+    pd.DataFrame(sides).to_csv(table, index=False)
+    parts = [f"c{n},{'validation' if n % 3 == 1 else 'train'}" for n in range(29)]
+    split.write_text("\n".join(["id,split", *parts, ""]))
+    settings = ["--backbone", "residue", "--readout-options.trees", 5, "--members", 5, "--no-partner-score"]
+    model = tmp_path / "m"
+    assert (
+        run("train", "--data", table, "--split", split, "--output", model, *settings, "--max-epochs", 3) == 0
+    )
+    printed = capsys.readouterr().err
+    assert "warning: --max-epochs: not used, because the read-out trees is fitted" in printed
+    assert f"1 of 30 complexes have no part in {split} and are left out, the first is 'c29'" in printed
+    assert f"`ppi evaluate {model} --data '{table}' --split {split}` shows the scores" in printed
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".parquet"])
@@ -468,7 +517,7 @@ def test_embed_says_what_it_shortened(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(*words) == 1
     assert "'long' has a chain of 10005 residues, but the backbone takes 10000" in capsys.readouterr().err
     assert run(*words, "--truncate") == 0
-    assert "ppi: warning: 1 complex(es) were shortened: long\n" in capsys.readouterr().err
+    assert "ppi: warning: 1 complex was shortened: long\n" in capsys.readouterr().err
 
 
 def test_info_lists_the_backbones(capsys: pytest.CaptureFixture[str]) -> None:

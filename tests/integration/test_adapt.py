@@ -310,5 +310,5 @@ def test_bounds_replicates_and_scores_are_reported(
     assert shown in card
     assert "only 3 variants have a measured value" in card
     assert "Only the ranks of a score have a meaning" in card
-    with pytest.raises(ModelError, match="an adapted model; ppi predict and"):
+    with pytest.raises(ModelError, match="an adapted model, which `ppi predict` and `ppi suggest` read"):
         ppi.load_model(tmp_path / "model")

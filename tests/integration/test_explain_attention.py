@@ -324,7 +324,7 @@ def test_the_command_diagnoses_a_trained_mixer(
         (("--rows", "0"), "the number of rows is 0; give 1 or more"),
         (("--backbone", "residue"), "'residue' has no attention; name a language model"),
         (("--by", "colour"), "the table has no column 'colour'"),
-        (("--by", "source", "--no-knock-out"), "heads must be switched off"),
+        (("--by", "source", "--no-knock-out"), "leave out --no-knock-out"),
         (("--model", "default", "--unit", "chain"), "leave out --backbone and --unit, or --model"),
     ],
 )

@@ -239,6 +239,8 @@ def test_several_complexes_and_formats(tmp_path: Path, capsys: pytest.CaptureFix
         ([BARNASE, "--output", "x.txt"], "unknown suffix '.txt'"),
         ([BARNASE, "--dms-viz", "x.json", "--structure", "x.cif"], "dms-viz takes structures in PDB format"),
         ([BARNASE, "--mutants", "A:102A"], "H:101:Y:A (name of a chain, position in it"),
+        ([BARNASE, "--mutants", "absent.csv"], "absent.csv: no such file"),
+        ([BARNASE, "--mutants", "K25A", "--alanine"], "mutants are given beside sites, alanine or pairs"),
         ([BARNASE, "--structure", "absent.pdb"], "absent.pdb: no such file"),
         ([BARNASE, "--html", "x", "--png", "x"], "two outputs have one name"),
         ([BARNASE, "--output", BARNASE], "unknown suffix '.fasta'"),
@@ -277,7 +279,7 @@ def test_given_mutants_and_pairs_are_in_the_summary_and_the_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "a.html"
-    mutants = ["--mutants", "ligand:1:I53A+ligand:1:N56A", "--mutants", "ligand:1:D52A"]
+    mutants = ["--mutants", "ligand:1:I53A+ligand:1:N56A", "ligand:1:D52A"]
     assert run("scan", BARNASE, *mutants, "--html", page) == 0
     found = capsys.readouterr().out
     assert re.search(r"^  ligand:1:I53A\+ligand:1:N56A +\d\.\d\d +\(-?\d\.\d\d to \d\.\d\d\)$", found, re.M)

@@ -184,7 +184,11 @@ def test_evaluation_report(model_path: Path, table_path: Path, tmp_path: Path, t
     ("change", "error", "message"),
     [
         ({"split": "train"}, InputError, "no row has split 'validation'; there are train"),
-        ({"pkd": None}, InputError, "24 training complex.es. have no pKd, the first is 'c0'"),
+        (
+            {"pkd": None},
+            InputError,
+            "no training complex has a pKd: there is no column pkd.*; the other columns are id, ligand, ",
+        ),
         ({"pkd": 7.0}, InputError, "the same pKd"),
         ({"weight": 0.0}, InputError, "the weight is 0.0; it must be a finite number above zero"),
         ({"weight": "high"}, InputError, "the weight is high; it must be a finite number above zero"),
@@ -204,10 +208,10 @@ def test_unfit_validation_rows_are_found_before_training(tmp_path: Path, table: 
     blank = table.copy()
     blank.loc[validation[0], "pkd"] = None
     blank.to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(InputError, match="1 validation complex.es. have no pKd, the first is 'c2'"):
+    with pytest.raises(InputError, match="1 of 12 validation complexes have no pKd, the first is 'c2'"):
         ppi.train(tmp_path / "t.csv", output=tmp_path / "m")
     table.drop(index=validation[8:]).to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(InputError, match="8 validation complex.es.; at least 9.* --ratios 0.4 0.3 0.3 gives"):
+    with pytest.raises(InputError, match="8 validation complexes; at least 9.* --ratios 0.4 0.3 0.3 gives"):
         ppi.train(tmp_path / "t.csv", output=tmp_path / "m")
 
 

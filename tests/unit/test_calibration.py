@@ -201,7 +201,7 @@ def test_too_few_groups(level: float, needed: int) -> None:
 
 
 def test_unfit_validation_complexes() -> None:
-    with pytest.raises(InputError, match=r"there are 2 validation complex\(es\); at least 9 groups"):
+    with pytest.raises(InputError, match=r"there are only 2 validation complexes; at least 9 groups"):
         calibrate(np.ones(2))
     with pytest.raises(InputError, match="at least 9 groups .* these are of 8"):
         calibrate(np.ones(400), np.arange(400) % 8)

@@ -32,7 +32,7 @@ def test_rare_residues_become_x_and_are_noted() -> None:
         (("",), "receptor chain 1 is empty"),
         (("MKV", " "), "receptor chain 2 is empty"),
         (("*",), "receptor chain 1 is empty"),
-        (("MK1V",), "receptor chain 1, position 3: '1' is not an amino acid"),
+        (("MK1V",), "receptor chain 1, position 3: '1' is not an amino acid; remove the numbers"),
         (("MKßV",), "position 3: 'ß' is not an amino acid"),
         (("MKJV",), "position 3: 'J' is not an amino acid"),
         (("MK-V",), "position 3: '-' is a gap"),

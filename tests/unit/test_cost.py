@@ -169,5 +169,5 @@ def test_scan_prints_an_estimate(
     data.write_text("id,ligand,receptor\none,ACDEFGHIKL,MNPQRSTVWY\n")
     output.write_text("mine")
     main(["scan", str(data), "--model", str(model_path), "--alanine", "--output", str(output), "--estimate"])
-    assert "19 mutants of 1 complex(es): about " in capsys.readouterr().out
+    assert "19 mutants of 1 complex: about " in capsys.readouterr().out
     assert output.read_text() == "mine"

@@ -9,7 +9,8 @@ import pytest
 
 from data_curation.errors import AssignmentError
 from ppi.datasets import split_dataset
-from ppi.errors import InputError
+from ppi.errors import InputError, PpiWarning
+from ppi.training.split_data import read_split_data
 
 
 @pytest.fixture
@@ -34,7 +35,8 @@ def test_split_is_a_column_or_a_file_and_bounds_are_left_out(path: Path) -> None
     assert parts(path, "mine") == {"a": "test", "b": "train", "d": "train"}
     split = path.with_name("split.csv")
     split.write_text("id,split\nd,test\nb,train\n")
-    assert parts(path, split) == {"b": "train", "d": "test"}
+    with pytest.warns(PpiWarning, match=r"2 of 4 complexes have no part in .*split.csv .*, the first is 'a'"):
+        assert parts(path, split) == {"b": "train", "d": "test"}
     own = pd.read_csv(path).assign(split="train")
     own.to_csv(path, index=False)
     assert parts(path) == {"a": "train", "b": "train", "d": "train"}
@@ -52,3 +54,21 @@ def test_what_is_no_split_is_refused(path: Path) -> None:
     pd.read_csv(path).drop(columns="split_strict").to_csv(path, index=False)
     with pytest.raises(InputError, match="no column split or split_strict"):
         split_dataset(path)
+
+
+def test_rows_without_a_part_in_a_column_and_complete_files_have_no_warning(
+    path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    path.with_name("split.csv").write_text("id,split\na,train\nb,validation\nc,test\nd,train\n")
+    parts(path)
+    parts(path, path.with_name("split.csv"))
+    assert not recwarn.list
+
+
+def test_a_part_of_one_complex_is_an_error_about_the_split(path: Path) -> None:
+    path.with_name("split.csv").write_text("id,split\na,train\nb,train\nd,validation\n")
+    with (
+        pytest.warns(PpiWarning),
+        pytest.raises(InputError, match="split has only 1 validation complex, 'd'"),
+    ):
+        read_split_data(path, path.with_name("split.csv"))

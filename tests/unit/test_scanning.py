@@ -97,7 +97,7 @@ def test_too_many_pairs_are_refused_with_their_number(plain: tuple[ChainLabels, 
 
 
 def test_what_cannot_go_together_is_refused() -> None:
-    with pytest.raises(InputError, match="either mutants, or sites"):
+    with pytest.raises(InputError, match="mutants are given beside sites"):
         Choice(mutants=("ligand:1:E1A",), alanine=True)
     with pytest.raises(InputError, match="pairs need sites"):
         Choice(pairs=True)

@@ -47,6 +47,24 @@ def test_few_rows_of_few_targets_are_shown(tmp_path: Path) -> None:
     assert text.count("\n  ") == 10
 
 
+def test_a_list_whose_intervals_all_overlap_is_called_so(tmp_path: Path) -> None:
+    for partners, called in ((1, False), (3, True), (4, False)):  # intervals of pKd 9 to 6, each +- 1
+        folder = tmp_path / str(partners)
+        folder.mkdir()
+        text = ranking_text(screened(folder, ".csv", targets=1, partners=partners), "receptor", 1)
+        assert ("r0: none of these can be told apart" in text) == called
+
+
+def test_anchors_are_shown_and_explained(tmp_path: Path) -> None:
+    path = screened(tmp_path, ".csv", targets=1, partners=2)
+    assert "anchor" not in ranking_text(path, "receptor", 1)
+    rows = pd.read_csv(path)
+    rows.assign(anchors=[1, 12]).to_csv(path, index=False)
+    lines = ranking_text(path, "receptor", 1).splitlines()
+    assert [lines[2].split("   ")[-1], lines[3].split("   ")[-1]] == ["1 anchor", "12 anchors"]
+    assert lines[-1].startswith("anchors: how many measured complexes")
+
+
 def test_targets_without_pairs_are_counted(tmp_path: Path) -> None:
     text = ranking_text(screened(tmp_path, ".csv", targets=3, partners=2), "receptor", 5)
     assert text.startswith("Best ligands of each receptor")

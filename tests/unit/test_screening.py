@@ -95,6 +95,8 @@ def test_sides_are_read_from_fasta_tables_and_mappings(tmp_path: Path) -> None:
         (">a\nAC\n>a\nCD\n", "line 3, record '>a': the id 'a' occurs twice"),
         (">a\nAC1\n", "line 1, record '>a', chain 1, position 3: '1' is not an amino acid"),
         (">a\nAC\n>\nCD\n", "line 3: the header is empty"),
+        (">a|ligand|H\nAC\n>a|receptor|A\nCD\n", "line 1, record '>a.ligand.H': 'ligand' in a header is for"),
+        (">sp|P1|A\nAC\n>b | Receptor x\nCD\n", "line 3, .*: 'Receptor' .* one record a side, such as '>b'"),
         ("", "the file is empty; give a FASTA file with one record a side"),
     ],
 )

@@ -59,7 +59,10 @@ class DiagnosisSettings:
         if not 0 < self.epsilon < 1:
             raise InputError(f"epsilon is {self.epsilon:g}; give a number between 0 and 1, such as 0.3")
         if self.by is not None and not self.knock_out:
-            raise InputError("by compares the important heads of classes, so heads must be switched off")
+            raise InputError(
+                f"by {self.by!r} compares the important heads of classes, and heads must be switched off to "
+                "measure their importance; leave out --no-knock-out (knock_out=False), or --by"
+            )
 
 
 def diagnose_backbone(

@@ -66,7 +66,10 @@ class Choice:
 
     def __post_init__(self) -> None:
         if self.mutants and (self.sites or self.alanine or self.pairs):
-            raise InputError("give either mutants, or sites, alanine and pairs")
+            raise InputError(
+                "mutants are given beside sites, alanine or pairs, which choose mutants, too; "
+                "give one or the other"
+            )
         if self.pairs and not self.sites:
             raise InputError("pairs need sites, two or more: all pairs of a complex are too many")
         for text in self.sites:

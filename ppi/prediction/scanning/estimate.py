@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ppi.io.text import format_duration
+from ppi.plurals import counted
 from ppi.prediction.scanning.choice import Variant
 
 #: Mutants of one complex that are measured: few, for what a complex costs anyway, and many.
@@ -32,7 +33,7 @@ class ScanEstimate:
     def describe(self) -> str:
         """Return the estimate as a line of text."""
         time = format_duration(self.seconds)
-        return f"{self.mutants:,} mutants of {self.complexes:,} complex(es): about {time}"
+        return f"{counted(self.mutants, 'mutant')} of {counted(self.complexes, 'complex')}: about {time}"
 
 
 def scan_seconds(

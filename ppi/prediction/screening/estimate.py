@@ -17,6 +17,7 @@ from ppi.engines.local import LocalEngine
 from ppi.errors import InputError
 from ppi.io.sides import Side
 from ppi.io.text import format_bytes, format_duration
+from ppi.plurals import counted
 from ppi.prediction.engine import units_of_complexes
 from ppi.prediction.screening.memory import available_memory
 from ppi.prediction.screening.output import row_bytes
@@ -65,10 +66,11 @@ class Estimate:
     def describe(self) -> str:
         """Return it in a line of words."""
         return (
-            f"{self.ligands:,} ligands and {self.receptors:,} receptors in {self.pairs:,} pairs: about "
+            f"{counted(self.ligands, 'ligand')} and {counted(self.receptors, 'receptor')} in "
+            f"{counted(self.pairs, 'pair')}: about "
             f"{format_duration(self.seconds)} once the model is loaded, "
             f"{format_bytes(self.memory_bytes)} of memory beside the model "
-            f"and {_disk(self.disk_bytes)} of disk for at most {self.rows:,} rows"
+            f"and {_disk(self.disk_bytes)} of disk for at most {counted(self.rows, 'row')}"
             + (f", and {_disk(self.store_bytes)} for embeddings that are kept" if self.store_bytes else "")
         )
 

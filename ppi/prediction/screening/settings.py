@@ -41,6 +41,8 @@ class ScreenSettings:
         if self.per not in get_args(Role):
             raise SettingsError(f"per is {self.per!r}; give 'ligand' or 'receptor'")
         if self.top_k is not None and self.top_k < 1:
-            raise SettingsError(f"top_k is {self.top_k}; give 1 or more, or None to keep all pairs")
+            raise SettingsError(f"top_k is {self.top_k}; give 1 or more, or leave it out to keep all pairs")
         if self.min_pkd is not None and not math.isfinite(self.min_pkd):
-            raise SettingsError(f"min_pkd is {self.min_pkd}; give a number, or None to keep all pairs")
+            raise SettingsError(
+                f"min_pkd is {self.min_pkd}; give a number, or leave it out to keep all pairs"
+            )

@@ -12,6 +12,7 @@ from ppi.errors import InputError
 from ppi.io.pairs import PairInputs, read_pairs
 from ppi.io.sides import Side, SideInputs, read_sides
 from ppi.io.text import is_standard_input
+from ppi.prediction.screening.resemblance import warn_of_variants
 from ppi.prediction.screening.settings import Role
 
 #: Pairs of a block: what a screen that is killed loses at most. A target with more is a block of its own.
@@ -138,4 +139,6 @@ def read_targets(ligands: SideInputs, receptors: SideInputs, pairs: PairInputs |
     if is_standard_input(ligands) and is_standard_input(receptors):
         raise InputError("ligands and receptors are both standard input; name a file for one of them")
     sides = read_sides(ligands, "ligand"), read_sides(receptors, "receptor")
+    for side, role in zip(sides, ("ligand", "receptor"), strict=True):
+        warn_of_variants(side, role)
     return Targets(*sides, per) if pairs is None else Targets.listed(*sides, per, read_pairs(pairs, *sides))
