@@ -1,4 +1,4 @@
-"""Whether the sides of a screen are variants of one protein, which pKd of complexes does not rank."""
+"""Whether the sides of a screen are variants of one protein."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ def warn_of_variants(sides: Sequence[Side], role: str) -> None:
         compared = "" if len(sides) <= _COMPARED else f" first {_COMPARED}"
         warnings.warn(
             f"most of the{compared} {role}s are over {_VARIANT:.0%} identical to {sides[0].id!r}: they look "
-            "like variants of one protein, which the pKd of a complex does not rank; `ppi scan` predicts "
-            "what mutations change, and `ppi adapt` learns from measured variants",
+            "like variants of one protein, which pKd ranks only where it starts from measured complexes "
+            "(column anchors); `ppi scan` predicts what mutations change, and `ppi adapt` learns from "
+            "measured variants",
             PpiWarning,
             stacklevel=3,
         )
