@@ -6,20 +6,18 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
-from ppi.cli.groups import CANDIDATES, HARDWARE, MODEL, OUTPUT, PLATE, RANKING
+from ppi.cli.groups import CANDIDATES, HARDWARE, MODEL, OUTPUT, PLATE, RANKING, SEVERAL
 from ppi.cli.outputs import checked_outputs
 
 
 def suggest(
     model: Annotated[Path, MODEL],
     *complexes: Annotated[Path, CANDIDATES],
-    sites: Annotated[tuple[str, ...], CANDIDATES] = (),
-    library: Annotated[tuple[str, ...], CANDIDATES] = (),
+    sites: Annotated[tuple[str, ...], CANDIDATES, SEVERAL] = (),
+    library: Annotated[tuple[str, ...], CANDIDATES, SEVERAL] = (),
     structure: Annotated[Path | None, CANDIDATES] = None,
     most_mutations: Annotated[int | None, CANDIDATES] = None,
-    avoid: Annotated[tuple[str, ...], CANDIDATES, Parameter(consume_multiple=True)] = (),
+    avoid: Annotated[tuple[str, ...], CANDIDATES, SEVERAL] = (),
     output: Annotated[Path | None, OUTPUT] = None,
     size: Annotated[int, PLATE] = 24,
     plate: Annotated[int, PLATE] = 96,
