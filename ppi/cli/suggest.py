@@ -50,10 +50,10 @@ def suggest(
     sites
         Choose from all single mutants of these sites: ligand (a side), ligand:1 (a chain), ligand:1:102,
         ligand:1:H102 or ligand:1:95-102 (positions, counted from 1); or H, H:100a, H:95-102 (name of a chain,
-        numbers of the structure). The flag may be given several times.
+        numbers of the structure). Several may be given.
     library
         Choose from all combinations of these residues: ligand:1:57=AKR allows A, K, R and the wild-type
-        residue at this position. The flag may be given several times; 1,000,000 variants at most.
+        residue at this position. Several may be given; 1,000,000 variants at most.
     structure
         PDB or mmCIF file of the reference: its names of chains and numbers of residues may be used. The
         names of chains in the file with the wild type that `ppi adapt` read may be used without it.
