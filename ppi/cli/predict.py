@@ -9,6 +9,7 @@ from typing import Annotated
 from ppi.cli.groups import CAN_BE_OFF, DATA, HARDWARE, MODEL, OUTPUT
 from ppi.cli.outputs import checked_outputs
 from ppi.errors import InputError
+from ppi.plurals import counted
 
 
 def predict(
@@ -100,5 +101,4 @@ def predict(
     write_predictions(table, output)
     noted = int((table["warnings"] != "").sum()) if "warnings" in table else 0
     notes = f"; rows with a note in the column warnings: {noted}" if noted else ""
-    count = "1 prediction" if len(table) == 1 else f"{len(table):,} predictions"
-    print(f"{text or ''}{count} written to {output}{notes}", file=sys.stderr)
+    print(f"{text or ''}{counted(len(table), 'prediction')} written to {output}{notes}", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ppi.io.predictions import COLUMNS, kd_from_pkd
+from ppi.plurals import counted
 
 #: Complexes that are shown.
 _MOST = 10
@@ -40,8 +41,7 @@ def _lines(row: Mapping[Hashable, Any]) -> Iterator[str]:
     if isfinite(row["pair_identity"]):
         yield f"  {row['novelty']}: {_nearest(row)}"
     if row["anchors"]:
-        count = "1 measured complex" if row["anchors"] == 1 else f"{row['anchors']} measured complexes"
-        yield f"  The prediction starts from {count}."
+        yield f"  The prediction starts from {counted(row['anchors'], 'measured complex')}."
     elif isfinite(row["nearest_pkd"]):
         yield "  The prediction is that of the model alone; this measurement does not enter it."
     if row["warnings"]:

@@ -26,12 +26,12 @@ def outside_constant_domains(chain: str) -> np.ndarray:
     free = np.ones(len(chain), dtype=bool)
     domains = reference_domains()
     variable = (domain for name, domain in domains.items() if name.startswith("V|"))
-    if not any(_found(domain, chain, MIN_VARIABLE_IDENTITY, MIN_VARIABLE_COVERAGE) for domain in variable):
-        return free
-    for name, domain in domains.items():
-        if name.startswith("C|"):
+    if any(_found(domain, chain, MIN_VARIABLE_IDENTITY, MIN_VARIABLE_COVERAGE) for domain in variable):
+        constant = (domain for name, domain in domains.items() if name.startswith("C|"))
+        for domain in constant:
             found = _found(domain, chain, MIN_CONSTANT_IDENTITY, MIN_CONSTANT_COVERAGE)
             free[found.start : found.stop] = False
+    free.setflags(write=False)  # It is kept for later calls.
     return free
 
 

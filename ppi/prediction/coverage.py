@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pyopal
 
 from ppi.complexes import UNKNOWN, Complex
+from ppi.plurals import counted
 from ppi.prediction.antibodies import outside_constant_domains
 from ppi.prediction.neighbours import MIN_PLACED_IDENTITY
 from ppi.prediction.novelty import MIN_COVERAGE, alignments
@@ -60,7 +61,7 @@ def _parts(item: Complex, nearest: Complex) -> Iterator[str]:
     chosen = max((0, 1), key=lambda order: sum(chain.same for side in found[order] for chain in side))
     for name, side, chains in zip(("ligand", "receptor"), orders[chosen], found[chosen], strict=True):
         if len(chains) != len(side):
-            yield f"{name} has {_count(len(chains), 'chain')} instead of {len(side)}"
+            yield f"{name} has {counted(len(chains), 'chain')} instead of {len(side)}"
         for number, chain in enumerate(chains, start=1):
             where = f"{name} chain {number}" if len(chains) > 1 else name
             yield from (f"{where} {difference}" for difference in _differences(chain))
@@ -140,8 +141,4 @@ def _differences(chain: _Comparison) -> Iterator[str]:
         (chain.adds_at_ends, "has {} more at its ends"),
     ):
         if number:
-            yield text.format(_count(number, "residue"))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+            yield text.format(counted(number, "residue"))
